@@ -1,0 +1,62 @@
+# How every target of the project is made: one function a kind.
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(prometheus-cpp REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+
+add_library(gatehouse_options INTERFACE)
+target_include_directories(gatehouse_options INTERFACE ${PROJECT_SOURCE_DIR}/include)
+target_compile_options(gatehouse_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  $<$<BOOL:${GATEHOUSE_WERROR}>:-Werror>)
+target_compile_definitions(gatehouse_options INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_BEAST_SEPARATE_COMPILATION
+  GATEHOUSE_VERSION="${PROJECT_VERSION}")
+target_link_libraries(gatehouse_options INTERFACE Threads::Threads)
+if(GATEHOUSE_SANITIZE)
+  target_compile_options(gatehouse_options INTERFACE -fsanitize=${GATEHOUSE_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(gatehouse_options INTERFACE -fsanitize=${GATEHOUSE_SANITIZE})
+endif()
+
+# gatehouse_module(NAME SOURCES a.cpp ... LINKS gatehouse::other ...): one static library a module.
+function(gatehouse_module name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(gatehouse_${name} STATIC ${arg_SOURCES})
+  add_library(gatehouse::${name} ALIAS gatehouse_${name})
+  target_include_directories(gatehouse_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_link_libraries(gatehouse_${name} PUBLIC gatehouse_options ${arg_LINKS})
+endfunction()
+
+# gatehouse_test(NAME LABEL unit SOURCES ... LINKS ...): one Catch2 program, one ctest entry.
+function(gatehouse_test name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES} $<TARGET_OBJECTS:gatehouse_catch_main>)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE gatehouse_options ${arg_LINKS})
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# gatehouse_fuzz(NAME SOURCES ... LINKS ...): a libFuzzer target; without clang a program that replays its corpus.
+function(gatehouse_fuzz name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  if(GATEHOUSE_FUZZ)
+    add_executable(${name} ${arg_SOURCES})
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${name} ${arg_SOURCES} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cpp)
+    add_test(NAME ${name}_corpus COMMAND ${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    set_tests_properties(${name}_corpus PROPERTIES LABELS fuzz TIMEOUT 120)
+  endif()
+  target_link_libraries(${name} PRIVATE gatehouse_options ${arg_LINKS})
+endfunction()

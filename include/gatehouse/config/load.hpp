@@ -1,0 +1,45 @@
+// TOML to settings and tenants. Reports every mistake it can find, not the first alone.
+// Reads files; runs in the blocking pool or at start-up, never on a worker. Any thread.
+#pragma once
+
+#include <gatehouse/config/settings.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::config {
+
+enum class severity : std::uint8_t { error, warning };
+
+struct diagnostic {
+    config::severity severity = severity::error;
+    std::string file;
+    std::uint32_t line = 0;        // 1-based; 0: the file as a whole
+    std::string key;               // dotted, "pools.shared.endpoints[1].weight"
+    std::string message;           // what is wrong, with the value seen
+    std::string advice;            // what to do
+};
+// "conf/x.toml:12: pools.shared.balance: unknown value \"fast\"; use one of ..."
+std::string to_text(const diagnostic& d);
+bool has_errors(const std::vector<diagnostic>& diagnostics) noexcept;
+
+// value is set when the document could be used (warnings may stand beside it).
+template <class T>
+struct loaded {
+    std::optional<T> value;
+    std::vector<diagnostic> diagnostics;
+};
+
+// `file` names the document in diagnostics; relative paths inside are made absolute against its folder.
+loaded<settings> parse_settings(std::string_view text, const std::string& file);
+loaded<settings> load_settings(const std::string& file);
+
+// One tenant document: syntax, types, ranges, values that can be judged alone (a host under
+// platform_domain is refused). References to plans, pools, parents are the registry's to check.
+loaded<tenant::tenant> parse_tenant(std::string_view text, const std::string& file, std::string_view platform_domain);
+
+// The tenant as TOML again, such that parse_tenant(to_toml(t)) == t.
+std::string to_toml(const tenant::tenant& t);
+
+}  // namespace gatehouse::config

@@ -1,0 +1,68 @@
+// The decisions of stages hello, resolve, guard and route as values: the path of a request obeys
+// them, explain prints them. Pure; `now` is an argument; any thread.
+#pragma once
+
+#include <gatehouse/base/problem.hpp>
+#include <gatehouse/tenant/effective.hpp>
+#include <string>
+#include <string_view>
+
+namespace gatehouse::tenant {
+
+// Which signal named the tenant.
+enum class signal : std::uint8_t { none, host, path_identifier, field_identifier };
+std::string_view name(signal s) noexcept;
+
+struct resolve_input {
+    std::string_view host;             // normalised (http::parse_host): lower case, no port, no dot
+    std::string_view path;             // normalised path, for /t/ID/... on shared hosts
+    std::string_view tenant_field;     // value of X-Tenant-Id (context_prefix + "Id"); empty: absent
+    std::string_view sni_tenant;       // id that the TLS hello resolved to; empty: none (plain listener)
+    bool sni_was_shared_host = false;  // the hello named a shared host: any tenant may follow on it
+    std::string_view sni_tls_policy;   // effective.tls_policy that the handshake used
+};
+
+struct resolution {
+    problem refused = problem::none;   // unknown_host, misdirected, tenant_mismatch, tenant_gone
+    const record_ptr* found = nullptr; // same lifetime as directory::find_host's
+    signal by = signal::none;
+    std::size_t strip_bytes = 0;       // of the path: "/t/ID" when the path named the tenant
+    std::string_view redirect_host;    // non-empty: answer 308 to this host (redirect_hosts)
+    std::string_view detail;           // a sentence for the problem document (static text)
+};
+// Shared hosts: the tenant is named by /t/ID/... or by the identifier field; both present and
+// different, or neither a known tenant: tenant_mismatch / unknown_host. On a tenant's own host an
+// identifier field that names another tenant: tenant_mismatch.
+resolution resolve(const directory& d, const resolve_input& in) noexcept;
+
+struct guard_input {
+    ip_address client;
+    bool client_known = true;          // false on a Unix socket: allow and deny by address do not apply
+    utc_time now;
+    std::string_view node_region;
+};
+struct guard_verdict {
+    problem refused = problem::none;   // wrong_region, tenant_provisioning, suspended_*, tenant_gone, tenant_maintenance, forbidden
+    std::string_view detail;           // the tenant's own message where there is one
+    std::int64_t retry_after_s = 0;    // when known (maintenance's end, until)
+};
+// Order: region, state of the tenant and then of each ancestor, maintenance, allow and deny.
+// A suspension whose `until` has passed no longer holds.
+guard_verdict guard(const effective& e, const guard_input& in) noexcept;
+
+// The longest route whose path takes `path` ("/api" takes "/api" and "/api/x", not "/apix"). Null: none.
+const effective_route* match_route(const effective& e, std::string_view path) noexcept;
+guard_verdict guard_route(const effective_route& r, const guard_input& in) noexcept;   // route's allow and deny
+
+// The upstream's target: strip, then add; query kept; the result cannot leave add_prefix.
+// `out` is overwritten. `path_and_query` is normalised and begins with '/'.
+void rewrite_target(const effective_route& r, std::string_view path_and_query, std::string& out);
+
+// Which endpoints of the pool this tenant may use from this node: bit i of the result of endpoint i.
+// strict: those of its region alone; preferred: its region's when any exists, and the others as `fallback`.
+struct allowed_endpoints {
+    std::vector<std::size_t> preferred, fallback;
+};
+allowed_endpoints endpoints_for(const effective& e, const pool& p);
+
+}  // namespace gatehouse::tenant

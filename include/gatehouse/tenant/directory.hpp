@@ -1,0 +1,87 @@
+// The directory: host name -> record, tenant id -> record. One writer (control), many readers
+// (workers) without locks. A reader's raw pointers hold until it next returns to its event loop;
+// what a change replaces waits in the retired list until every worker has passed (see retire).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <gatehouse/tenant/model.hpp>
+#include <gatehouse/tenant/state.hpp>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::tenant {
+
+// What one tenant is on this node. Immutable; a change makes a new one.
+struct record {
+    std::string id;
+    std::shared_ptr<const tenant::tenant> tenant;   // null: gone (410), only its hosts are kept
+    std::shared_ptr<tenant::state> state;
+    std::uint64_t revision = 0;
+    std::vector<std::string> hosts;   // every name it answers at: platform name first, then hosts,
+                                      // then redirect_hosts' sources; lower case; "*.x" is one label
+};
+using record_ptr = std::shared_ptr<const record>;
+
+// What all tenants share: immutable, replaced as a whole, small.
+struct platform {
+    std::uint64_t revision = 0;
+    std::string node_region;
+    std::string domain;
+    std::string context_prefix = "X-Tenant-";
+    std::string default_plan;
+    std::string primary_tenant;
+    std::string default_tls_tenant;
+    std::string min_tls_version = "1.2";
+    std::set<std::string, std::less<>> shared_hosts;
+    std::map<std::string, plan, std::less<>> plans;
+    std::map<std::string, pool, std::less<>> pools;
+    std::map<std::string, std::string, std::less<>> region_addresses;   // where to redirect: host:port
+};
+using platform_ptr = std::shared_ptr<const platform>;
+
+class directory {
+   public:
+    directory();
+    ~directory();
+    directory(const directory&) = delete;
+    directory& operator=(const directory&) = delete;
+
+    // --- readers ---
+    // `host`: lower case, no port, no trailing dot. Longest exact name first, then one-label
+    // wildcard. Null: nobody's. The pointee holds until the caller returns to its event loop.
+    const record_ptr* find_host(std::string_view host) const noexcept;
+    const record_ptr* find_tenant(std::string_view id) const noexcept;
+    // Moves with every change; read it before looking up.
+    std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
+    // Same lifetime rule; copy the shared_ptr to keep it.
+    const platform_ptr& current_platform() const noexcept;
+    std::size_t tenant_count() const noexcept { return tenants_count_.load(std::memory_order_relaxed); }
+
+    // --- writer (control alone) ---
+    // Puts the record in the place of the one with the same id; a host may be listed once only
+    // (the registry sees to it). Cost: proportional to this tenant's hosts.
+    void put(record_ptr r);
+    void remove(std::string_view id);
+    void set_platform(platform_ptr p);
+    // Calls f(record) for each tenant, in no order.
+    template <class F>
+    void for_each(F&& f) const { visit([](void* ctx, const record_ptr& r) { (*static_cast<F*>(ctx))(r); }, &f); }
+    // What no new reader can reach any more; to be destroyed after a no-op has run on every worker.
+    std::vector<std::shared_ptr<const void>> take_retired();
+
+   private:
+    struct table;
+    void visit(void (*f)(void*, const record_ptr&), void* ctx) const;
+    std::unique_ptr<table> hosts_, tenants_;
+    std::atomic<const platform_ptr*> platform_;
+    std::atomic<std::uint64_t> generation_{1};
+    std::atomic<std::size_t> tenants_count_{0};
+    std::vector<std::shared_ptr<const void>> retired_;
+};
+
+}  // namespace gatehouse::tenant

@@ -1,0 +1,52 @@
+// A tenant's settings after plan, parents and platform are taken in; made at first use, cached by
+// the records it came from. Immutable. Pure; any thread (route cells take a lock once).
+#pragma once
+
+#include <gatehouse/limit/admission.hpp>
+#include <gatehouse/tenant/directory.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gatehouse::tenant {
+
+struct effective_route {
+    route spec;                        // path "/" last; set and inherited values filled in
+    const tenant::pool* pool = nullptr;   // null: a redirect, or the pool does not exist
+    std::string pool_name;             // for messages
+    upstream_timeouts timeouts;        // route over pool; unset: the node's
+    std::uint64_t max_body_bytes = 0;  // 0: unbounded; the least of route and tenant and parents
+    std::vector<limit::level> levels;  // route (when it has limits), tenant, parents upward
+    std::vector<std::shared_ptr<limit_cells>> kept;   // owns the route's cells
+};
+
+struct setting_origin { std::string key, value, from; };   // from: "tenant acme", "parent pixel", "plan pro", "platform"
+
+struct effective {
+    record_ptr self;
+    std::vector<record_ptr> ancestors;     // parent first
+    platform_ptr platform;
+    std::string plan;
+    std::string region;
+    tenant::residency residency = residency::preferred;
+    tenant::branding branding;
+    tenant::locale locale;
+    std::chrono::seconds hsts{0};
+    std::vector<effective_route> routes;   // longest path first; the last takes everything when there is a pool
+    std::vector<limit::level> levels;      // tenant, parents upward (what connections are charged to)
+    std::string context_fields;            // ready to send: "X-Tenant-Id: acme\r\nX-Tenant-Plan: ..."
+    std::string hsts_field;                // "Strict-Transport-Security: max-age=...\r\n" or empty
+    std::string tls_policy;                // differs when min_version or client_ca differ; connections of one
+                                           // tenant share a TLS session only when it is the same
+    std::string missing;                   // what could not be found (a parent, a plan, a pool), for explain
+    std::vector<setting_origin> origins;   // for explain and /effective
+
+    // False once any record or the platform it was made from has been replaced.
+    bool current(const directory& d) const noexcept;
+};
+using effective_ptr = std::shared_ptr<const effective>;
+
+// `r` must have a tenant (not gone). At most 8 ancestors; a cycle ends the chain and is `missing`.
+effective_ptr make_effective(const record_ptr& r, const directory& d);
+
+}  // namespace gatehouse::tenant

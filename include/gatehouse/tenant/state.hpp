@@ -1,0 +1,42 @@
+// A tenant's live side: counters and limit cells that outlive configuration changes.
+// Shared by the workers through atomics; route cells are made under a lock, off the path.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <gatehouse/limit/gcra.hpp>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace gatehouse::tenant {
+
+struct limit_cells {
+    limit::gcra_cell rate;
+    limit::gauge concurrency;    // exchanges in flight
+    limit::gauge connections;    // client connections and tunnels
+};
+
+struct counters {
+    std::atomic<std::uint64_t> requests{0}, bytes_in{0}, bytes_out{0}, refused{0}, upstream_errors{0};
+    std::array<std::atomic<std::uint64_t>, 6> status_class{};   // [1]..[5]
+};
+
+class state {
+   public:
+    explicit state(std::string id) : id_(std::move(id)) {}
+    const std::string& id() const noexcept { return id_; }
+    limit_cells cells;           // the tenant's own, charged by itself and its family
+    tenant::counters counters;
+    // The cells of one of its routes, by path; made on first asking, kept for good. Takes a lock.
+    std::shared_ptr<limit_cells> route_cells(const std::string& path);
+
+   private:
+    const std::string id_;
+    std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<limit_cells>> routes_;
+};
+
+}  // namespace gatehouse::tenant
