@@ -1,0 +1,95 @@
+// What one worker counts: single-writer relaxed atomics, read by the metrics at any time. Not a
+// tenant's counters (tenant/state.hpp). The worker alone writes; any thread reads.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <gatehouse/base/problem.hpp>
+
+namespace gatehouse::proxy {
+
+// A number with one writer: load and store instead of a locked add.
+class counter {
+ public:
+    void add(std::uint64_t n = 1) noexcept { set(value() + n); }
+    void sub(std::uint64_t n = 1) noexcept { set(value() - n); }  // gauges alone
+    void set(std::uint64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
+    void raise(std::uint64_t n) noexcept {
+        if (n > value()) set(n);
+    }
+    std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+enum class handshake_failure : std::uint8_t { unknown_name, timeout, other };
+inline constexpr std::size_t handshake_failure_count = 3;
+inline constexpr std::size_t problem_count = static_cast<std::size_t>(problem::loop) + 1;
+
+// Durations in fixed buckets; the last is everything longer.
+class duration_buckets {
+ public:
+    static constexpr std::array<std::uint64_t, 13> bounds_us = {
+        1'000,   2'500,   5'000,     10'000,    25'000,    50'000,    100'000,
+        250'000, 500'000, 1'000'000, 2'500'000, 5'000'000, 10'000'000};
+    void observe_us(std::uint64_t us) noexcept {
+        std::size_t i = 0;
+        while (i < bounds_us.size() && us > bounds_us[i])
+            ++i;
+        buckets_[i].add();
+        sum_us_.add(us);
+    }
+    std::uint64_t bucket(std::size_t i) const noexcept {
+        return buckets_[i].value();
+    }  // not cumulative
+    static constexpr std::size_t size() noexcept { return bounds_us.size() + 1; }
+    std::uint64_t sum_us() const noexcept { return sum_us_.value(); }
+
+ private:
+    std::array<counter, bounds_us.size() + 1> buckets_;
+    counter sum_us_;
+};
+
+struct alignas(64) worker_counters {
+    // client side
+    counter connections_accepted;
+    counter connections_refused;  // over a connection limit, before anything was read
+    counter connections_active;   // gauge
+    counter handshakes_full, handshakes_resumed;
+    std::array<counter, handshake_failure_count> handshakes_failed;
+    counter handshakes_active;  // gauge
+    counter client_bytes_in, client_bytes_out;
+    // exchanges
+    counter requests;                  // heads that were complete, and those refused as heads
+    counter requests_active;           // gauge
+    std::array<counter, 6> responses;  // by class: [2] counts 2xx, [0] those that ended without any
+    std::array<counter, problem_count> refused_by_problem;
+    duration_buckets request_time;  // head complete to settled; tunnels do not count
+    counter tunnels_opened;
+    counter tunnels_active;  // gauge
+    // upstream side
+    counter upstream_connects, upstream_connect_failures, upstream_reused;
+    counter upstream_connections;  // gauge, leased and idle
+    counter upstream_bytes_in, upstream_bytes_out;
+    counter retries;
+    // the worker itself
+    counter log_dropped;      // access records that found the ring full
+    counter loop_lag_max_ns;  // gauge: the worst of the last full ten seconds; the worker sets it
+    counter buffers_in_use;   // gauge
+
+    void answered(std::uint16_t status) noexcept {
+        responses[status >= 100 && status < 600 ? status / 100 : 0].add();
+    }
+    void refused(problem p) noexcept { refused_by_problem[static_cast<std::size_t>(p)].add(); }
+    void handshake_failed(handshake_failure why) noexcept {
+        handshakes_failed[static_cast<std::size_t>(why)].add();
+    }
+};
+
+// As it shows in metrics and logs.
+const char* name(handshake_failure f) noexcept;
+
+}  // namespace gatehouse::proxy
