@@ -19,6 +19,7 @@ struct ip_address {
 result<ip_address> parse_ip(std::string_view text);
 
 // "10.0.0.0/8", "2001:db8::/32" or a single address. Host bits set is an error.
+// An IPv6 network shorter than 96 bits ("::/0") holds no IPv4 address.
 struct ip_network {
     ip_address base;
     std::uint8_t prefix = 128;   // in bits of the 128-bit form

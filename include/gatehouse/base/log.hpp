@@ -14,7 +14,9 @@ enum class level : std::uint8_t { debug, info, warn, error };
 
 void set_level(level l);
 bool enabled(level l) noexcept;
-void write(level l, std::string_view message);
+void write(level l, std::string_view message);   // made one_line first
+// Control characters escaped, so that nothing an outsider sends can forge a line or drive a terminal.
+std::string one_line(std::string_view message);
 
 template <class... Args>
 void debug(fmt::format_string<Args...> f, Args&&... args) {
