@@ -1,0 +1,127 @@
+// A worker's event loop: Asio's io_context(1) for posting and timers, and inside it one
+// edge-triggered epoll set for the sockets of requests (docs/decisions/0001). Everything is the
+// loop's thread alone, except post() and stop().
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <gatehouse/base/error.hpp>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace gatehouse::net {
+
+class buffer_pool;
+
+// Who is told about a descriptor's events and, a few times a second, of the time.
+class event_source {
+   public:
+    virtual void on_events(std::uint32_t epoll_events) = 0;
+    virtual void on_sweep(std::int64_t now_ns) = 0;
+
+   protected:
+    ~event_source() = default;
+};
+
+class loop {
+   public:
+    loop();
+    ~loop();
+    loop(const loop&) = delete;
+    loop& operator=(const loop&) = delete;
+
+    boost::asio::io_context& context() noexcept;
+    void run();                                    // until stop()
+    void stop() noexcept;                          // any thread
+    void post(std::function<void()> f);            // any thread
+
+    // Monotonic time, read once a turn of the loop.
+    std::int64_t now_ns() const noexcept { return now_ns_; }
+    std::int64_t unix_seconds() const noexcept { return unix_seconds_; }
+    std::string_view http_date() const noexcept;   // of unix_seconds(), IMF-fixdate
+
+    // A descriptor's place in the epoll set: edge-triggered for reading, writing and hang-up.
+    struct registration;
+    registration* add(int fd, event_source& owner, error_code& ec);
+    registration* add_listener(int fd, event_source& owner, error_code& ec);   // level-triggered, reading
+    void remove(registration* r) noexcept;         // before the descriptor is closed
+    void mute(registration* r) noexcept;           // a listener: no events until unmute()
+    void unmute(registration* r) noexcept;         // nothing when it was not muted
+    // False once removed; to be asked only within the step in which it was still there.
+    static bool alive(const registration* r) noexcept;
+
+    // Resumes the coroutine after the current step, never from inside the caller.
+    void schedule(std::coroutine_handle<> h);
+    // Called a few times a second; the interval is sweep_interval_ns.
+    static constexpr std::int64_t sweep_interval_ns = 100'000'000;
+    void on_sweep(std::function<void(std::int64_t now_ns)> f);
+
+    // co_await turn(): a place in the queue of expensive steps (handshakes); one is run, then events
+    // are looked at again, so that a flood of them cannot delay requests.
+    auto turn() noexcept {
+        struct awaiter {
+            loop& l;
+            bool await_ready() const noexcept { return false; }
+            void await_suspend(std::coroutine_handle<> h) { l.queue_turn(h); }
+            void await_resume() const noexcept {}
+        };
+        return awaiter{*this};
+    }
+
+    buffer_pool& buffers() noexcept { return *buffers_; }
+    std::int64_t take_longest_turn_ns() noexcept;  // since last asked; for the lag metric
+
+   private:
+    struct impl;
+    void wait_for_events();
+    void dispatch();
+    void sweep();
+    void update_time() noexcept;
+    void queue_turn(std::coroutine_handle<> h);
+    void run_turn();
+    void run_scheduled();
+
+    std::unique_ptr<impl> impl_;
+    std::unique_ptr<buffer_pool> buffers_;
+    std::int64_t now_ns_ = 0;
+    std::int64_t unix_seconds_ = 0;
+};
+
+// One coroutine waits until set() or the deadline. set() before the wait counts. Loop's thread.
+class event {
+   public:
+    explicit event(loop& l) : loop_(l) {}
+    void set();
+    bool is_set() const noexcept { return set_; }
+    void reset() noexcept { set_ = false; }
+    void fail(errc e);
+    // The waiter gets errc::timeout after `deadline_ns` (0: none); whoever owns the event must call
+    // expire() from its sweep.
+    void expire(std::int64_t now_ns);
+    auto wait(std::int64_t deadline_ns) noexcept {
+        struct awaiter {
+            event& e;
+            bool await_ready() const noexcept { return e.set_; }
+            void await_suspend(std::coroutine_handle<> h) const noexcept { e.waiter_ = h; }
+            error_code await_resume() const noexcept { return std::exchange(e.ec_, {}); }
+        };
+        deadline_ns_ = deadline_ns;
+        return awaiter{*this};
+    }
+
+   private:
+    loop& loop_;
+    std::coroutine_handle<> waiter_;
+    error_code ec_;
+    std::int64_t deadline_ns_ = 0;
+    bool set_ = false;
+};
+
+}  // namespace gatehouse::net

@@ -1,0 +1,56 @@
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <gatehouse/base/log.hpp>
+#include <gatehouse/net/listener.hpp>
+
+namespace gatehouse::net {
+
+static constexpr int accepts_a_turn = 32;
+
+listener::listener(loop& l, int fd, callback accepted) : loop_(l), fd_(fd), accepted_(std::move(accepted)) {
+    error_code ec;
+    registration_ = loop_.add_listener(fd_, *this, ec);
+    if (ec) log::error("a listener cannot be watched: {}", ec.message());
+}
+
+listener::~listener() {
+    if (registration_) loop_.remove(registration_);
+    ::close(fd_);
+}
+
+void listener::on_events(std::uint32_t) { accept_pending(); }
+
+void listener::accept_pending() {
+    for (int i = 0; i < accepts_a_turn; ++i) {
+        address peer;
+        peer.bytes = sizeof peer.storage;
+        const int fd = ::accept4(fd_, reinterpret_cast<sockaddr*>(&peer.storage), &peer.bytes,
+                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            accepted_(fd, peer);
+            continue;
+        }
+        if (errno == EINTR || errno == ECONNABORTED) continue;
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause();
+        return;
+    }
+}
+
+void listener::pause() {
+    static log::limiter limiter{1};
+    std::uint64_t suppressed = 0;
+    if (limiter.allow(&suppressed)) {
+        log::error("no new connection can be accepted: {}; raise the limit on open files or lower limits.connections",
+                   std::strerror(errno));
+    }
+    loop_.mute(registration_);
+}
+
+void listener::on_sweep(std::int64_t) {
+    if (registration_) loop_.unmute(registration_);
+}
+
+}  // namespace gatehouse::net

@@ -1,0 +1,279 @@
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <deque>
+#include <gatehouse/base/log.hpp>
+#include <gatehouse/net/buffer.hpp>
+#include <gatehouse/net/loop.hpp>
+#include <stdexcept>
+
+namespace gatehouse::net {
+
+namespace asio = boost::asio;
+
+struct loop::registration {
+    event_source* owner = nullptr;   // null: removed, freed at the end of the step
+    int fd = -1;
+    bool muted = false;
+    registration* previous = nullptr;
+    registration* next = nullptr;
+};
+
+struct loop::impl {
+    static constexpr int events_a_turn = 256;
+
+    asio::io_context context{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
+    asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+    asio::posix::stream_descriptor epoll{context};
+    asio::steady_timer sweeper{context};
+    registration head;                          // of the circular list of all registrations
+    std::vector<registration*> graveyard;       // removed while events may still name them
+    std::vector<registration*> spare;
+    std::vector<std::coroutine_handle<>> scheduled, running;
+    std::deque<std::coroutine_handle<>> turns;
+    std::vector<std::function<void(std::int64_t)>> sweeps;
+    std::array<char, 32> date{};
+    std::size_t date_bytes = 0;
+    std::int64_t longest_turn_ns = 0;
+    bool scheduled_posted = false, turn_posted = false;
+
+    impl() { head.next = head.previous = &head; }
+    ~impl() {
+        bury();
+        for (registration* r : spare) delete r;
+        while (head.next != &head) {
+            registration* r = head.next;
+            head.next = r->next;
+            delete r;
+        }
+    }
+    void bury() {
+        constexpr std::size_t spare_limit = 1024;
+        for (registration* r : graveyard) {
+            if (spare.size() < spare_limit) {
+                spare.push_back(r);
+            } else {
+                delete r;
+            }
+        }
+        graveyard.clear();
+    }
+};
+
+loop::loop() : impl_(std::make_unique<impl>()), buffers_(std::make_unique<buffer_pool>()) {
+    const int fd = ::epoll_create1(EPOLL_CLOEXEC);
+    if (fd < 0) throw std::runtime_error("epoll_create1 failed: no file descriptors left?");
+    impl_->epoll.assign(fd);
+    update_time();
+    sweep();
+    wait_for_events();
+}
+
+loop::~loop() = default;
+
+asio::io_context& loop::context() noexcept { return impl_->context; }
+
+void loop::run() { impl_->context.run(); }
+
+void loop::stop() noexcept { impl_->context.stop(); }
+
+void loop::post(std::function<void()> f) {
+    asio::post(impl_->context, [this, f = std::move(f)] {
+        update_time();
+        f();
+        impl_->bury();
+    });
+}
+
+std::string_view loop::http_date() const noexcept { return {impl_->date.data(), impl_->date_bytes}; }
+
+void loop::update_time() noexcept {
+    timespec monotonic{};
+    ::clock_gettime(CLOCK_MONOTONIC, &monotonic);
+    now_ns_ = monotonic.tv_sec * 1'000'000'000LL + monotonic.tv_nsec;
+}
+
+static loop::registration* link(loop::registration& head, loop::registration* r) noexcept {
+    r->next = &head;
+    r->previous = head.previous;
+    head.previous->next = r;
+    head.previous = r;
+    return r;
+}
+
+static loop::registration* add_to(int epoll_fd, loop::registration& head,
+                                  std::vector<loop::registration*>& spare, int fd,
+                                  event_source& owner, std::uint32_t events, error_code& ec) {
+    loop::registration* r = nullptr;
+    if (spare.empty()) {
+        r = new loop::registration;
+    } else {
+        r = spare.back();
+        spare.pop_back();
+    }
+    r->owner = &owner;
+    r->fd = fd;
+    r->muted = false;
+    epoll_event event{};
+    event.events = events;
+    event.data.ptr = r;
+    if (::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+        ec.assign(errno, boost::system::system_category());
+        spare.push_back(r);
+        return nullptr;
+    }
+    return link(head, r);
+}
+
+loop::registration* loop::add(int fd, event_source& owner, error_code& ec) {
+    return add_to(impl_->epoll.native_handle(), impl_->head, impl_->spare, fd, owner,
+                  EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, ec);
+}
+
+loop::registration* loop::add_listener(int fd, event_source& owner, error_code& ec) {
+    return add_to(impl_->epoll.native_handle(), impl_->head, impl_->spare, fd, owner, EPOLLIN, ec);
+}
+
+void loop::remove(registration* r) noexcept {
+    epoll_event unused{};
+    ::epoll_ctl(impl_->epoll.native_handle(), EPOLL_CTL_DEL, r->fd, &unused);
+    r->owner = nullptr;
+    r->previous->next = r->next;
+    r->next->previous = r->previous;
+    impl_->graveyard.push_back(r);
+}
+
+void loop::mute(registration* r) noexcept {
+    epoll_event none{};
+    none.data.ptr = r;
+    r->muted = ::epoll_ctl(impl_->epoll.native_handle(), EPOLL_CTL_MOD, r->fd, &none) == 0;
+}
+
+void loop::unmute(registration* r) noexcept {
+    if (!r->muted) return;
+    epoll_event reading{};
+    reading.events = EPOLLIN;
+    reading.data.ptr = r;
+    r->muted = ::epoll_ctl(impl_->epoll.native_handle(), EPOLL_CTL_MOD, r->fd, &reading) != 0;
+}
+
+bool loop::alive(const registration* r) noexcept { return r->owner != nullptr; }
+
+void loop::wait_for_events() {
+    impl_->epoll.async_wait(asio::posix::descriptor_base::wait_read,
+                            [this](const boost::system::error_code& ec) {
+                                if (ec) return;   // the loop is being destroyed
+                                dispatch();
+                                wait_for_events();
+                            });
+}
+
+void loop::dispatch() {
+    update_time();
+    const std::int64_t began = now_ns_;
+    std::array<epoll_event, impl::events_a_turn> events;
+    const int count =
+        ::epoll_wait(impl_->epoll.native_handle(), events.data(), impl::events_a_turn, 0);
+    for (int i = 0; i < count; ++i) {
+        auto* r = static_cast<registration*>(events[static_cast<std::size_t>(i)].data.ptr);
+        if (r->owner) r->owner->on_events(events[static_cast<std::size_t>(i)].events);
+    }
+    run_scheduled();
+    impl_->bury();
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    const std::int64_t took = now.tv_sec * 1'000'000'000LL + now.tv_nsec - began;
+    if (took > impl_->longest_turn_ns) impl_->longest_turn_ns = took;
+}
+
+std::int64_t loop::take_longest_turn_ns() noexcept {
+    return std::exchange(impl_->longest_turn_ns, 0);
+}
+
+void loop::schedule(std::coroutine_handle<> h) {
+    impl_->scheduled.push_back(h);
+    if (impl_->scheduled_posted) return;
+    impl_->scheduled_posted = true;
+    asio::post(impl_->context, [this] {
+        impl_->scheduled_posted = false;
+        update_time();
+        run_scheduled();
+        impl_->bury();
+    });
+}
+
+void loop::run_scheduled() {
+    // What is scheduled meanwhile runs in the next step, so that nobody can hold the loop.
+    impl_->running.swap(impl_->scheduled);
+    for (std::coroutine_handle<> h : impl_->running) h.resume();
+    impl_->running.clear();
+}
+
+void loop::queue_turn(std::coroutine_handle<> h) {
+    impl_->turns.push_back(h);
+    if (impl_->turn_posted) return;
+    impl_->turn_posted = true;
+    asio::post(impl_->context, [this] { run_turn(); });
+}
+
+void loop::run_turn() {
+    update_time();
+    const std::coroutine_handle<> h = impl_->turns.front();
+    impl_->turns.pop_front();
+    h.resume();
+    impl_->bury();
+    impl_->turn_posted = !impl_->turns.empty();
+    if (impl_->turn_posted) asio::post(impl_->context, [this] { run_turn(); });
+}
+
+void loop::on_sweep(std::function<void(std::int64_t)> f) { impl_->sweeps.push_back(std::move(f)); }
+
+void loop::sweep() {
+    update_time();
+    const std::time_t seconds = std::time(nullptr);
+    if (seconds != unix_seconds_) {
+        unix_seconds_ = seconds;
+        std::tm utc{};
+        ::gmtime_r(&seconds, &utc);
+        // The C locale is in force: names of days and months are English.
+        impl_->date_bytes = std::strftime(impl_->date.data(), impl_->date.size(),
+                                          "%a, %d %b %Y %H:%M:%S GMT", &utc);
+    }
+    for (registration* r = impl_->head.next; r != &impl_->head;) {
+        registration* next = r->next;   // on_sweep only schedules; it may remove r, never another
+        r->owner->on_sweep(now_ns_);
+        r = next;
+    }
+    for (auto& f : impl_->sweeps) f(now_ns_);
+    impl_->bury();
+    impl_->sweeper.expires_after(std::chrono::nanoseconds(sweep_interval_ns));
+    impl_->sweeper.async_wait([this](const boost::system::error_code& ec) {
+        if (!ec) sweep();
+    });
+}
+
+void event::set() {
+    set_ = true;
+    if (waiter_) loop_.schedule(std::exchange(waiter_, {}));
+}
+
+void event::fail(errc e) {
+    if (!waiter_) return;
+    ec_ = e;
+    loop_.schedule(std::exchange(waiter_, {}));
+}
+
+void event::expire(std::int64_t now_ns) {
+    if (deadline_ns_ != 0 && now_ns >= deadline_ns_) fail(errc::timeout);
+}
+
+}  // namespace gatehouse::net
