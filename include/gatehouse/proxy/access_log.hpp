@@ -85,8 +85,7 @@ class access_ring {
  private:
     const bool enabled_;
     const int wake_fd_;
-    std::atomic<access_record*> records_{nullptr};
-    std::unique_ptr<access_record[]> owned_;
+    std::unique_ptr<access_record[]> records_;  // made by the worker, seen with written_
     alignas(64) std::atomic<std::uint64_t> written_{0};
     std::uint64_t read_seen_ = 0;  // the worker's copy of read_
     std::atomic<std::uint64_t> dropped_{0};
@@ -112,7 +111,8 @@ class access_log {
     void stop() noexcept;
 
     std::uint64_t lines_written() const noexcept;
-    // Lines lost: rings that were full, and lines the sink did not take.
+    // Lines that the sink did not take (full disk, stopped reader). Those that found a ring full
+    // are counted by the ring and by the worker's log_dropped.
     std::uint64_t lines_lost() const noexcept;
 
  private:

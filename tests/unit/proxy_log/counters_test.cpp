@@ -1,0 +1,53 @@
+// The worker's counters: classes, buckets, names.
+#include <catch2/catch.hpp>
+#include <gatehouse/proxy/counters.hpp>
+#include <string>
+
+using namespace gatehouse;
+using namespace gatehouse::proxy;
+
+TEST_CASE("a status counts in its class, and none in class 0") {
+    const auto [status, index] = GENERATE(table<std::uint16_t, std::size_t>(
+        {{101, 1}, {200, 2}, {299, 2}, {308, 3}, {404, 4}, {508, 5}, {0, 0}, {99, 0}, {600, 0}}));
+    worker_counters c;
+    c.answered(status);
+    for (std::size_t i = 0; i < c.responses.size(); ++i)
+        CHECK(c.responses[i].value() == (i == index ? 1u : 0u));
+}
+
+TEST_CASE("every problem has a place, the last too") {
+    worker_counters c;
+    c.refused(problem::loop);
+    c.refused(problem::bad_request);
+    c.refused(problem::bad_request);
+    CHECK(c.refused_by_problem[static_cast<std::size_t>(problem::loop)].value() == 1);
+    CHECK(c.refused_by_problem[static_cast<std::size_t>(problem::bad_request)].value() == 2);
+    CHECK(problem_count == static_cast<std::size_t>(problem::loop) + 1);
+}
+
+TEST_CASE("durations fall into the bucket whose bound they do not exceed") {
+    const auto [us, index] = GENERATE(table<std::uint64_t, std::size_t>(
+        {{0, 0}, {1'000, 0}, {1'001, 1}, {10'000'000, 12}, {10'000'001, 13}, {~0ull, 13}}));
+    duration_buckets d;
+    d.observe_us(us);
+    for (std::size_t i = 0; i < duration_buckets::size(); ++i)
+        CHECK(d.bucket(i) == (i == index ? 1u : 0u));
+    CHECK(d.sum_us() == us);
+}
+
+TEST_CASE("gauges go down, maxima only up") {
+    counter c;
+    c.add(5);
+    c.sub(2);
+    CHECK(c.value() == 3);
+    c.raise(2);
+    CHECK(c.value() == 3);
+    c.raise(7);
+    CHECK(c.value() == 7);
+}
+
+TEST_CASE("handshake failures have names") {
+    CHECK(std::string(name(handshake_failure::unknown_name)) == "unknown_name");
+    CHECK(std::string(name(handshake_failure::timeout)) == "timeout");
+    CHECK(std::string(name(handshake_failure::other)) == "other");
+}
