@@ -150,21 +150,21 @@ struct tenant {
     std::string plan;                        // empty: platform.default_plan; never inherited
     // Inherited from the parent when unset (nullopt):
     std::optional<std::string> region;
-    std::optional<tenant::residency> residency;
+    std::optional<gatehouse::tenant::residency> residency;
     std::optional<std::string> pool;
     std::optional<std::vector<route>> routes;
-    std::optional<tenant::branding> branding;
-    std::optional<tenant::locale> locale;
+    std::optional<gatehouse::tenant::branding> branding;
+    std::optional<gatehouse::tenant::locale> locale;
     std::optional<std::chrono::seconds> hsts;
 
     std::vector<std::string> hosts;          // besides its platform name; lower case, "*.x" allowed
-    tenant::limits limits;
+    gatehouse::tenant::limits limits;
     std::vector<std::pair<std::string, std::string>> context;          // key, value -> context_prefix + Key
     std::vector<std::pair<std::string, std::string>> redirect_hosts;   // from host, to host
     std::vector<ip_network> allow, deny;
     client_tls tls;
     std::vector<maintenance_window> maintenance;
-    tenant::billing billing;
+    gatehouse::tenant::billing billing;
     std::string database;                    // "" its own, "parent"
 
     bool operator==(const tenant&) const = default;
