@@ -42,11 +42,13 @@ struct guard_input {
     std::string_view node_region;
 };
 struct guard_verdict {
-    problem refused = problem::none;   // wrong_region, tenant_provisioning, suspended_*, tenant_gone, tenant_maintenance, forbidden
+    // wrong_region, tenant_provisioning, suspended_*, tenant_gone, tenant_maintenance, forbidden;
+    // registry_unavailable when an ancestor is not known here.
+    problem refused = problem::none;
     std::string_view detail;           // the tenant's own message where there is one
     std::int64_t retry_after_s = 0;    // when known (maintenance's end, until)
 };
-// Order: region, state of the tenant and then of each ancestor, maintenance, allow and deny.
+// Order: region, state of the tenant and then of each ancestor, maintenance, deny and allow.
 // A suspension whose `until` has passed no longer holds.
 guard_verdict guard(const effective& e, const guard_input& in) noexcept;
 
@@ -54,15 +56,14 @@ guard_verdict guard(const effective& e, const guard_input& in) noexcept;
 const effective_route* match_route(const effective& e, std::string_view path) noexcept;
 guard_verdict guard_route(const effective_route& r, const guard_input& in) noexcept;   // route's allow and deny
 
-// The upstream's target: strip, then add; query kept; the result cannot leave add_prefix.
-// `out` is overwritten. `path_and_query` is normalised and begins with '/'.
-void rewrite_target(const effective_route& r, std::string_view path_and_query, std::string& out);
+// The upstream's target: strip, then add; query kept; it begins with '/' and never leaves
+// add_prefix. `out` is overwritten. `path_and_query` is normalised and begins with '/'. False: once
+// "%2f" is decoded the path would climb out of add_prefix; answer bad_request (`out` is then
+// add_prefix itself, so that even an unchecked caller stays inside).
+bool rewrite_target(const effective_route& r, std::string_view path_and_query, std::string& out);
 
-// Which endpoints of the pool this tenant may use from this node: bit i of the result of endpoint i.
-// strict: those of its region alone; preferred: its region's when any exists, and the others as `fallback`.
-struct allowed_endpoints {
-    std::vector<std::size_t> preferred, fallback;
-};
+// Which endpoints of the pool this tenant may use. effective_route::endpoints holds it ready made.
+// strict: those of its region and of every region; preferred: the same, and the others as fallback.
 allowed_endpoints endpoints_for(const effective& e, const pool& p);
 
 }  // namespace gatehouse::tenant

@@ -19,8 +19,8 @@ namespace gatehouse::tenant {
 // What one tenant is on this node. Immutable; a change makes a new one.
 struct record {
     std::string id;
-    std::shared_ptr<const tenant::tenant> tenant;   // null: gone (410), only its hosts are kept
-    std::shared_ptr<tenant::state> state;
+    std::shared_ptr<const gatehouse::tenant::tenant> tenant;   // null: gone (410), only its hosts are kept
+    std::shared_ptr<gatehouse::tenant::state> state;
     std::uint64_t revision = 0;
     std::vector<std::string> hosts;   // every name it answers at: platform name first, then hosts,
                                       // then redirect_hosts' sources; lower case; "*.x" is one label

@@ -10,12 +10,18 @@
 
 namespace gatehouse::tenant {
 
+// Indices into pool::endpoints; `fallback` is for when none of `preferred` is left.
+struct allowed_endpoints {
+    std::vector<std::size_t> preferred, fallback;
+};
+
 struct effective_route {
     route spec;                        // path "/" last; set and inherited values filled in
-    const tenant::pool* pool = nullptr;   // null: a redirect, or the pool does not exist
+    const gatehouse::tenant::pool* pool = nullptr;   // null: a redirect, or the pool does not exist
     std::string pool_name;             // for messages
     upstream_timeouts timeouts;        // route over pool; unset: the node's
     std::uint64_t max_body_bytes = 0;  // 0: unbounded; the least of route and tenant and parents
+    allowed_endpoints endpoints;       // of the pool, by region and residency
     std::vector<limit::level> levels;  // route (when it has limits), tenant, parents upward
     std::vector<std::shared_ptr<limit_cells>> kept;   // owns the route's cells
 };
@@ -28,9 +34,9 @@ struct effective {
     platform_ptr platform;
     std::string plan;
     std::string region;
-    tenant::residency residency = residency::preferred;
-    tenant::branding branding;
-    tenant::locale locale;
+    gatehouse::tenant::residency residency = residency::preferred;
+    gatehouse::tenant::branding branding;
+    gatehouse::tenant::locale locale;
     std::chrono::seconds hsts{0};
     std::vector<effective_route> routes;   // longest path first; the last takes everything when there is a pool
     std::vector<limit::level> levels;      // tenant, parents upward (what connections are charged to)
@@ -39,6 +45,11 @@ struct effective {
     std::string tls_policy;                // differs when min_version or client_ca differ; connections of one
                                            // tenant share a TLS session only when it is the same
     std::string missing;                   // what could not be found (a parent, a plan, a pool), for explain
+    // An ancestor that is gone (tenant_gone) or not known (registry_unavailable) may have said
+    // anything, a strict region too: guard refuses rather than serve without knowing.
+    problem broken = problem::none;
+    std::string broken_at;                 // the id of that ancestor
+    record_ptr broken_record;              // as it was found: null or gone
     std::vector<setting_origin> origins;   // for explain and /effective
 
     // False once any record or the platform it was made from has been replaced.

@@ -29,7 +29,7 @@ class state {
     explicit state(std::string id) : id_(std::move(id)) {}
     const std::string& id() const noexcept { return id_; }
     limit_cells cells;           // the tenant's own, charged by itself and its family
-    tenant::counters counters;
+    gatehouse::tenant::counters counters;
     // The cells of one of its routes, by path; made on first asking, kept for good. Takes a lock.
     std::shared_ptr<limit_cells> route_cells(const std::string& path);
 
