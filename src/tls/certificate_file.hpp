@@ -1,0 +1,45 @@
+// The files of certs_dir: which name belongs to which file, and reading one. Blocking; any thread.
+#pragma once
+
+#include <cstdint>
+#include <gatehouse/tls/certificates.hpp>
+#include <string>
+#include <string_view>
+
+namespace gatehouse::tls {
+
+constexpr std::size_t most_certificate_bytes = 256 * 1024;
+
+// Lower-case letters, digits, '-' in labels that are not empty, at most 253: nothing that could
+// leave a folder.
+bool is_file_host(std::string_view host) noexcept;
+std::string exact_file(std::string_view host);     // "shop.acme.example.pem"
+std::string wildcard_file(std::string_view host);  // "_.acme.example.pem"; empty for a single label
+std::string pattern_of(std::string_view file);  // "*.acme.example"; empty when it is no such file
+
+// What tells one version of a file from the next without reading it.
+struct file_stamp {
+    std::uint64_t device = 0, inode = 0;
+    std::int64_t size_bytes = 0, modified_ns = 0, changed_ns = 0;
+    bool operator==(const file_stamp&) const = default;
+};
+bool stat_file(const std::string& path, file_stamp& stamp);  // false: there is none
+
+struct file_text {
+    std::string text, error;
+    bool missing = false;
+    file_stamp stamp;
+};
+// A regular file of at most `most_bytes`. The error does not name the file.
+file_text read_small_file(const std::string& path, std::size_t most_bytes);
+
+// A file read, parsed and held against its own name; the error names the file.
+struct loaded_certificate {
+    certificate_ptr good;
+    std::string error;
+    bool missing = false;
+    file_stamp stamp;
+};
+loaded_certificate load_certificate(const std::string& certs_dir, const std::string& file);
+
+}  // namespace gatehouse::tls

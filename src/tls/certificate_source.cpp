@@ -1,0 +1,383 @@
+// The node's certificates in memory, the loads under way, and what was last seen missing. One mutex
+// over the tables; files are read and callbacks run outside it.
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <gatehouse/base/log.hpp>
+#include <map>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include "certificate_file.hpp"
+#include "lru.hpp"
+
+namespace gatehouse::tls {
+namespace {
+
+using clock = std::chrono::steady_clock;
+// A file that was missing or bad is tried again after this, should the watcher have been silent.
+constexpr auto doubt_after = std::chrono::seconds(5);
+constexpr std::size_t most_missing = 16 * 1024;
+constexpr std::size_t most_waiting = 16 * 1024;
+constexpr std::size_t changes_a_turn = 16;
+constexpr std::int64_t rescan_margin_ns = 2'000'000'000;
+
+struct waiting {
+    std::string host;
+    certificate_source::answer done;
+};
+
+struct entry {
+    certificate_ptr good;  // null: bad, and never was good
+    std::string error;     // of the newest version, when that is bad
+    file_stamp stamp;      // of the newest version
+    clock::time_point checked;
+};
+
+struct load {
+    std::vector<waiting> waiters;
+    bool again = false;    // the file changed while it was being read
+    bool changed = false;  // the watcher asked for it
+};
+
+// What is left to do outside the lock once a file was read.
+struct outcome {
+    certificate_ptr good;
+    std::vector<waiting> waiters;
+    std::string warning;
+    bool report = false;
+    bool again = false;
+};
+
+bool is_free(const entry& e) {
+    return e.good == nullptr || e.good.use_count() == 1;
+}
+
+std::int64_t wall_ns() {
+    return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string expiry_warning(const certificate& c) {
+    if (c.not_after >= wall_ns() / 1'000'000'000) return {};
+    return fmt::format("certificate {} has expired: it is served all the same, renew it", c.file);
+}
+
+}  // namespace
+
+struct certificate_source::state : std::enable_shared_from_this<certificate_source::state> {
+    state(std::string dir, std::uint64_t cache_count, executor run)
+        : certs_dir(std::move(dir)), run_in_pool(std::move(run)), entries(cache_count) {}
+
+    enum class thread : std::uint8_t { any, pool };
+    enum class known : std::uint8_t { good, absent, unknown };
+
+    void ask(const std::string& file, waiting w, thread on);
+    void go_on(const std::string& file, waiting w, thread on);
+    known look_up(const std::string& file, certificate_ptr& found);
+
+    void load_file(const std::string& file);
+    outcome settle(const std::string& file, const loaded_certificate& got);
+    void remember_good(const std::string& file, const loaded_certificate& got, outcome& o);
+    void remember_bad(const std::string& file, const loaded_certificate& got, outcome& o);
+    void remember_missing(const std::string& file, outcome& o);
+    void put(const std::string& file, entry e);
+
+    void change(const std::string& file);
+    void drain_changes();
+    bool may_be_held(const std::string& file);
+    void report(const std::string& pattern) const;
+    void rescan_memory();
+    void rescan_folder();
+
+    const std::string certs_dir;
+    const executor run_in_pool;
+    std::function<void(const std::string&)> replaced;
+
+    mutable std::mutex mutex;
+    lru<entry> entries;                              // by file
+    lru<clock::time_point> missing{most_missing};    // by file: when it was found missing
+    std::map<std::string, load, std::less<>> loads;  // by file
+    std::size_t waiting_count = 0;
+    std::set<std::string> changes;  // files in memory to be read again
+    bool draining = false;
+    bool evicted_in_use = false;  // some worker may hold a certificate that is not in `entries`
+    bool scanning = false, scan_again = false;
+    std::int64_t last_scan_ns = wall_ns();  // of the scanning thread
+};
+
+// --- asking: the exact file, then the wildcard ---
+
+void certificate_source::state::ask(const std::string& file, waiting w, thread on) {
+    std::unique_lock lock(mutex);
+    certificate_ptr found;
+    const known what = look_up(file, found);
+    if (what == known::absent) {
+        lock.unlock();
+        return go_on(file, std::move(w), on);
+    }
+    if (what == known::good || waiting_count >= most_waiting) {
+        lock.unlock();
+        return w.done(std::move(found));
+    }
+    const auto [at, first] = loads.try_emplace(file);
+    at->second.waiters.push_back(std::move(w));
+    ++waiting_count;
+    lock.unlock();
+    if (!first) return;
+    if (on == thread::pool) return load_file(file);
+    run_in_pool([self = shared_from_this(), file] { self->load_file(file); });
+}
+
+// This file has nothing for the host: the next one, or the end.
+void certificate_source::state::go_on(const std::string& file, waiting w, thread on) {
+    const std::string next = wildcard_file(w.host);
+    if (next.empty() || next == file) return w.done(nullptr);
+    ask(next, std::move(w), on);
+}
+
+// Under the lock.
+auto certificate_source::state::look_up(const std::string& file, certificate_ptr& found) -> known {
+    const auto fresh = [](clock::time_point t) { return clock::now() - t < doubt_after; };
+    if (const entry* e = entries.find(file)) {
+        found = e->good;
+        if (found != nullptr) return known::good;
+        return fresh(e->checked) ? known::absent : known::unknown;
+    }
+    const clock::time_point* seen = missing.find(file);
+    return seen != nullptr && fresh(*seen) ? known::absent : known::unknown;
+}
+
+// --- loading ---
+
+// On a pool thread, with an entry in `loads`.
+void certificate_source::state::load_file(const std::string& file) {
+    for (bool again = true; again;) {
+        const loaded_certificate got = load_certificate(certs_dir, file);
+        outcome o = settle(file, got);
+        again = o.again;
+        if (!o.warning.empty()) log::warn("{}", o.warning);
+        if (o.report) report(pattern_of(file));
+        for (waiting& w : o.waiters) {
+            if (o.good != nullptr)
+                w.done(o.good);
+            else
+                go_on(file, std::move(w), thread::pool);
+        }
+    }
+}
+
+outcome certificate_source::state::settle(const std::string& file, const loaded_certificate& got) {
+    const std::lock_guard lock(mutex);
+    const auto at = loads.find(file);
+    load& l = at->second;
+    outcome o{.good = nullptr,
+              .waiters = std::exchange(l.waiters, {}),
+              .warning = {},
+              .report = l.changed,
+              .again = l.again};
+    if (got.good != nullptr)
+        remember_good(file, got, o);
+    else if (got.missing)
+        remember_missing(file, o);
+    else
+        remember_bad(file, got, o);
+    waiting_count -= o.waiters.size();
+    l.again = false;
+    if (!o.again) loads.erase(at);
+    return o;
+}
+
+void certificate_source::state::remember_good(const std::string& file,
+                                              const loaded_certificate& got, outcome& o) {
+    if (entry* old = entries.find(file)) {
+        if (old->good != nullptr) old->good->replaced = true;
+        o.report = true;
+    }
+    missing.erase(file);
+    put(file, {.good = got.good, .error = {}, .stamp = got.stamp, .checked = clock::now()});
+    o.good = got.good;
+    o.warning = expiry_warning(*got.good);
+}
+
+void certificate_source::state::remember_missing(const std::string& file, outcome& o) {
+    if (entry* old = entries.find(file)) {
+        if (old->good != nullptr) old->good->replaced = true;
+        entries.erase(file);
+        o.report = true;
+    }
+    missing.put(file, clock::now());
+}
+
+void certificate_source::state::remember_bad(const std::string& file, const loaded_certificate& got,
+                                             outcome& o) {
+    entry next{.good = nullptr, .error = got.error, .stamp = got.stamp, .checked = clock::now()};
+    std::string before;
+    if (entry* old = entries.find(file)) {
+        next.good = old->good;
+        before = old->error;
+    }
+    if (before != got.error)
+        o.warning = next.good == nullptr ? got.error : got.error + " (the older one stays in use)";
+    o.good = next.good;
+    o.report = false;
+    missing.erase(file);
+    put(file, std::move(next));
+}
+
+void certificate_source::state::put(const std::string& file, entry e) {
+    int refused = 0;
+    entries.put(file, std::move(e), [&refused](const entry& oldest) {
+        const bool goes = is_free(oldest);
+        refused += goes ? 0 : 1;
+        return goes;
+    });
+    evicted_in_use = evicted_in_use || refused == lru<entry>::refusals;
+}
+
+// --- changes ---
+
+void certificate_source::state::change(const std::string& file) {
+    const std::string pattern = pattern_of(file);
+    if (pattern.empty()) return;
+    std::unique_lock lock(mutex);
+    if (const auto at = loads.find(file); at != loads.end()) {
+        at->second.again = at->second.changed = true;
+        return;
+    }
+    if (!entries.contains(file)) {
+        const bool held = may_be_held(file);
+        missing.erase(file);
+        lock.unlock();
+        if (held) report(pattern);
+        return;
+    }
+    changes.insert(file);
+    if (std::exchange(draining, true)) return;
+    lock.unlock();
+    run_in_pool([self = shared_from_this()] { self->drain_changes(); });
+}
+
+// A few at a time, so that a renewal of all certificates does not stand before first uses.
+void certificate_source::state::drain_changes() {
+    for (std::size_t i = 0; i < changes_a_turn; ++i) {
+        std::unique_lock lock(mutex);
+        if (changes.empty()) {
+            draining = false;
+            return;
+        }
+        const std::string file = std::move(changes.extract(changes.begin()).value());
+        const auto [at, first] = loads.try_emplace(file);
+        at->second.changed = true;
+        at->second.again = !first;
+        lock.unlock();
+        if (first) load_file(file);
+    }
+    run_in_pool([self = shared_from_this()] { self->drain_changes(); });
+}
+
+// Under the lock: can a worker have an answer that this file, which is not in memory, changes?
+bool certificate_source::state::may_be_held(const std::string& file) {
+    if (evicted_in_use || missing.contains(file)) return true;
+    const std::string wildcard = wildcard_file(file.substr(0, file.size() - exact_file("").size()));
+    return wildcard != file && entries.contains(wildcard);
+}
+
+void certificate_source::state::report(const std::string& pattern) const {
+    if (replaced) replaced(pattern);
+}
+
+// --- everything may have changed ---
+
+void certificate_source::state::rescan_memory() {
+    std::vector<std::pair<std::string, file_stamp>> held;
+    {
+        const std::lock_guard lock(mutex);
+        for (const auto& n : entries.nodes())
+            held.emplace_back(n.name, n.value.stamp);
+    }
+    for (const auto& [file, stamp] : held) {
+        file_stamp now;
+        if (!stat_file(certs_dir + '/' + file, now) || now != stamp) change(file);
+    }
+}
+
+// Files that are not in memory matter when they are new: an exact one may take over from a
+// wildcard.
+void certificate_source::state::rescan_folder() {
+    const std::int64_t since_ns = std::exchange(last_scan_ns, wall_ns()) - rescan_margin_ns;
+    std::error_code ec;
+    for (std::filesystem::directory_iterator i(certs_dir, ec), end; !ec && i != end;
+         i.increment(ec)) {
+        const std::string file = i->path().filename().string();
+        const std::string pattern = pattern_of(file);
+        if (pattern.empty()) continue;
+        {
+            const std::lock_guard lock(mutex);
+            if (entries.contains(file) || !may_be_held(file)) continue;
+        }
+        file_stamp stamp;
+        if (stat_file(i->path().string(), stamp) && stamp.changed_ns >= since_ns) change(file);
+    }
+    if (ec)
+        log::error("certificates: the folder {} cannot be read ({}): check its path and rights",
+                   certs_dir, ec.message());
+    const std::lock_guard lock(mutex);
+    missing.clear();
+}
+
+// --- the public face ---
+
+certificate_source::certificate_source(std::string certs_dir, std::uint64_t cache_count,
+                                       executor run_in_pool)
+    : state_(std::make_shared<state>(std::move(certs_dir), cache_count, std::move(run_in_pool))) {}
+
+void certificate_source::request(const std::string& host, answer done) {
+    if (!is_file_host(host)) return done(nullptr);
+    state_->ask(exact_file(host), {host, std::move(done)}, state::thread::any);
+}
+
+void certificate_source::file_changed(const std::string& file_name) {
+    state_->change(file_name);
+}
+
+void certificate_source::rescan() {
+    {
+        const std::lock_guard lock(state_->mutex);
+        state_->scan_again = true;
+        if (std::exchange(state_->scanning, true)) return;
+    }
+    state_->run_in_pool([s = state_] {
+        for (;;) {
+            {
+                const std::lock_guard lock(s->mutex);
+                s->scanning = s->scan_again;
+                if (!std::exchange(s->scan_again, false)) return;
+            }
+            s->rescan_memory();
+            s->rescan_folder();
+        }
+    });
+}
+
+void certificate_source::on_replaced(std::function<void(const std::string& pattern)> f) {
+    state_->replaced = std::move(f);
+}
+
+std::vector<certificate_row> certificate_source::list() const {
+    std::vector<certificate_row> rows;
+    {
+        const std::lock_guard lock(state_->mutex);
+        rows.reserve(state_->entries.size());
+        for (const auto& [file, e] : state_->entries.nodes())
+            rows.push_back({.pattern = pattern_of(file),
+                            .file = file,
+                            .error = e.error,
+                            .not_after = e.good != nullptr ? e.good->not_after : 0});
+    }
+    std::sort(rows.begin(), rows.end(),
+              [](const auto& a, const auto& b) { return a.pattern < b.pattern; });
+    return rows;
+}
+
+}  // namespace gatehouse::tls

@@ -1,0 +1,212 @@
+// Chain and key from PEM, refused with a reason when a handshake could not use them.
+#include "parse_certificate.hpp"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include <ctime>
+#include <gatehouse/tls/context.hpp>
+
+#include "openssl_ptr.hpp"
+
+namespace gatehouse::tls {
+namespace {
+
+constexpr std::size_t longest_chain = 16;
+constexpr std::size_t most_blocks = 4096;
+
+// One PEM block; the memory is OpenSSL's.
+struct pem_block {
+    char* name = nullptr;
+    char* header = nullptr;
+    unsigned char* data = nullptr;
+    long size = 0;
+
+    pem_block() = default;
+    pem_block(const pem_block&) = delete;
+    pem_block& operator=(const pem_block&) = delete;
+    ~pem_block() {
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        OPENSSL_clear_free(data, static_cast<std::size_t>(size));
+    }
+    bool read(BIO* from) { return PEM_read_bio(from, &name, &header, &data, &size) == 1; }
+    bool is(std::string_view what) const { return name == what; }
+    bool is_certificate() const { return is("CERTIFICATE") || is("X509 CERTIFICATE"); }
+    bool is_encrypted() const {
+        return is("ENCRYPTED PRIVATE KEY") ||
+               std::string_view(header).find("ENCRYPTED") != std::string_view::npos;
+    }
+    bool is_key() const { return std::string_view(name).ends_with("PRIVATE KEY"); }
+};
+
+// Calls `take(block, error)` for each block until one sets the error.
+template <class Take>
+void each_block(std::string_view pem, std::string& error, Take take) {
+    const bio_ptr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    for (std::size_t i = 0; bio != nullptr && i < most_blocks && error.empty(); ++i) {
+        pem_block block;
+        if (block.read(bio.get())) {
+            take(block, error);
+            continue;
+        }
+        const unsigned long last = ERR_peek_last_error();
+        if (ERR_GET_LIB(last) != ERR_LIB_PEM || ERR_GET_REASON(last) != PEM_R_NO_START_LINE)
+            error = "has a damaged PEM block (" + last_error() + "): write the file again";
+        ERR_clear_error();
+        return;
+    }
+}
+
+bool add_certificate(STACK_OF(X509) * to, const pem_block& block, std::string& error) {
+    const unsigned char* at = block.data;
+    x509_ptr one(d2i_X509(nullptr, &at, block.size));
+    if (one == nullptr) {
+        error =
+            "has a certificate that cannot be read (" + last_error() + "): write the file again";
+        return false;
+    }
+    if (sk_X509_push(to, one.get()) == 0) return false;
+    (void)one.release();
+    return true;
+}
+
+pkey_ptr read_key(const pem_block& block, std::string& error) {
+    if (block.is_encrypted()) {
+        error =
+            "has an encrypted private key: store it without a passphrase (openssl pkey -in OLD "
+            "-out "
+            "NEW), readable by gatehouse alone";
+        return nullptr;
+    }
+    const unsigned char* at = block.data;
+    pkey_ptr key(d2i_AutoPrivateKey(nullptr, &at, block.size));
+    if (key == nullptr)
+        error =
+            "has a private key that cannot be read (" + last_error() + "): write the file again";
+    return key;
+}
+
+std::string key_error(EVP_PKEY* key) {
+    constexpr const char* advice = ": use EC P-256 or P-384, RSA of 2048 bits or more, or Ed25519";
+    switch (EVP_PKEY_get_base_id(key)) {
+        case EVP_PKEY_ED25519:
+            return {};
+        case EVP_PKEY_RSA: {
+            const int bits = EVP_PKEY_get_bits(key);
+            if (bits >= 2048) return {};
+            return "has an RSA key of " + std::to_string(bits) + " bits" + advice;
+        }
+        case EVP_PKEY_EC: {
+            char group[64] = "of no name";
+            EVP_PKEY_get_group_name(key, group, sizeof group, nullptr);
+            const int nid = OBJ_txt2nid(group);
+            if (nid == NID_X9_62_prime256v1 || nid == NID_secp384r1) return {};
+            return std::string("has an EC key on the curve ") + group + advice;
+        }
+        default:
+            return std::string("has a key of a kind that is not supported") + advice;
+    }
+}
+
+std::int64_t unix_seconds(const ASN1_TIME* t) {
+    std::tm utc{};
+    if (ASN1_TIME_to_tm(t, &utc) != 1) return 0;
+    return static_cast<std::int64_t>(timegm(&utc));
+}
+
+// What a handshake would do, tried once here: catches weak signatures in the chain and all else
+// that OpenSSL refuses at its security level.
+std::string use_error(const certificate& c) {
+    const ssl_ctx_ptr ctx(SSL_CTX_new(TLS_server_method()));
+    if (ctx == nullptr)
+        return "cannot be tried (" + last_error() + "): start again with more memory";
+    SSL_CTX_set_security_level(ctx.get(), 2);
+    if (SSL_CTX_use_cert_and_key(ctx.get(), c.leaf, c.key, c.chain, 1) == 1) return {};
+    return "is refused by OpenSSL (" + last_error() + "): have it issued anew";
+}
+
+std::string pair_error(const certificate& c) {
+    if (X509_check_private_key(c.leaf, c.key) == 1) return {};
+    ERR_clear_error();
+    for (int i = 0; i < sk_X509_num(c.chain); ++i) {
+        if (X509_check_private_key(sk_X509_value(c.chain, i), c.key) == 1)
+            return "has its certificates in the wrong order: put the host's own first, then the "
+                   "one "
+                   "that signed it, and so on";
+        ERR_clear_error();
+    }
+    return "has a private key that does not belong to its first certificate: put chain and key of "
+           "the same request into it, the host's own certificate first";
+}
+
+std::string check(certificate& c) {
+    if (sk_X509_num(c.chain) == 0)
+        return "has no certificate: put the chain (the host's own first) and the key into it, in "
+               "PEM";
+    if (c.key == nullptr)
+        return "has no private key: append the key in PEM to the chain in this same file";
+    c.leaf = sk_X509_shift(c.chain);
+    if (std::string e = key_error(c.key); !e.empty()) return e;
+    if (std::string e = pair_error(c); !e.empty()) return e;
+    c.not_after = unix_seconds(X509_get0_notAfter(c.leaf));
+    return use_error(c);
+}
+
+}  // namespace
+
+certificate::~certificate() {
+    X509_free(leaf);
+    EVP_PKEY_free(key);
+    sk_X509_pop_free(chain, X509_free);
+}
+
+std::shared_ptr<certificate> parse_pem(std::string_view pem, std::string& error) {
+    ERR_clear_error();
+    error.clear();
+    auto c = std::make_shared<certificate>();
+    c->chain = sk_X509_new_null();
+    if (c->chain == nullptr) {
+        error = "cannot be read: no memory";
+        return nullptr;
+    }
+    each_block(pem, error, [&](const pem_block& block, std::string& e) {
+        if (block.is_certificate()) {
+            if (add_certificate(c->chain, block, e) &&
+                sk_X509_num(c->chain) > static_cast<int>(longest_chain))
+                e = "has more than " + std::to_string(longest_chain) +
+                    " certificates: leave only the host's own and those between it and the root";
+        } else if (block.is_key()) {
+            pkey_ptr key = read_key(block, e);
+            if (key != nullptr && c->key != nullptr)
+                e = "has two private keys: leave the one that belongs to the first certificate";
+            else if (key != nullptr)
+                c->key = key.release();
+        }
+    });
+    if (error.empty()) error = check(*c);
+    return error.empty() ? c : nullptr;
+}
+
+certificate_ptr parse_certificate(std::string_view pem, std::string& error) {
+    return parse_pem(pem, error);
+}
+
+STACK_OF(X509) * read_certificates(std::string_view pem, std::size_t most, std::string& error) {
+    ERR_clear_error();
+    error.clear();
+    STACK_OF(X509)* all = sk_X509_new_null();
+    if (all == nullptr) error = "cannot be read: no memory";
+    each_block(pem, error, [&](const pem_block& block, std::string& e) {
+        if (!block.is_certificate()) return;
+        if (add_certificate(all, block, e) && sk_X509_num(all) > static_cast<int>(most))
+            e = "has more than " + std::to_string(most) + " certificates: leave those you need";
+    });
+    if (error.empty() && sk_X509_num(all) == 0)
+        error = "has no certificate: put the CA's certificate into it, in PEM";
+    if (error.empty()) return all;
+    sk_X509_pop_free(all, X509_free);
+    return nullptr;
+}
+
+}  // namespace gatehouse::tls
