@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace gatehouse::tenant {
@@ -60,6 +61,7 @@ class directory {
     std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
     // Same lifetime rule; copy the shared_ptr to keep it.
     const platform_ptr& current_platform() const noexcept;
+    // Records that are not gone.
     std::size_t tenant_count() const noexcept { return tenants_count_.load(std::memory_order_relaxed); }
 
     // --- writer (control alone) ---
@@ -68,7 +70,7 @@ class directory {
     void put(record_ptr r);
     void remove(std::string_view id);
     void set_platform(platform_ptr p);
-    // Calls f(record) for each tenant, in no order.
+    // Calls f(record) for each tenant, gone ones too, in no order; f must not change the directory.
     template <class F>
     void for_each(F&& f) const { visit([](void* ctx, const record_ptr& r) { (*static_cast<F*>(ctx))(r); }, &f); }
     // What no new reader can reach any more; to be destroyed after a no-op has run on every worker.
@@ -76,6 +78,7 @@ class directory {
 
    private:
     struct table;
+    void drop_hosts(const record& of);
     void visit(void (*f)(void*, const record_ptr&), void* ctx) const;
     std::unique_ptr<table> hosts_, tenants_;
     std::atomic<const platform_ptr*> platform_;

@@ -45,17 +45,22 @@ struct effective {
     std::string tls_policy;                // differs when min_version or client_ca differ; connections of one
                                            // tenant share a TLS session only when it is the same
     std::string missing;                   // what could not be found (a parent, a plan, a pool), for explain
-    // An ancestor that is gone (tenant_gone) or not known (registry_unavailable) may have said
-    // anything, a strict region too: guard refuses rather than serve without knowing.
+    // An ancestor that is gone (tenant_gone) or not known (registry_unavailable; a cycle too)
+    // may have said anything, a strict region too: guard refuses rather than serve without knowing.
     problem broken = problem::none;
     std::string broken_at;                 // the id of that ancestor
-    record_ptr broken_record;              // as it was found: null or gone
+    record_ptr broken_record;              // as it was found; null: not known
     std::vector<setting_origin> origins;   // for explain and /effective
 
     // False once any record or the platform it was made from has been replaced.
     bool current(const directory& d) const noexcept;
 };
 using effective_ptr = std::shared_ptr<const effective>;
+
+// The text of effective::tls_policy for a tenant's own TLS settings.
+std::string tls_policy_text(const client_tls& own, const platform& p);
+// The same text as `policy`, without making it.
+bool is_tls_policy(std::string_view policy, const client_tls& own, const platform& p) noexcept;
 
 // `r` must have a tenant (not gone). At most 8 ancestors; a cycle ends the chain and is `missing`.
 effective_ptr make_effective(const record_ptr& r, const directory& d);

@@ -1,0 +1,78 @@
+// Text key -> record: an open addressing hash table with one writer and readers without locks.
+// Not a general map: replaced nodes and outgrown arrays go to the caller's retired list, and are
+// freed when no reader can hold them any more.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <gatehouse/tenant/directory.hpp>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::tenant {
+
+// wildcard: the key is what follows "*."; kept apart from an exact name of the same text.
+enum class key_kind : std::uint8_t { exact, wildcard };
+
+class host_table {
+ public:
+    using retired_list = std::vector<std::shared_ptr<const void>>;
+
+    host_table();
+    ~host_table();
+    host_table(const host_table&) = delete;
+    host_table& operator=(const host_table&) = delete;
+
+    // --- readers: acquire loads alone ---
+    const record_ptr* find(key_kind kind, std::string_view key) const noexcept;
+    bool has_wildcards() const noexcept {
+        return wildcard_count_.load(std::memory_order_relaxed) > 0;
+    }
+
+    // --- writer ---
+    // Adds the key, or replaces its record in one atomic store.
+    void set(key_kind kind, std::string_view key, const record_ptr& r, retired_list& retired);
+    void erase(key_kind kind, std::string_view key, retired_list& retired);
+    template <class F>
+    void for_each(F&& f) const;
+
+ private:
+    struct node {
+        const std::uint64_t hash;
+        const key_kind kind;
+        const std::string key;
+        const record_ptr record;
+    };
+    // Never smaller than 16 slots and at most half full, so that every probe meets an empty one.
+    struct slots {
+        explicit slots(std::size_t count) : mask(count - 1), at(count), hashes(count) {}
+        const std::size_t mask;
+        std::vector<std::atomic<const node*>> at;  // null: empty
+        std::vector<std::uint64_t> hashes;         // the writer's, so that growth reads no node
+    };
+
+    static std::uint64_t hash_of(key_kind kind, std::string_view key) noexcept;
+    static const node* tombstone() noexcept;
+    static bool is(const node& n, std::uint64_t hash, key_kind kind, std::string_view key) noexcept;
+    std::size_t find_slot(std::uint64_t hash, key_kind kind, std::string_view key) const noexcept;
+    std::size_t free_slot(std::uint64_t hash) const noexcept;
+    void clear_slot(std::size_t i) noexcept;
+    void make_room(retired_list& retired);
+
+    std::unique_ptr<slots> owned_;  // what current_ points at
+    std::atomic<const slots*> current_;
+    std::atomic<std::size_t> wildcard_count_{0};
+    std::size_t live_count_ = 0, used_count_ = 0;  // used: live and tombstones
+};
+
+template <class F>
+void host_table::for_each(F&& f) const {
+    for (const auto& slot : owned_->at) {
+        const node* n = slot.load(std::memory_order_acquire);
+        if (n != nullptr && n != tombstone()) f(n->record);
+    }
+}
+
+}  // namespace gatehouse::tenant
