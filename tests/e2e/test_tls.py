@@ -1,0 +1,390 @@
+"""Real handshakes: certificates by name, names that agree, tickets that stay with their tenant."""
+import shutil
+import ssl
+import time
+
+import pytest
+
+from kit.certs import file_name
+from kit.client import Client, request, tls_context
+from kit.gate import until
+from kit.upstream import ScriptedUpstream
+
+tenants = {
+    "acme": {"name": "Acme", "pool": "main", "hosts": ["shop.acme.example", "*.wild.example"]},
+    "globex": {"name": "Globex", "pool": "main", "hosts": ["api.wild.example"]},
+    "modern": {"name": "Modern", "pool": "main", "tls": {"min_version": "1.3"}},
+    "mutual": {"name": "Mutual", "pool": "main", "tls": {"client_ca": "clients-ca.pem"}, "hosts": ["mutual.example"]},
+}
+own_hosts = ["acme.localhost", "globex.localhost", "modern.localhost", "mutual.localhost", "shop.acme.example",
+             "*.wild.example", "api.wild.example", "mutual.example"]
+
+
+@pytest.fixture(scope="module")
+def world(build, authority, tmp_path_factory):
+    certs = tmp_path_factory.mktemp("tls-certs")
+    for host in own_hosts:
+        authority.leaf(host, certs / file_name(host))
+    shutil.copy(authority.cert, certs / "ca.pem")
+    world = build(tenants=tenants, certs=certs, start=False)
+    shutil.copy(authority.cert, world.gate.folder / "clients-ca.pem")
+    shutil.copy(authority.cert, world.gate.tenants_dir / "clients-ca.pem")
+    world.gate.start()
+    return world
+
+
+@pytest.fixture
+def connect(world, authority):
+    def make(sni, **options):
+        return world.gate.tls_client(sni, authority.cert, **options)
+    return make
+
+
+def names_of(client):
+    certificate = client.socket.getpeercert()
+    return {value for kind, value in certificate["subjectAltName"]}
+
+
+@pytest.mark.parametrize("host", ["acme.localhost", "globex.localhost", "shop.acme.example", "api.wild.example"])
+def test_certificate_by_name(connect, host):
+    with connect(host) as client:
+        assert names_of(client) == {host}
+        assert client.get("/", host=host).status == 200
+
+
+@pytest.mark.parametrize("sni", ["ACME.localhost", "Acme.LocalHost"])
+def test_names_have_no_case(connect, sni):
+    with connect(sni) as client:
+        assert names_of(client) == {"acme.localhost"}
+
+
+def test_wildcard_takes_one_label(connect):
+    with connect("x.wild.example") as client:
+        assert names_of(client) == {"*.wild.example"}
+        fields = dict((n.lower(), v) for n, v in client.get("/", host="x.wild.example").json()["fields"])
+        assert fields["x-tenant-id"] == "acme"
+
+
+@pytest.mark.parametrize("sni", ["nobody.localhost", "a.b.wild.example", "wild.example", "localhost", "x.shop.acme.example",
+                                 "..", "a" * 200 + ".example"])
+def test_unknown_name_gets_the_alert(connect, world, sni):
+    with world.upstream.silent():
+        with pytest.raises((ssl.SSLError, ValueError, UnicodeError)) as caught:
+            connect(sni)
+        if isinstance(caught.value, ssl.SSLError):
+            assert "UNRECOGNIZED_NAME" in str(caught.value).upper() or "ALERT" in str(caught.value).upper(), caught.value
+
+
+def test_no_sni_gets_the_alert(connect):
+    with pytest.raises(ssl.SSLError) as caught:
+        connect(None)
+    assert "UNRECOGNIZED" in str(caught.value).upper()
+
+
+def test_default_tenant_without_sni(build, dev_certs):
+    world = build(certs=dev_certs, settings={"tls": {"default_tenant": "globex"}})
+    with world.gate.tls_client(None, dev_certs / "ca.pem") as client:
+        assert names_of(client) >= {"globex.localhost"}
+        assert client.get("/", host="globex.localhost").status == 200
+    with world.gate.tls_client(None, dev_certs / "ca.pem") as client:
+        assert client.get("/", host="acme.localhost").status == 421
+    world.gate.stop()
+
+
+@pytest.mark.parametrize("sni,host,status", [
+    ("acme.localhost", "globex.localhost", 421),
+    ("globex.localhost", "acme.localhost", 421),
+    ("x.wild.example", "api.wild.example", 421),
+    ("api.wild.example", "x.wild.example", 421),
+    ("acme.localhost", "nobody.localhost", 404),
+    ("acme.localhost", "shop.acme.example", 200),
+    ("shop.acme.example", "acme.localhost", 200),
+    ("x.wild.example", "y.wild.example", 200),
+    ("acme.localhost", "mutual.localhost", 421),
+])
+def test_sni_and_host(connect, world, sni, host, status):
+    with connect(sni) as client:
+        if status == 200:
+            assert client.get("/", host=host).status == 200
+            return
+        with world.upstream.silent():
+            answer = client.get("/", host=host)
+            assert answer.status == status, answer
+            assert answer.problem() == {421: "misdirected", 404: "unknown-host"}[status]
+        if status == 421:
+            assert client.closed()
+
+
+def test_wildcard_of_one_exact_host_of_the_other_on_one_connection(connect, world):
+    """A live connection opened under A's wildcard never reaches B's exact host below it."""
+    with connect("x.wild.example") as client:
+        assert client.get("/", host="x.wild.example").status == 200
+        with world.upstream.silent():
+            assert client.get("/", host="api.wild.example").status == 421
+
+
+def test_new_exact_host_takes_over_from_the_wildcard_on_a_live_connection(connect, world, authority):
+    gate = world.gate
+    with connect("late.wild.example") as client:
+        assert client.get("/", host="late.wild.example").status == 200
+        authority.leaf("late.wild.example", gate.certs_dir / "late.wild.example.pem")
+        gate.write_tenant("globex", {**tenants["globex"], "hosts": ["api.wild.example", "late.wild.example"]})
+
+        def moved():
+            with connect("late.wild.example") as probe:
+                answer = probe.get("/", host="late.wild.example")
+                if answer.status != 200:
+                    return False
+                return dict((n.lower(), v) for n, v in answer.json()["fields"])["x-tenant-id"] == "globex"
+        until(moved, 4)
+        assert client.get("/", host="late.wild.example").status == 421
+    gate.write_tenant("globex", tenants["globex"])
+    until(lambda: not moved(), 4)
+
+
+def session_at(world, authority, sni, host, version):
+    """A session whose ticket has arrived, and the context it belongs to."""
+    context = tls_context(ca=str(authority.cert), maximum=version, minimum=version)
+    with Client(world.gate.tls_port, tls={"sni": sni, "context": context}) as client:
+        assert client.get("/", host=host).status == 200
+        client.get("/", host=host)
+        return client.socket.session, context
+
+
+versions = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.mark.parametrize("version", versions)
+def test_ticket_resumes_at_its_own_tenant(world, authority, version):
+    session, context = session_at(world, authority, "acme.localhost", "acme.localhost", version)
+    resumed = 0
+    for _ in range(4):
+        with Client(world.gate.tls_port, tls={"sni": "acme.localhost", "context": context, "session": session}) as client:
+            assert client.get("/", host="acme.localhost").status == 200
+            resumed += client.socket.session_reused
+            session = client.socket.session or session
+    assert resumed >= 3, "a ticket should be good at every worker"
+
+
+@pytest.mark.parametrize("version", versions)
+@pytest.mark.parametrize("other", ["globex.localhost", "api.wild.example", "mutual.localhost"])
+def test_ticket_of_one_tenant_at_another(world, authority, version, other):
+    """A full handshake, or none: never a resumption."""
+    session, context = session_at(world, authority, "acme.localhost", "acme.localhost", version)
+    for _ in range(3):
+        try:
+            client = Client(world.gate.tls_port, tls={"sni": other, "context": context, "session": session})
+        except ssl.SSLError:
+            continue
+        with client:
+            assert not client.socket.session_reused
+            if other != "mutual.localhost":
+                assert names_of(client) == {other}
+
+
+def test_minimum_version_of_a_tenant(connect):
+    with pytest.raises(ssl.SSLError):
+        connect("modern.localhost", maximum=ssl.TLSVersion.TLSv1_2)
+    with connect("modern.localhost") as client:
+        assert client.socket.version() == "TLSv1.3" and client.get("/", host="modern.localhost").status == 200
+    with connect("acme.localhost", maximum=ssl.TLSVersion.TLSv1_2) as client:
+        assert client.socket.version() == "TLSv1.2"
+
+
+def test_old_versions_are_refused(connect):
+    import warnings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ssl.SSLError):
+            connect("acme.localhost", minimum=ssl.TLSVersion.TLSv1, maximum=ssl.TLSVersion.TLSv1_1,
+                    ciphers="ALL:@SECLEVEL=0")
+
+
+@pytest.mark.parametrize("ciphers", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384"])
+def test_weak_suites_are_refused(connect, ciphers):
+    with pytest.raises(ssl.SSLError):
+        connect("acme.localhost", maximum=ssl.TLSVersion.TLSv1_2, ciphers=ciphers)
+
+
+def test_alpn(connect):
+    with connect("acme.localhost", alpn=["h2", "http/1.1"]) as client:
+        assert client.socket.selected_alpn_protocol() in ("http/1.1", None)
+        assert client.get("/").status == 200
+
+
+# --- client certificates ---
+
+def mutual(connect, cert=None, version=None):
+    client = connect("mutual.localhost", cert=cert, maximum=version)
+    with client:
+        return client.get("/", host="mutual.localhost").status
+
+
+@pytest.mark.parametrize("version", versions)
+def test_client_certificate_is_required(connect, version, world):
+    with world.upstream.silent():
+        # In TLS 1.3 the alert arrives after the client believes the handshake is done.
+        with pytest.raises(Exception):
+            mutual(connect, version=version)
+
+
+@pytest.mark.parametrize("version", versions)
+def test_client_certificate_lets_in(connect, authority, version):
+    assert mutual(connect, str(authority.leaf("client.example", client=True)), version) == 200
+
+
+def test_client_certificate_of_another_ca(connect, tmp_path, world):
+    from kit.certs import Authority
+    stranger = Authority(tmp_path, "stranger").leaf("client.example", client=True)
+    with world.upstream.silent(), pytest.raises(Exception):
+        mutual(connect, str(stranger))
+
+
+# --- certificates replaced while running ---
+
+def serial(connect, host):
+    with connect(host) as client:
+        return client.socket.getpeercert()["serialNumber"]
+
+
+def test_certificate_is_replaced(connect, world, authority):
+    before = serial(connect, "shop.acme.example")
+    authority.leaf("shop.acme.example", world.gate.certs_dir / "shop.acme.example.pem")
+    took = until(lambda: serial(connect, "shop.acme.example") != before, 3)
+    print(f"in force after {took * 1000:.0f} ms")
+
+
+def test_bad_certificate_keeps_the_old_one(connect, world, authority):
+    path = world.gate.certs_dir / "shop.acme.example.pem"
+    before = serial(connect, "shop.acme.example")
+    good = path.read_text()
+    for bad in ("not a certificate\n", good.split("-----BEGIN PRIVATE KEY")[0], ""):
+        path.write_text(bad)
+        time.sleep(0.4)
+        assert serial(connect, "shop.acme.example") == before
+    path.write_text(good)
+    time.sleep(0.3)
+    assert serial(connect, "shop.acme.example") == before
+
+
+def test_mismatched_key_keeps_the_old_one(connect, world, authority):
+    path = world.gate.certs_dir / "shop.acme.example.pem"
+    before, good = serial(connect, "shop.acme.example"), path.read_text()
+    other = authority.leaf("shop.acme.example").read_text()
+    marker = "-----BEGIN PRIVATE KEY"
+    path.write_text(good.split(marker)[0] + marker + other.split(marker)[1])
+    time.sleep(0.4)
+    assert serial(connect, "shop.acme.example") == before
+    path.write_text(good)
+
+
+def test_certificate_arrives_later(connect, world, authority):
+    """A host without a certificate is refused until its file is there."""
+    world.gate.write_tenant("late", {"name": "Late", "pool": "main"})
+    time.sleep(0.4)
+    with pytest.raises(ssl.SSLError):
+        connect("late.localhost")
+    authority.leaf("late.localhost", world.gate.certs_dir / "late.localhost.pem")
+
+    def works():
+        try:
+            with connect("late.localhost") as client:
+                return client.get("/", host="late.localhost").status == 200
+        except ssl.SSLError:
+            return False
+    print(f"in force after {until(works, 8) * 1000:.0f} ms")
+
+
+# --- behaviour on the wire ---
+
+def test_slow_handshake_is_cut(world):
+    with world.client() as _:
+        with Client(world.gate.tls_port) as client:
+            client.send(b"\x16\x03\x01\x02\x00\x01")
+            begun = time.monotonic()
+            assert client.closed(5)
+            assert time.monotonic() - begun < 4.5
+
+
+def test_plain_http_on_the_tls_port(world):
+    with world.upstream.silent(), Client(world.gate.tls_port) as client:
+        client.send(request("/"))
+        client.socket.settimeout(4)
+        while True:
+            data = client._receive(65536)
+            if not data:
+                break
+            assert not data.startswith(b"HTTP/1.1 200")
+
+
+def test_garbage_on_the_tls_port(world, connect):
+    for junk in (b"\0" * 500, b"\x16\x03\x01\xff\xff" + b"\xff" * 3000, b"\x80\x2e\x01\x00\x02"):
+        with Client(world.gate.tls_port) as client:
+            client.send(junk)
+            client.closed(1)
+    with connect("acme.localhost") as client:
+        assert client.get("/").status == 200
+
+
+def test_bytewise_over_tls(connect):
+    data = request("/bytes", fields=[("X-A", "b")])
+    with connect("acme.localhost") as client:
+        client.deliver(data, "bytes")
+        assert client.response().status == 200
+
+
+def test_large_over_tls(connect):
+    with connect("acme.localhost") as client:
+        answer = client.get("/large", method="POST", body=b"0123456789" * 100_000)
+        assert answer.status == 200 and len(answer.json()["body"]) == 1_000_000
+
+
+def test_pipelined_over_tls(connect):
+    with connect("acme.localhost") as client:
+        client.send(b"".join(request(f"/p{i}") for i in range(20)))
+        assert [client.response().json()["target"] for _ in range(20)] == [f"/p{i}" for i in range(20)]
+
+
+# --- TLS to the upstream ---
+
+@pytest.fixture(scope="module")
+def tls_upstreams(authority):
+    good = ScriptedUpstream("good", tls=authority.leaf(["app.internal", "IP:127.0.0.1"]))
+    wrong = ScriptedUpstream("wrong", tls=authority.leaf("other.internal"))
+    yield good, wrong
+    good.stop()
+    wrong.stop()
+
+
+@pytest.mark.parametrize("which,tls,status", [
+    ("good", {"ca_file": "ca.pem", "server_name": "app.internal"}, 200),
+    ("good", {"ca_file": "ca.pem"}, 200),
+    ("good", {"server_name": "app.internal"}, 502),
+    ("wrong", {"ca_file": "ca.pem", "server_name": "app.internal"}, 502),
+    ("wrong", {"ca_file": "ca.pem", "server_name": "app.internal", "verify": False}, 200),
+    ("wrong", {"ca_file": "ca.pem", "server_name": "other.internal"}, 200),
+])
+def test_upstream_tls(build, authority, tls_upstreams, which, tls, status):
+    upstream = tls_upstreams[0] if which == "good" else tls_upstreams[1]
+    world = build(pools={"main": {"endpoints": [{"address": upstream.address}], "tls": tls}}, start=False)
+    shutil.copy(authority.cert, world.gate.folder / "ca.pem")
+    world.gate.start()
+    before = upstream.count()
+    answer = world.get("/up", method="POST", body=b"secret")
+    assert answer.status == status, answer
+    assert (upstream.count() - before == 1) == (status == 200)
+    if status == 200 and "server_name" in tls:
+        assert tls["server_name"] in upstream.sni_seen
+    world.gate.stop()
+
+
+def test_plain_endpoint_where_tls_was_said(build, authority):
+    world = build(pools=None, start=False)
+    world.gate.settings["pools"] = {"main": {"endpoints": [{"address": world.upstream.address}], "tls": {"ca_file": "ca.pem"}}}
+    shutil.copy(authority.cert, world.gate.folder / "ca.pem")
+    world.gate.write_settings()
+    world.gate.start()
+    assert world.get("/").status == 502
+    assert world.upstream.count() == 0
+    world.upstream.errors.clear()
+    world.gate.stop()
