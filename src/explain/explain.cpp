@@ -1,0 +1,299 @@
+// The stages in the order of a request: hello, resolve, guard, route, admit, forward.
+#include <fmt/format.h>
+
+#include <gatehouse/base/text.hpp>
+#include <gatehouse/explain/report.hpp>
+
+namespace gatehouse::explain {
+namespace {
+
+struct walk {
+    const tenant::directory& d;
+    const explain_input& in;
+    const tenant::platform& platform;
+    report out;
+    // What the hello leaves behind for resolve.
+    std::string sni_tenant, sni_tls_policy;
+    bool sni_was_shared_host = false;
+
+    std::string_view node_region() const {
+        return in.node_region.empty() ? platform.node_region : in.node_region;
+    }
+    std::string_view path() const {
+        return std::string_view(in.path_and_query).substr(0, in.path_and_query.find('?'));
+    }
+    step& begin(stage s) { return out.steps.emplace_back(step{s, "passed", {}}); }
+    void refuse(step& at, problem p, std::string_view detail, std::string_view action = "refused") {
+        at.decision = fmt::format("{}: {} {}", action, row(p).status, row(p).type);
+        if (!detail.empty()) at.facts.push_back({"detail", std::string(detail)});
+        if (!out.refused) out.refused = refusal{at.stage, p, std::string(detail)};
+    }
+};
+
+void add(step& s, std::string key, std::string value) {
+    if (!value.empty()) s.facts.push_back({std::move(key), std::move(value)});
+}
+
+std::string_view name(tenant::residency r) {
+    return r == tenant::residency::strict ? "strict" : "preferred";
+}
+
+std::string_view name(tenant::life l) {
+    switch (l) {
+        case tenant::life::provisioning:
+            return "provisioning";
+        case tenant::life::active:
+            return "active";
+        case tenant::life::suspended:
+            return "suspended";
+        case tenant::life::deleting:
+            return "deleting";
+    }
+    return "active";
+}
+
+std::string url_of(const explain_input& in) {
+    const std::string port = in.port == 0 ? "" : fmt::format(":{}", in.port);
+    return fmt::format("{}://{}{}{}", in.scheme, in.host, port, in.path_and_query);
+}
+
+tenant::guard_input guard_input_of(const walk& w) {
+    return {.client = w.in.client.value_or(ip_address{}),
+            .client_known = w.in.client.has_value(),
+            .now = w.in.now,
+            .node_region = w.node_region()};
+}
+
+void accept_hello_of(walk& w, step& s, const tenant::record_ptr& found) {
+    s.decision = "tenant " + found->id;
+    w.sni_tenant = found->id;
+    if (!found->tenant) return add(s, "state", "gone");
+    const auto e = tenant::make_effective(found, w.d);
+    w.sni_tls_policy = e->tls_policy;
+    add(s, "tls policy", e->tls_policy);
+    const auto verdict = tenant::guard(*e, guard_input_of(w));
+    if (verdict.refused == problem::wrong_region) w.refuse(s, verdict.refused, verdict.detail);
+}
+
+void hello(walk& w) {
+    step& s = w.begin(stage::hello);
+    if (w.in.scheme != "https") {
+        s.decision = "plain listener, no hello";
+        return;
+    }
+    const std::string sni = w.in.sni.value_or(w.in.host);
+    add(s, "sni", sni.empty() ? "(none)" : sni);
+    if (!sni.empty() && w.platform.shared_hosts.contains(sni)) {
+        s.decision = "shared host";
+        w.sni_was_shared_host = true;
+        return;
+    }
+    const tenant::record_ptr* found =
+        sni.empty() ? w.d.find_tenant(w.platform.default_tls_tenant) : w.d.find_host(sni);
+    if (found != nullptr) return accept_hello_of(w, s, *found);
+    w.refuse(s, problem::unknown_host,
+             "No tenant answers to this name; TLS alert unrecognized_name.");
+    s.decision = "refused: TLS alert unrecognized_name";
+}
+
+std::string_view identifier_field(const walk& w) {
+    const std::string wanted = w.platform.context_prefix + "Id";
+    for (const auto& [field, value] : w.in.fields)
+        if (iequals(field, wanted)) return trim(value);
+    return {};
+}
+
+tenant::resolution resolve(walk& w) {
+    step& s = w.begin(stage::resolve);
+    const std::string_view field = identifier_field(w);
+    const auto r = tenant::resolve(w.d, {.host = w.in.host,
+                                         .path = w.path(),
+                                         .tenant_field = field,
+                                         .sni_tenant = w.sni_tenant,
+                                         .sni_was_shared_host = w.sni_was_shared_host,
+                                         .sni_tls_policy = w.sni_tls_policy});
+    add(s, "host", w.in.host);
+    add(s, "identifier field", std::string(field));
+    if (r.found != nullptr) {
+        s.decision = "tenant " + (*r.found)->id;
+        add(s, "named by", std::string(tenant::name(r.by)));
+        add(s, "revision", std::to_string((*r.found)->revision));
+    }
+    if (r.refused != problem::none) w.refuse(s, r.refused, r.detail);
+    if (!r.redirect_host.empty() && !w.out.refused) {
+        w.out.redirect =
+            fmt::format("{}://{}{}{}", w.in.scheme, r.redirect_host,
+                        w.in.port == 0 ? "" : fmt::format(":{}", w.in.port), w.in.path_and_query);
+        s.decision = fmt::format("redirect 308 to {}", r.redirect_host);
+    }
+    return r;
+}
+
+void add_maintenance(step& s, const tenant::effective& e, tenant::utc_time now) {
+    for (const auto& w : e.self->tenant->maintenance)
+        if (w.to > now)
+            add(s, "maintenance",
+                fmt::format("{} s from now, for {} s", (w.from - now).count(),
+                            (w.to - w.from).count()));
+}
+
+void guard(walk& w, const tenant::effective& e) {
+    step& s = w.begin(stage::guard);
+    add(s, "state", std::string(name(e.self->tenant->state)));
+    for (const auto& parent : e.ancestors)
+        add(s, "parent " + parent->id, std::string(name(parent->tenant->state)));
+    add(s, "region", e.region.empty() ? "any" : e.region);
+    add(s, "residency", std::string(name(e.residency)));
+    add(s, "node region", std::string(w.node_region()));
+    add_maintenance(s, e, w.in.now);
+    add(s, "client", w.in.client ? w.in.client->to_string() : "unknown: address rules not applied");
+    add(s, "missing", e.missing);
+    const auto verdict = tenant::guard(e, guard_input_of(w));
+    if (verdict.refused == problem::none) return;
+    if (verdict.retry_after_s > 0)
+        add(s, "retry after", fmt::format("{} s", verdict.retry_after_s));
+    w.refuse(s, verdict.refused, verdict.detail);
+}
+
+const tenant::effective_route* route(walk& w, const tenant::effective& e, std::string_view path) {
+    step& s = w.begin(stage::route);
+    add(s, "path", std::string(path));
+    const auto* r = tenant::match_route(e, path);
+    if (r == nullptr) {
+        w.refuse(s, problem::not_found, "No route of the tenant takes this path.");
+        return nullptr;
+    }
+    s.decision = "route " + r->spec.path;
+    add(s, "pool", r->pool_name);
+    add(s, "strip_prefix", r->spec.strip_prefix);
+    add(s, "add_prefix", r->spec.add_prefix);
+    const auto verdict = tenant::guard_route(*r, guard_input_of(w));
+    if (verdict.refused != problem::none) {
+        w.refuse(s, verdict.refused, verdict.detail);
+    } else if (!r->spec.redirect.empty() && !w.out.refused) {
+        w.out.redirect = r->spec.redirect;
+        s.decision += fmt::format(": redirect {} to {}", r->spec.redirect_status, r->spec.redirect);
+    }
+    return r;
+}
+
+std::string level_text(const limit::level& l, std::int64_t now_ns) {
+    std::string out;
+    const auto say = [&out](std::string part) { out += (out.empty() ? "" : ", ") + part; };
+    if (l.rate.interval_ns > 0 && l.rate_cell != nullptr)
+        say(fmt::format("{} of {} tokens", l.rate_cell->peek(l.rate, now_ns).remaining,
+                        l.rate.burst));
+    const auto count = [&](const char* what, const limit::gauge* gauge, std::uint32_t most) {
+        if (gauge != nullptr && most > 0)
+            say(fmt::format("{} of {} {}", gauge->value(), most, what));
+    };
+    count("exchanges in flight", l.concurrency_gauge, l.concurrency);
+    count("connections", l.connections_gauge, l.connections);
+    return out.empty() ? "no bound" : out;
+}
+
+void admit(walk& w, const tenant::effective& e, const tenant::effective_route& r) {
+    step& s = w.begin(stage::admit);
+    for (const auto& origin : e.origins) {
+        const auto of_route = origin.key.find(" of route ");
+        const bool other_route = of_route != std::string::npos &&
+                                 std::string_view(origin.key).substr(of_route + 10) != r.spec.path;
+        if (origin.key.starts_with("limits.") && !other_route)
+            add(s, origin.key, fmt::format("{} (from {})", origin.value, origin.from));
+    }
+    for (const limit::level& l : r.levels)
+        add(s, l.policy + " " + l.owner, level_text(l, w.in.now_ns));
+    add(s, "max body", r.max_body_bytes == 0 ? "no bound" : size_text(r.max_body_bytes));
+    const auto verdict = limit::peek(r.levels, w.in.now_ns);
+    if (verdict.refused == problem::none) return;
+    const std::int64_t seconds = (verdict.verdict.retry_after_ns + 999'999'999) / 1'000'000'000;
+    if (seconds > 0) add(s, "retry after", fmt::format("{} s", seconds));
+    w.refuse(s, verdict.refused,
+             fmt::format("The {} limit of {} is reached.", verdict.by->policy, verdict.by->owner));
+}
+
+std::string endpoint_text(const tenant::endpoint_spec& e) {
+    std::string out = e.address;
+    if (!e.region.empty()) out += " in " + e.region;
+    if (e.weight == 0) return out + " (draining)";
+    return e.weight == 1 ? out : fmt::format("{} weight {}", out, e.weight);
+}
+
+const tenant::endpoint_spec* first_usable(const tenant::pool& p,
+                                          const tenant::allowed_endpoints& allowed) {
+    for (const auto* indices : {&allowed.preferred, &allowed.fallback})
+        for (const std::size_t i : *indices)
+            if (p.endpoints[i].weight > 0) return &p.endpoints[i];
+    return nullptr;
+}
+
+std::string host_sent(const walk& w, const tenant::pool& p, const tenant::endpoint_spec& chosen) {
+    if (p.host == "endpoint")
+        return chosen.address.starts_with("unix:") ? "localhost" : chosen.address;
+    if (p.host != "client") return p.host;
+    return w.in.port == 0 ? w.in.host : fmt::format("{}:{}", w.in.host, w.in.port);
+}
+
+void add_context_fields(step& s, std::string_view lines) {
+    while (!lines.empty()) {
+        const auto end = lines.find("\r\n");
+        const auto line = lines.substr(0, end);
+        const auto colon = line.find(": ");
+        add(s, std::string(line.substr(0, colon)), std::string(line.substr(colon + 2)));
+        lines.remove_prefix(end + 2);
+    }
+}
+
+void forward(walk& w, const tenant::effective& e, const tenant::effective_route& r,
+             std::string_view target) {
+    step& s = w.begin(stage::forward);
+    if (r.pool == nullptr) {
+        const std::string what = r.pool_name.empty() ? "The route has no pool."
+                                                     : "There is no pool " + r.pool_name + ".";
+        return w.refuse(s, problem::no_endpoint, what);
+    }
+    const tenant::pool& p = *r.pool;
+    for (const std::size_t i : r.endpoints.preferred)
+        add(s, "endpoint", endpoint_text(p.endpoints[i]));
+    for (const std::size_t i : r.endpoints.fallback)
+        add(s, "fallback", endpoint_text(p.endpoints[i]));
+    const auto* chosen = first_usable(p, r.endpoints);
+    if (chosen == nullptr)
+        return w.refuse(s, problem::no_endpoint, "No endpoint of the pool may serve this tenant.");
+    destination to{.pool = r.pool_name,
+                   .endpoint = chosen->address,
+                   .target = {},
+                   .host = host_sent(w, p, *chosen)};
+    if (!tenant::rewrite_target(r, target, to.target))
+        return w.refuse(s, problem::bad_request, "The target would leave the route's add_prefix.");
+    s.decision = "pool " + r.pool_name;
+    add(s, "request", w.in.method + " " + to.target);
+    add(s, "Host", to.host);
+    add_context_fields(s, e.context_fields);
+    if (!w.out.refused) w.out.forward = std::move(to);
+}
+
+}  // namespace
+
+report explain(const tenant::directory& d, const explain_input& in) {
+    const tenant::platform_ptr platform = d.current_platform();
+    walk w{
+        .d = d, .in = in, .platform = *platform, .out = {}, .sni_tenant = {}, .sni_tls_policy = {}};
+    w.out.url = url_of(in);
+    hello(w);
+    const auto found = resolve(w);
+    if (found.found == nullptr || !(*found.found)->tenant || !w.out.redirect.empty())
+        return std::move(w.out);
+    const auto e = tenant::make_effective(*found.found, d);
+    guard(w, *e);
+    std::string target =
+        in.path_and_query.substr(std::min(found.strip_bytes, in.path_and_query.size()));
+    if (!target.starts_with('/')) target.insert(0, 1, '/');
+    const auto* r = route(w, *e, std::string_view(target).substr(0, target.find('?')));
+    if (r == nullptr || !r->spec.redirect.empty()) return std::move(w.out);
+    admit(w, *e, *r);
+    forward(w, *e, *r, target);
+    return std::move(w.out);
+}
+
+}  // namespace gatehouse::explain
