@@ -2,6 +2,7 @@
 // heads. Own chunk framing: strict (edge rules), trailers dropped. Pure; one thread an object.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <gatehouse/http/head.hpp>
 #include <string_view>
@@ -24,11 +25,19 @@ class body_decoder {
     bool finish() noexcept;
     body_kind kind() const noexcept { return kind_; }
     // length: what is still to come; 0 otherwise.
-    std::uint64_t remaining() const noexcept { return remaining_; }
+    std::uint64_t remaining() const noexcept { return kind_ == body_kind::length ? remaining_ : 0; }
 
    private:
-    enum class at : std::uint8_t { size, size_digits, extension, extension_quoted, extension_escape, size_lf, data, data_cr, data_lf,
-                                   trailer_start, trailer_line, trailer_lf, end_lf, done };
+    enum class at : std::uint8_t {
+        size, size_digits, extension, extension_quoted, extension_escape, size_lf, data, data_cr, data_lf,
+        trailer_start, trailer_name, trailer_value, trailer_lf, end_lf, done, broken,
+    };
+    const char* frame(std::string_view input, std::size_t& i) noexcept;
+    const char* size_byte(char c) noexcept;
+    const char* extension_byte(char c) noexcept;
+    const char* trailer_byte(char c) noexcept;
+    const char* size_ended() noexcept;
+
     body_kind kind_ = body_kind::none;
     at at_ = at::done;
     std::uint64_t remaining_ = 0;

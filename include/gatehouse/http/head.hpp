@@ -53,6 +53,7 @@ struct request_head {
     bool expect_continue = false;
     bool is_head = false;
     bool upgrade_websocket = false;    // GET, no body, Connection: upgrade, Upgrade: websocket
+    bool has_underscores = false;      // some name in `fields` has a '_' (under `pass` alone)
     std::string normalised, host_storage;   // backing store, reused
 
     void clear() noexcept;             // keeps capacity
@@ -75,11 +76,18 @@ struct response_head {
     const field* find(known id) const noexcept;
 };
 
-// Finds the end of a head as bytes arrive, looking at each byte once.
+// How far a head has been read as its bytes arrive; each byte is looked at once. One object and one
+// head object go together from reset() until complete or refused.
 struct head_scan {
-    std::size_t scanned = 0;           // of the buffer, from the head's first byte
+    enum class at : std::uint8_t { start, method, target, version, reason, name, value };
+    const char* base = nullptr;        // where the bytes began at the last call; they may move between calls
+    std::size_t scanned = 0;           // bytes looked at and not needed again
     std::size_t line_start = 0;
-    std::size_t lines = 0;             // complete ones so far
+    std::size_t mark = 0;              // in this line: end of the method, or of the field's name
+    std::size_t target_end = 0;
+    std::size_t field_lines = 0;       // complete ones so far, dropped ones too
+    at where = at::start;
+    bool underscore = false;           // seen in the name of this line
     void reset() noexcept { *this = {}; }
 };
 
@@ -90,7 +98,8 @@ struct parse_outcome {
     const char* detail = "";               // a short sentence, safe to show the client
 };
 
-// One empty line before a request line is skipped (RFC 9112 2.2). Refuses as soon as the bytes show
+// Called again with the same bytes and more behind them until complete or refused; the outcome does not
+// depend on where the bytes were split. One empty line before a request line is skipped (RFC 9112 2.2). Refuses as soon as the bytes show
 // it: bare LF at once, 431/414 before the end of the head. Implements every row of the framing gate.
 parse_outcome parse_request(std::string_view bytes, head_scan& scan, const head_limits& limits, request_head& out);
 // `head_request`, `upgrade_requested`: of the request this answers. refused is always upstream_failed.

@@ -1,0 +1,147 @@
+#include <catch2/catch.hpp>
+#include <gatehouse/http/body.hpp>
+#include <gatehouse/http/problem_document.hpp>
+
+using namespace gatehouse;
+using namespace gatehouse::http;
+
+namespace {
+
+struct answered {
+    response_head head;
+    std::string raw, body;
+    std::string field_of(std::string_view name) const {
+        for (const field& f : head.fields)
+            if (f.name == name) return std::string(f.value);
+        return "(none)";
+    }
+};
+
+// Reads our own answer back through the gate that judges upstreams.
+std::unique_ptr<answered> answer(const own_answer& a) {
+    auto r = std::make_unique<answered>();
+    write_problem(r->raw, a);
+    head_scan scan;
+    const auto o = parse_response(r->raw, scan, {}, a.head_request, false, r->head);
+    REQUIRE(o.what == parse_outcome::kind::complete);
+    r->body = r->raw.substr(o.consumed);
+    return r;
+}
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("problem documents in JSON") {
+    own_answer a;
+    a.problem = problem::rate_limited;
+    a.detail = "too \"fast\"\n";
+    a.request_id = "r1";
+    a.date = "D";
+    a.extra_fields = "RateLimit: x\r\n";
+    a.retry_after_s = 7;
+    a.keep_alive = true;
+    const auto r = answer(a);
+    CHECK(r->head.status == 429);
+    CHECK(r->head.keep_alive);
+    CHECK(r->field_of("Content-Type") == "application/problem+json");
+    CHECK(r->field_of("Cache-Control") == "no-store");
+    CHECK(r->field_of("Retry-After") == "7");
+    CHECK(r->field_of("RateLimit") == "x");
+    CHECK(r->field_of("X-Request-Id") == "r1");
+    CHECK(r->field_of("Date") == "D");
+    CHECK(r->head.content_length == r->body.size());
+    CHECK(has(r->body, "{\"type\":\"urn:gatehouse:rate-limited\",\"title\":\""));
+    CHECK(has(r->body, "\"status\":429,\"detail\":\"too \\\"fast\\\"\\n\",\"request_id\":\"r1\"}"));
+}
+
+TEST_CASE("every problem makes a whole response") {
+    for (int i = 1; i <= static_cast<int>(problem::loop); ++i) {
+        for (const bool html : {false, true}) {
+            own_answer a;
+            a.problem = static_cast<problem>(i);
+            a.prefers_html = html;
+            a.keep_alive = true;
+            const auto r = answer(a);
+            const problem_row& p = row(a.problem);
+            INFO(p.type);
+            CHECK(r->head.status == p.status);
+            CHECK(r->head.content_length == r->body.size());
+            CHECK(r->head.keep_alive == !p.closes);
+            CHECK((r->field_of("Retry-After") != "(none)") == p.retry_after);
+            CHECK((r->field_of("Allow") != "(none)") == (p.status == 405));
+            CHECK(r->body.size() <= 8 * 1024);
+        }
+    }
+}
+
+TEST_CASE("the page is escaped and asks nobody else") {
+    tenant::branding branding{.logo = "https://cdn.example/l.png?a=\"><script>", .color = "#0a5", .support = "mailto:h@a.example"};
+    own_answer a;
+    a.problem = problem::unknown_host;
+    a.prefers_html = true;
+    a.detail = "<script>alert(1)</script>";
+    a.tenant_name = "A & <B>";
+    a.branding = &branding;
+    const auto r = answer(a);
+    CHECK(r->field_of("Content-Type") == "text/html; charset=utf-8");
+    CHECK(r->field_of("Content-Security-Policy") == "default-src 'none'; img-src https:; style-src 'unsafe-inline'");
+    CHECK_FALSE(has(r->body, "<script"));
+    CHECK(has(r->body, "A &amp; &lt;B&gt;"));
+    CHECK(has(r->body, "https://cdn.example/l.png"));
+    CHECK(has(r->body, "#0a5"));
+    CHECK(has(r->body, "mailto:h@a.example"));
+    branding = {.logo = "http://cdn.example/l.png", .color = "red;}body{display:none", .support = "javascript:alert(1)"};
+    const auto refused = answer(a);
+    for (const char* part : {"cdn.example", "display:none", "javascript:"}) CHECK_FALSE(has(refused->body, part));
+    branding.logo = "https://" + std::string(9000, 'a');
+    CHECK(answer(a)->body.size() <= 8 * 1024);
+    const std::string long_name(20000, '&');
+    a.tenant_name = long_name;
+    CHECK(answer(a)->body.size() <= 8 * 1024);
+}
+
+TEST_CASE("answers to HEAD, closing ones, and redirects") {
+    own_answer a;
+    a.problem = problem::not_found;
+    a.head_request = true;
+    const auto r = answer(a);
+    CHECK(r->body.empty());
+    CHECK(r->head.content_length > 0);
+    CHECK_FALSE(r->head.keep_alive);
+    a.hsts_field = "Strict-Transport-Security: max-age=9\r\n";
+    CHECK(answer(a)->field_of("Strict-Transport-Security") == "max-age=9");
+    a.hsts_field = "max-age=9";
+    CHECK(answer(a)->field_of("Strict-Transport-Security") == "max-age=9");
+
+    std::string out;
+    write_redirect(out, {.status = 307, .location = "https://a.example/x", .request_id = "r", .date = "D", .hsts_field = {}, .extra_fields = {}});
+    CHECK(out == "HTTP/1.1 307 Temporary Redirect\r\nLocation: https://a.example/x\r\nContent-Length: 0\r\nDate: D\r\nX-Request-Id: r\r\n\r\n");
+    out.clear();
+    write_redirect(out, {.location = "/a\r\nEvil: 1", .request_id = {}, .date = {}, .hsts_field = {}, .extra_fields = {}, .keep_alive = false});
+    CHECK(out == "HTTP/1.1 308 Permanent Redirect\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+}
+
+TEST_CASE("who gets a page") {
+    for (const char* accept :
+         {"text/html", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", "TEXT/HTML", "text/*",
+          "application/json;q=0.5, text/html", "text/html, */*", "text/html;level=1;q=0.9, application/json;q=0.8",
+          "application/problem+json;q=0.3,text/html;q=0.301"}) {
+        INFO(accept);
+        CHECK(prefers_html(accept));
+    }
+    for (const char* accept :
+         {"", "*/*", "application/json", "application/json, text/html", "text/html;q=0.5, application/json", "text/html;q=0",
+          "text/html;q=0.000", "application/*", "text/html;q=0.2, */*;q=0.3", "image/png", "text/plain", ",,,", ";;q"}) {
+        INFO(accept);
+        CHECK_FALSE(prefers_html(accept));
+    }
+}
+
+TEST_CASE("dates") {
+    CHECK(http_date(0) == "Thu, 01 Jan 1970 00:00:00 GMT");
+    CHECK(http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT");
+    CHECK(http_date(1709210096) == "Thu, 29 Feb 2024 12:34:56 GMT");
+    CHECK(http_date(253402300799) == "Fri, 31 Dec 9999 23:59:59 GMT");
+    CHECK(http_date(-5) == "Thu, 01 Jan 1970 00:00:00 GMT");
+}
