@@ -1,0 +1,189 @@
+#include <gatehouse/limit/admission.hpp>
+
+#include <array>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <random>
+#include <thread>
+#include <vector>
+
+namespace limit = gatehouse::limit;
+using gatehouse::problem;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::int64_t now = 1'700'000'000'000'000'000;
+
+struct cells {
+    limit::gcra_cell rate;
+    limit::gauge concurrency, connections;
+};
+
+limit::level level_of(cells& c, const char* policy, std::uint64_t per_second, std::uint64_t burst,
+                      std::uint32_t concurrency, std::uint32_t connections = 0) {
+    limit::level l;
+    l.policy = policy;
+    l.owner = "acme";
+    if (per_second > 0) l.rate = limit::make_parameters({per_second, 1s}, burst);
+    l.rate_cell = &c.rate;
+    l.concurrency = concurrency;
+    l.concurrency_gauge = &c.concurrency;
+    l.connections = connections;
+    l.connections_gauge = &c.connections;
+    return l;
+}
+
+struct snapshot {
+    std::vector<std::uint64_t> values;
+    explicit snapshot(const std::vector<limit::level>& levels) {
+        for (const auto& l : levels) {
+            values.push_back(l.rate_cell->peek(l.rate, now).remaining);
+            values.push_back(l.concurrency_gauge->value());
+            values.push_back(l.connections_gauge->value());
+        }
+    }
+    bool operator==(const snapshot&) const = default;
+};
+
+}  // namespace
+
+TEST_CASE("admitted: every level is charged, by names the one nearest its bound") {
+    std::array<cells, 3> c;
+    const std::vector<limit::level> levels{level_of(c[0], "route", 10, 100, 5),
+                                           level_of(c[1], "tenant", 10, 4, 5),
+                                           level_of(c[2], "parent", 1000, 1000, 0)};
+    const auto a = limit::admit(levels, now);
+    CHECK(a.refused == problem::none);
+    REQUIRE(a.by == &levels[1]);  // 3/4 left; the others 99/100 and 999/1000
+    CHECK(a.verdict.remaining == 3);
+    for (const auto& x : c)
+        CHECK(x.concurrency.value() == 1);
+    CHECK(c[0].rate.peek(levels[0].rate, now).remaining == 99);
+    CHECK(c[2].rate.peek(levels[2].rate, now).remaining == 999);
+    limit::release(levels);
+    for (const auto& x : c)
+        CHECK(x.concurrency.value() == 0);
+    CHECK(c[1].rate.peek(levels[1].rate, now).remaining == 3);  // a rate token is spent
+}
+
+TEST_CASE("without any rate by is null") {
+    cells c;
+    const std::vector<limit::level> levels{level_of(c, "tenant", 0, 0, 0)};
+    const auto a = limit::admit(levels, now);
+    CHECK(a.refused == problem::none);
+    CHECK(a.by == nullptr);
+    CHECK(c.concurrency.value() == 1);  // unbounded, and counted
+    CHECK(limit::admit({}, now).refused == problem::none);
+}
+
+TEST_CASE("levels without cells bound nothing") {
+    limit::level l;
+    l.rate = limit::make_parameters({1, 1s}, 1);
+    l.concurrency = 1;
+    l.connections = 1;
+    const std::vector<limit::level> levels{l};
+    for (int i = 0; i < 3; ++i) {
+        CHECK(limit::admit(levels, now).refused == problem::none);
+        CHECK(limit::peek(levels, now).refused == problem::none);
+        CHECK(limit::enter_connections(levels, nullptr));
+    }
+    limit::release(levels);
+    limit::leave_connections(levels);
+}
+
+TEST_CASE("a refusal at any level, by either bound, gives everything back") {
+    const char* names[] = {"route", "tenant", "parent"};
+    for (std::size_t full = 0; full < 3; ++full)
+        for (const bool by_rate : {true, false}) {
+            INFO("level " << full << (by_rate ? " rate" : " concurrency"));
+            std::array<cells, 3> c;
+            std::vector<limit::level> levels;
+            for (std::size_t i = 0; i < 3; ++i)
+                levels.push_back(level_of(c[i], names[i], 10, 10, 10));
+            auto& l = levels[full];
+            if (by_rate) {
+                l.rate = limit::make_parameters({2, 1s}, 1);
+                REQUIRE(l.rate_cell->take(l.rate, now).admitted);
+            } else {
+                l.concurrency = 1;
+                REQUIRE(l.concurrency_gauge->try_enter(1));
+            }
+            const snapshot before(levels);
+            CHECK(limit::peek(levels, now).by == &l);
+            CHECK(snapshot(levels) == before);
+            const auto a = limit::admit(levels, now);
+            CHECK(a.refused == (by_rate ? problem::rate_limited : problem::concurrency_limited));
+            CHECK(a.by == &l);
+            CHECK(a.verdict.retry_after_ns == (by_rate ? 500'000'000 : 0));
+            CHECK(snapshot(levels) == before);
+        }
+}
+
+TEST_CASE("concurrency is asked before rate, level by level") {
+    std::array<cells, 2> c;
+    std::vector<limit::level> levels{level_of(c[0], "tenant", 1, 1, 1),
+                                     level_of(c[1], "parent", 1, 1, 1)};
+    REQUIRE(limit::admit(levels, now).refused == problem::none);
+    CHECK(limit::admit(levels, now).refused == problem::concurrency_limited);
+    limit::release(levels);
+    const auto a = limit::admit(levels, now);
+    CHECK(a.refused == problem::rate_limited);
+    CHECK(a.by == &levels[0]);
+}
+
+TEST_CASE("connections: all or nothing, and who refused") {
+    std::array<cells, 2> c;
+    const std::vector<limit::level> levels{level_of(c[0], "tenant", 0, 0, 0, 5),
+                                           level_of(c[1], "parent", 0, 0, 0, 2)};
+    const limit::level* by = nullptr;
+    CHECK(limit::enter_connections(levels, &by));
+    CHECK(limit::enter_connections(levels, &by));
+    CHECK(by == nullptr);
+    CHECK_FALSE(limit::enter_connections(levels, &by));
+    CHECK(by == &levels[1]);
+    CHECK(c[0].connections.value() == 2);
+    CHECK(c[1].connections.value() == 2);
+    limit::leave_connections(levels);
+    limit::leave_connections(levels);
+    CHECK(c[0].connections.value() == 0);
+    CHECK(c[1].connections.value() == 0);
+}
+
+TEST_CASE("property: families under threads never exceed a bound and end at zero") {
+    std::array<cells, 6> c;  // 0: agency; 1, 2: clients; 3-5: routes
+    const auto agency = level_of(c[0], "parent", 0, 0, 3);
+    std::vector<std::vector<limit::level>> paths;
+    for (std::size_t route = 3; route < 6; ++route)
+        for (std::size_t client = 1; client < 3; ++client)
+            paths.push_back({level_of(c[route], "route", 100000, 50, 2),
+                             level_of(c[client], "tenant", 100000, 30, 2), agency});
+    std::atomic<std::uint64_t> admitted{0}, refused{0};
+    std::atomic<int> inside{0}, most{0};
+    std::vector<std::thread> threads;
+    for (unsigned t = 0; t < 4; ++t)
+        threads.emplace_back([&, t] {
+            std::mt19937 random(t);
+            for (std::int64_t i = 0; i < 20000; ++i) {
+                const auto& levels = paths[random() % paths.size()];
+                if (limit::admit(levels, now + i * 1000).refused != problem::none) {
+                    ++refused;
+                    continue;
+                }
+                ++admitted;
+                const int here = ++inside;
+                for (int seen = most; here > seen && !most.compare_exchange_weak(seen, here);) {
+                }
+                if (random() % 3 == 0) std::this_thread::yield();
+                --inside;
+                limit::release(levels);
+            }
+        });
+    for (auto& t : threads)
+        t.join();
+    for (const auto& x : c)
+        CHECK(x.concurrency.value() == 0);
+    CHECK(most <= 3);
+    CHECK(admitted > 0);
+    CHECK(refused > 0);
+}
