@@ -1,5 +1,6 @@
 // TOML to settings and tenants. Reports every mistake it can find, not the first alone.
-// Reads files; runs in the blocking pool or at start-up, never on a worker. Any thread.
+// Runs in the blocking pool or at start-up, never on a worker; only load_settings looks at files.
+// Any thread.
 #pragma once
 
 #include <gatehouse/config/settings.hpp>
@@ -33,13 +34,22 @@ struct loaded {
 
 // `file` names the document in diagnostics; relative paths inside are made absolute against its folder.
 loaded<settings> parse_settings(std::string_view text, const std::string& file);
+// Reads the file, looks whether the folders and files it names are there, and fills in node.id.
 loaded<settings> load_settings(const std::string& file);
 
 // One tenant document: syntax, types, ranges, values that can be judged alone (a host under
 // platform_domain is refused). References to plans, pools, parents are the registry's to check.
-loaded<tenant::tenant> parse_tenant(std::string_view text, const std::string& file, std::string_view platform_domain);
+// At most 1 MiB, 1000 hosts, 200 routes.
+loaded<tenant::tenant> parse_tenant(std::string_view text, const std::string& file,
+                                    std::string_view platform_domain,
+                                    std::string_view context_prefix = "X-Tenant-");
 
 // The tenant as TOML again, such that parse_tenant(to_toml(t)) == t.
 std::string to_toml(const tenant::tenant& t);
+
+// Every key that the main file and a tenant's file may hold, dotted and sorted: "node.id",
+// "listener[].address", "plans.*.rate".
+std::vector<std::string> known_keys();
+std::vector<std::string> known_tenant_keys();
 
 }  // namespace gatehouse::config

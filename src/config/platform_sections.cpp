@@ -1,0 +1,179 @@
+// The sections about the platform that a node is part of: platform, registry, regions, tls.
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <gatehouse/base/text.hpp>
+#include <iterator>
+
+#include "sections.hpp"
+
+namespace gatehouse::config {
+namespace {
+
+// A prefix that would take one of these for a context field would drop or forge it.
+constexpr std::array<std::string_view, 12> reserved_fields{
+    "host",          "connection",  "content-length",  "content-type",     "transfer-encoding",
+    "authorization", "cookie",      "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+    "x-real-ip",     "x-request-id"};
+
+bool is_context_prefix(std::string_view s) noexcept {
+    if (!is_token(s) || s.size() < 3 || s.size() > 64 || s.back() != '-') return false;
+    return std::none_of(
+        reserved_fields.begin(), reserved_fields.end(),
+        [&](std::string_view field) { return iequals(field.substr(0, s.size()), s); });
+}
+constexpr text_rule context_prefix{
+    is_context_prefix, "a prefix for context fields",
+    "use a token that ends with '-' and begins no common field: \"X-Tenant-\""};
+
+bool is_label_or_empty(std::string_view s) noexcept {
+    return s.empty() || is_label(s);
+}
+constexpr text_rule optional_tenant{is_label_or_empty, "a tenant's id", rules::label.advice};
+
+bool is_plan_or_empty(std::string_view s) noexcept {
+    return s.empty() || is_entry_name(s);
+}
+constexpr text_rule optional_plan{is_plan_or_empty, "a plan's name", rules::entry_name.advice};
+
+bool is_child_name(std::string_view s) noexcept {
+    return s == "{child}.{parent}" || s == "{parent}.{child}";
+}
+constexpr text_rule child_name{is_child_name, "a form of child names",
+                               "use \"{child}.{parent}\" or \"{parent}.{child}\""};
+
+bool is_tls_version(std::string_view s) noexcept {
+    return s == "1.2" || s == "1.3";
+}
+constexpr text_rule tls_version{is_tls_version, "a TLS version", "use \"1.2\" or \"1.3\""};
+
+bool is_redis_prefix(std::string_view s) noexcept {
+    return is_token(s) && s.size() <= 64 && s.find_first_of("*`|") == s.npos;
+}
+constexpr text_rule redis_prefix{is_redis_prefix, "a prefix",
+                                 "use letters, digits, '-', '_' and '.'"};
+
+bool is_redis_url(std::string_view s) noexcept {
+    if (!is_plain_text(s) || s.find(' ') != s.npos) return false;
+    for (const std::string_view scheme : {"redis://", "unix:", "redis+sentinel://"}) {
+        if (s.starts_with(scheme) && s.size() > scheme.size()) return true;
+    }
+    return false;
+}
+constexpr std::string_view redis_url_advice =
+    "write redis://HOST:PORT/DB, unix:PATH or redis+sentinel://HOST:PORT,HOST:PORT/MASTER; for TLS "
+    "use a local tunnel";
+
+bool is_remote_address(std::string_view s) noexcept {
+    const auto parts = split_host_port(s);
+    if (!parts || parts->port == 0) return false;
+    if (parts->bracketed) return parse_ip(parts->host).has_value();
+    return is_plain_host_name(parts->host);
+}
+constexpr text_rule remote_address{is_remote_address, "an address",
+                                   "write host:port or [address]:port"};
+
+// The first line of the file that `key` names, as the value of the key without "_file".
+bool read_secret_file(table_reader& in, std::string_view key, std::string& out) {
+    std::string file;
+    if (!in.path(key, file) || !in.doc().look_at_files) return false;
+    std::ifstream stream(file);
+    if (!std::getline(stream, out)) {
+        in.at(key).error("cannot be read: " + file, "make the file, readable for the gateway");
+        return false;
+    }
+    if (!out.empty() && out.back() == '\r') out.pop_back();
+    return true;
+}
+
+void read_redis(table_reader& in, redis_settings& out) {
+    // The URL may carry a password: it is never shown.
+    if (in.text("url", out.url) && !is_redis_url(out.url))
+        in.at("url").error("is not a Redis URL", std::string(redis_url_advice));
+    if (read_secret_file(in, "url_file", out.url) && !is_redis_url(out.url))
+        in.at("url_file").error("holds no Redis URL", std::string(redis_url_advice));
+    if (in.has("url") && in.has("url_file"))
+        in.at("url_file").error("stands beside url", "write one of the two");
+    if (!in.has("url") && !in.has("url_file")) in.require("url", redis_url_advice);
+    in.text("prefix", out.prefix, redis_prefix);
+    in.choice("mode", out.follow, names::publish_or_follow);
+    in.number("cache_tenants", out.cache_tenants, {1, 100'000'000});
+    in.duration("max_stale", out.max_stale, {milliseconds{0}, std::chrono::hours{24 * 365}});
+}
+
+bool is_folder(const std::string& path) {
+    std::error_code ec;
+    return std::filesystem::is_directory(path, ec);
+}
+
+}  // namespace
+
+void read_platform(table_reader& root, platform_settings& out) {
+    constexpr std::size_t hosts_max = 100;
+    root.section("platform", [&](table_reader& in) {
+        std::string domain;
+        if (in.text("domain", domain) && !domain.empty())
+            out.domain = lower_host(domain, in.at("domain"), wildcard::refused);
+        in.text("child_name", out.child_name, child_name);
+        in.text("context_prefix", out.context_prefix, context_prefix);
+        in.text("primary_tenant", out.primary_tenant, optional_tenant);
+        in.text("default_plan", out.default_plan, optional_plan);
+        in.strings("shared_hosts", hosts_max, [&](const std::string& value, const place& where) {
+            std::string host = lower_host(value, where, wildcard::refused);
+            if (std::find(out.shared_hosts.begin(), out.shared_hosts.end(), host) !=
+                out.shared_hosts.end())
+                where.error(shown(value) + " stands there twice", "remove one");
+            if (!host.empty()) out.shared_hosts.push_back(std::move(host));
+        });
+        in.networks("trusted_proxies", out.trusted_proxies);
+        in.text("via", out.via, rules::token);
+    });
+}
+
+void read_registry(table_reader& root, registry_settings& out) {
+    out.tenants_dir = root.doc().absolute("tenants");
+    place where(root.doc(), 0, "registry.tenants_dir");
+    root.section("registry", [&](table_reader& in) {
+        in.path("tenants_dir", out.tenants_dir);
+        where = in.at("tenants_dir");
+        in.section("redis",
+                   [&](table_reader& redis_in) { read_redis(redis_in, out.redis.emplace()); });
+        in.later("redis", "the shared registry and the limits of a fleet");
+    });
+    const bool follows = out.redis && out.redis->follow;
+    if (root.doc().look_at_files && !follows && !is_folder(out.tenants_dir))
+        where.error(shown(out.tenants_dir) + " is no folder",
+                    "make it; each tenant is one file NAME.toml in it");
+}
+
+void read_regions(table_reader& root, std::vector<region_settings>& out) {
+    constexpr std::size_t regions_max = 256;
+    root.named_sections("regions", regions_max, [&](const std::string& name, table_reader& in) {
+        region_settings region;
+        region.name = name;
+        if (!is_label(name))
+            in.here().error(shown(name) + " is not a region's name",
+                            std::string(rules::label.advice));
+        in.text("address", region.address, remote_address);
+        in.path("key_file", region.key_file);
+        in.later("key_file", "sealed keys in Redis");
+        out.push_back(std::move(region));
+    });
+}
+
+void read_tls(table_reader& root, tls_settings& out) {
+    out.certs_dir = root.doc().absolute("certs");
+    place where(root.doc(), 0, "tls.certs_dir");
+    root.section("tls", [&](table_reader& in) {
+        in.path("certs_dir", out.certs_dir);
+        where = in.at("certs_dir");
+        in.number("cache_certs", out.cache_certs, {1, 10'000'000});
+        in.text("min_version", out.min_version, tls_version);
+        in.text("default_tenant", out.default_tenant, optional_tenant);
+    });
+    if (root.doc().look_at_files && !is_folder(out.certs_dir))
+        where.warning(shown(out.certs_dir) + " is no folder",
+                      "TLS listeners find no certificate until it is made");
+}
+
+}  // namespace gatehouse::config

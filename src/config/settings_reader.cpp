@@ -1,0 +1,127 @@
+// The main file as a whole: sections in order, then what several sections must agree on.
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <gatehouse/base/text.hpp>
+#include <iterator>
+#include <system_error>
+
+#include "sections.hpp"
+
+namespace gatehouse::config {
+namespace {
+
+constexpr std::size_t main_file_bytes_max = 8 * 1024 * 1024;
+
+void read_sections(table_reader& root, settings& out) {
+    read_node(root, out.node);
+    read_listeners(root, out.listeners);
+    read_admin(root, out.admin);
+    read_platform(root, out.platform);
+    read_registry(root, out.registry);
+    read_regions(root, out.regions);
+    read_tls(root, out.tls);
+    read_timeouts(root, out.timeouts);
+    read_node_limits(root, out.limits);
+    read_plans(root, out.plans);
+    read_pools(root, out.pools);
+    read_log(root, out.log);
+    root.finish();
+}
+
+place place_of(document& doc, const toml::table& table, std::string_view section,
+               std::string_view key) {
+    const toml::node* inner = table.get(section);
+    const toml::node* node =
+        inner != nullptr && inner->is_table() ? inner->as_table()->get(key) : nullptr;
+    const std::uint32_t line = node != nullptr ? node->source().begin.line : 0;
+    return {doc, line, std::string(section) + '.' + std::string(key)};
+}
+
+void check_default_plan(const settings& s, const place& where) {
+    const std::string& wanted = s.platform.default_plan;
+    const bool follows = s.registry.redis && s.registry.redis->follow;
+    const auto named = [&](const tenant::plan& p) { return p.name == wanted; };
+    if (wanted.empty() || follows || std::any_of(s.plans.begin(), s.plans.end(), named)) return;
+    where.error("there is no plan " + shown(wanted), "write [plans." + wanted + ']');
+}
+
+void check_redirect_regions(const settings& s, const place& where) {
+    if (s.node.wrong_region == wrong_region::refuse) return;
+    const auto reachable = [](const region_settings& r) { return !r.address.empty(); };
+    if (std::any_of(s.regions.begin(), s.regions.end(), reachable)) return;
+    where.warning("no region has an address, so such requests are refused",
+                  "write [regions.NAME] with its address");
+}
+
+loaded<settings> read_settings(std::string_view text, document doc) {
+    doc.environment = true;
+    settings out;
+    if (const auto table = parse_toml(text, main_file_bytes_max, doc)) {
+        table_reader root(doc, *table, {});
+        read_sections(root, out);
+        check_default_plan(out, place_of(doc, *table, "platform", "default_plan"));
+        check_redirect_regions(out, place_of(doc, *table, "node", "wrong_region"));
+    }
+    std::error_code ec;
+    const auto whole = std::filesystem::absolute(doc.file, ec);
+    out.file = ec ? doc.file : whole.lexically_normal().string();
+    loaded<settings> result{std::nullopt, doc.take_diagnostics()};
+    if (!has_errors(result.diagnostics)) result.value = std::move(out);
+    return result;
+}
+
+// The host name as a node's id: lower case, up to the first dot, what does not fit replaced.
+std::string host_name_id() {
+    std::array<char, 256> name{};
+    if (::gethostname(name.data(), name.size() - 1) != 0) return "node";
+    std::string id = to_lower(std::string_view(name.data()));
+    id = id.substr(0, std::min<std::size_t>(id.find('.'), 63));
+    std::replace_if(
+        id.begin(), id.end(),
+        [](char c) {
+            return !is_entry_name({&c, 1});
+        },
+        '-');
+    return id.empty() ? "node" : id;
+}
+
+}  // namespace
+
+loaded<settings> parse_settings(std::string_view text, const std::string& file) {
+    return read_settings(text, document(file));
+}
+
+loaded<settings> load_settings(const std::string& file) {
+    std::ifstream stream(file, std::ios::binary);
+    std::string text;
+    if (stream) {
+        text.resize(main_file_bytes_max + 1);
+        stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+        text.resize(static_cast<std::size_t>(stream.gcount()));
+    }
+    document doc(file);
+    if (!stream.eof() && stream.fail()) {
+        place(doc, 0, {}).error("cannot be read", "check the path and its permissions");
+        return {std::nullopt, doc.take_diagnostics()};
+    }
+    doc.look_at_files = true;
+    auto result = read_settings(text, std::move(doc));
+    if (result.value && result.value->node.id.empty()) result.value->node.id = host_name_id();
+    return result;
+}
+
+std::vector<std::string> known_keys() {
+    std::set<std::string> keys;
+    document doc("known");
+    doc.discovered = &keys;
+    const toml::table nothing;
+    settings out;
+    table_reader root(doc, nothing, {});
+    read_sections(root, out);
+    return {keys.begin(), keys.end()};
+}
+
+}  // namespace gatehouse::config

@@ -1,0 +1,282 @@
+// A tenant's file: keys, then what several keys must agree on.
+#include <algorithm>
+#include <array>
+#include <gatehouse/base/text.hpp>
+#include <set>
+
+#include "sections.hpp"
+
+namespace gatehouse::config {
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr std::size_t tenant_file_bytes_max = 1024 * 1024;
+constexpr std::size_t hosts_max = 1000;
+
+constexpr std::array reserved_labels{"www"sv, "api"sv, "admin"sv, "login"sv, "status"sv};
+
+// Sent by the gateway itself behind the context prefix.
+constexpr std::array own_context_keys{"id"sv, "plan"sv, "parent"sv, "region"sv};
+
+template <std::size_t N>
+bool is_one_of(std::string_view value, const std::array<std::string_view, N>& list) noexcept {
+    return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+bool is_name(std::string_view s) noexcept {
+    return is_plain_text(s) && s.size() <= 200;
+}
+constexpr text_rule name_rule{is_name, "a short text",
+                              "use at most 200 bytes without control characters"};
+constexpr text_rule logo_rule{is_https_url, "a logo", "write an https:// URL"};
+constexpr text_rule color_rule{is_color, "a color", "write \"#rgb\" or \"#rrggbb\""};
+constexpr text_rule support_rule{is_support_url, "a way to support",
+                                 "write a mailto:, tel: or https:// URL"};
+constexpr text_rule language_rule{is_language, "a language",
+                                  "write a tag like \"en\" or \"pt-BR\""};
+constexpr text_rule time_zone_rule{is_time_zone, "a time zone",
+                                   "write a name like \"Europe/Berlin\""};
+constexpr text_rule currency_rule{is_currency, "a currency",
+                                  "write three capital letters: \"EUR\""};
+
+bool is_tls_version(std::string_view s) noexcept {
+    return s == "1.2" || s == "1.3";
+}
+constexpr text_rule tls_version{is_tls_version, "a TLS version", "use \"1.2\" or \"1.3\""};
+
+bool is_database(std::string_view s) noexcept {
+    return s.empty() || s == "parent";
+}
+constexpr text_rule database_rule{is_database, "a database",
+                                  "use \"parent\", or leave it out for its own"};
+
+// True when `host` belongs to the platform: its domain, a name under it, or a wildcard that holds
+// it.
+bool belongs_to_platform(std::string_view host, std::string_view domain) noexcept {
+    if (domain.empty()) return false;
+    if (host.starts_with("*.")) {
+        host.remove_prefix(2);
+        const std::size_t dot = domain.find('.');
+        if (dot != domain.npos && domain.substr(dot + 1) == host) return true;
+    }
+    if (host == domain) return true;
+    return host.size() > domain.size() && host.ends_with(domain) &&
+           host[host.size() - domain.size() - 1] == '.';
+}
+
+// Names of the tenant's own, each once over `hosts` and `redirect_hosts`.
+class host_reader {
+ public:
+    explicit host_reader(std::string_view platform_domain) : domain_(platform_domain) {}
+
+    // Empty when refused (told).
+    std::string claim(const std::string& value, const place& where, wildcard w) {
+        std::string host = lower_host(value, where, w);
+        if (host.empty()) return {};
+        if (belongs_to_platform(host, domain_)) {
+            where.error(shown(value) + " lies under the platform's domain",
+                        "names there come from the label alone; remove it");
+            return {};
+        }
+        if (!seen_.insert(host).second) {
+            where.error(shown(value) + " stands there twice", "remove one");
+            return {};
+        }
+        return host;
+    }
+
+ private:
+    std::string_view domain_;
+    std::set<std::string> seen_;
+};
+
+void read_identity(table_reader& root, tenant::tenant& out) {
+    root.require("id", "write the tenant's id: id = \"acme\"");
+    if (root.text("id", out.id, rules::label)) {
+        const std::string stem = std::filesystem::path(root.doc().file).stem().string();
+        if (stem != out.id)
+            root.at("id").warning(shown(out.id) + " is not the file's name",
+                                  "name the file " + out.id + ".toml");
+    }
+    out.label = out.id;
+    root.text("label", out.label, rules::label);
+    if (is_one_of(out.label, reserved_labels))
+        root.at(root.has("label") ? "label" : "id")
+            .error("the label " + shown(out.label) + " is reserved", "choose another label");
+    root.text("name", out.name, name_rule);
+    root.text("parent", out.parent, rules::label);
+    if (!out.parent.empty() && out.parent == out.id)
+        root.at("parent").error("the tenant is its own parent",
+                                "name another tenant, or leave it out");
+    root.text("plan", out.plan, rules::entry_name);
+    root.text("database", out.database, database_rule);
+    if (out.database == "parent" && !root.has("parent"))
+        root.at("database")
+            .error("\"parent\" stands without a parent", "name the parent, or leave it out");
+    if (out.database == "parent") root.later("database", "databases of a family");
+}
+
+void read_state(table_reader& root, tenant::tenant& out) {
+    root.choice("state", out.state, names::lives);
+    root.choice("reason", out.reason, names::suspensions);
+    tenant::utc_time until;
+    if (root.utc("until", until)) out.until = until;
+    root.text("message", out.message, rules::plain_text);
+    if (out.state == tenant::life::suspended) {
+        root.require("reason", "say why: billing, abuse, legal or maintenance");
+        return;
+    }
+    for (const std::string_view key : {"reason"sv, "until"sv, "message"sv}) {
+        if (root.has(key))
+            root.at(key).error("stands without state = \"suspended\"",
+                               "remove it, or suspend the tenant");
+    }
+}
+
+void read_hosts(table_reader& root, std::string_view platform_domain, tenant::tenant& out) {
+    host_reader reader(platform_domain);
+    root.strings("hosts", hosts_max, [&](const std::string& value, const place& where) {
+        std::string host = reader.claim(value, where, wildcard::allowed);
+        if (!host.empty()) out.hosts.push_back(std::move(host));
+    });
+    std::set<std::string> sources;
+    std::vector<place> places;
+    root.pairs("redirect_hosts", hosts_max,
+               [&](const std::string& from, const std::string& to, const place& where) {
+                   std::string source = reader.claim(from, where, wildcard::refused);
+                   std::string target = lower_host(to, where, wildcard::refused);
+                   if (source.empty() || target.empty()) return;
+                   sources.insert(source);
+                   places.push_back(where);
+                   out.redirect_hosts.emplace_back(std::move(source), std::move(target));
+               });
+    for (std::size_t i = 0; i < out.redirect_hosts.size(); ++i) {
+        const std::string& target = out.redirect_hosts[i].second;
+        if (sources.count(target) != 0)
+            places[i].error(shown(target) + " is redirected itself", "name the host that answers");
+    }
+}
+
+void read_context(table_reader& root, tenant::tenant& out) {
+    constexpr std::size_t keys_max = 20, value_bytes_max = 1024;
+    std::set<std::string> seen;
+    root.pairs(
+        "context", keys_max,
+        [&](const std::string& key, const std::string& value, const place& where) {
+            std::string field = key;
+            std::replace(field.begin(), field.end(), '_', '-');
+            if (!is_entry_name(key)) {
+                where.error(shown(key) + " is not a context key",
+                            std::string(rules::entry_name.advice));
+            } else if (is_one_of(field, own_context_keys)) {
+                where.error(shown(key) + " is sent by the gateway itself", "use another key");
+            } else if (!is_field_value(value) || value.size() > value_bytes_max ||
+                       value.find('\t') != value.npos) {
+                where.error(shown(value) + " cannot be sent in a field",
+                            "use at most 1024 bytes without control characters and outer spaces");
+            } else if (!seen.insert(field).second) {
+                where.error(shown(key) + " makes the same field as another key",
+                            "'_' and '-' are not told apart; rename one");
+            } else {
+                out.context.emplace_back(key, value);
+            }
+        });
+}
+
+void read_hsts(table_reader& root, tenant::tenant& out) {
+    constexpr std::chrono::hours longest{24 * 3650};
+    milliseconds age{0};
+    if (!root.duration("hsts", age, {milliseconds{0}, longest})) return;
+    if (age % std::chrono::seconds{1} != milliseconds{0}) {
+        root.at("hsts").error("is not whole seconds", "write \"180d\"");
+        return;
+    }
+    out.hsts = std::chrono::duration_cast<std::chrono::seconds>(age);
+}
+
+void read_maintenance(table_reader& root, tenant::tenant& out) {
+    constexpr std::size_t windows_max = 100;
+    root.sections("maintenance", windows_max, [&](table_reader& in) {
+        tenant::maintenance_window window;
+        in.require("from", "write when it begins: 2026-12-01T02:00:00Z");
+        in.require("to", "write when it ends: 2026-12-01T03:00:00Z");
+        const bool begins = in.utc("from", window.from);
+        const bool ends = in.utc("to", window.to);
+        if (begins && ends && window.to <= window.from)
+            in.at("to").error("is not after from", "exchange the two");
+        in.text("message", window.message, rules::plain_text);
+        out.maintenance.push_back(std::move(window));
+    });
+}
+
+void read_looks(table_reader& root, tenant::tenant& out) {
+    root.section("branding", [&](table_reader& in) {
+        auto& branding = out.branding.emplace();
+        in.text("logo", branding.logo, logo_rule);
+        in.text("color", branding.color, color_rule);
+        in.text("support", branding.support, support_rule);
+    });
+    root.section("locale", [&](table_reader& in) {
+        auto& locale = out.locale.emplace();
+        in.text("language", locale.language, language_rule);
+        in.text("time_zone", locale.time_zone, time_zone_rule);
+        in.text("currency", locale.currency, currency_rule);
+    });
+    root.section("billing", [&](table_reader& in) {
+        in.text("customer", out.billing.customer, name_rule);
+        in.text("subscription", out.billing.subscription, name_rule);
+        in.text("status", out.billing.status, name_rule);
+    });
+}
+
+}  // namespace
+
+void read_tenant(table_reader& root, const tenant_context& ctx, tenant::tenant& out) {
+    read_identity(root, out);
+    read_state(root, out);
+    root.text("region", out.region, rules::label);
+    root.choice("residency", out.residency, names::residencies);
+    root.text("pool", out.pool, rules::entry_name);
+    read_hosts(root, ctx.platform_domain, out);
+    read_routes(root, ctx, out.routes);
+    root.section("limits", [&](table_reader& in) { read_limits(in, out.limits); });
+    read_context(root, out);
+    read_hsts(root, out);
+    root.networks("allow", out.allow);
+    root.networks("deny", out.deny);
+    root.section("tls", [&](table_reader& in) {
+        in.text("min_version", out.tls.min_version, tls_version);
+        in.path("client_ca", out.tls.client_ca_file);
+    });
+    read_maintenance(root, out);
+    read_looks(root, out);
+    root.finish();
+}
+
+loaded<tenant::tenant> parse_tenant(std::string_view text, const std::string& file,
+                                    std::string_view platform_domain,
+                                    std::string_view context_prefix) {
+    document doc(file);
+    tenant::tenant out;
+    if (const auto table = parse_toml(text, tenant_file_bytes_max, doc)) {
+        table_reader root(doc, *table, {});
+        read_tenant(root, {platform_domain, context_prefix}, out);
+    }
+    loaded<tenant::tenant> result{std::nullopt, doc.take_diagnostics()};
+    if (!has_errors(result.diagnostics)) result.value = std::move(out);
+    return result;
+}
+
+std::vector<std::string> known_tenant_keys() {
+    std::set<std::string> keys;
+    document doc("known");
+    doc.discovered = &keys;
+    const toml::table nothing;
+    tenant::tenant out;
+    table_reader root(doc, nothing, {});
+    read_tenant(root, {}, out);
+    return {keys.begin(), keys.end()};
+}
+
+}  // namespace gatehouse::config
