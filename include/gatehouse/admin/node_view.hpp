@@ -1,0 +1,63 @@
+// What the admin API and the metrics ask of a node; the server implements it. Everything is called
+// on the control thread and answers at once, from memory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <gatehouse/config/load.hpp>
+#include <gatehouse/explain/report.hpp>
+#include <gatehouse/proxy/counters.hpp>
+#include <gatehouse/registry/service.hpp>
+#include <gatehouse/tenant/effective.hpp>
+#include <gatehouse/tls/certificates.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gatehouse::admin {
+
+struct node_identity {
+    std::string id, region, version, fleet_id;
+    std::int64_t started_unix_s = 0;
+};
+
+class node_view {
+ public:
+    virtual ~node_view() = default;
+
+    virtual node_identity who() const = 0;
+    virtual std::uint64_t revision() const = 0;
+    virtual std::vector<std::string> not_ready() const = 0;  // reasons; empty: ready
+    virtual std::vector<std::string> warnings()
+        const = 0;  // held(), trouble(): it serves, but look
+    virtual std::vector<const proxy::worker_counters*> workers() const = 0;
+    virtual std::uint64_t access_log_lost() const = 0;  // access_log::lines_lost()
+    virtual double control_loop_lag_s() const = 0;
+    virtual std::vector<tls::certificate_row> certificates() const = 0;
+
+    virtual std::size_t tenant_count() const = 0;
+    virtual std::size_t quarantined_count() const = 0;  // rows with a quarantine
+    // The rows after the cursor `after` (a row's cursor(); empty: from the start), in order, at
+    // most `limit`; `parent` non-empty: only that tenant's children. page_of() does it from a
+    // sorted list.
+    virtual std::vector<registry::tenant_row> tenant_page(std::string_view after, std::size_t limit,
+                                                          std::string_view parent) const = 0;
+    virtual const registry::tenant_row* find_tenant(std::string_view id) const = 0;
+    virtual tenant::effective_ptr effective(std::string_view id) const = 0;  // null: not in force
+    // directory::for_each.
+    virtual void visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const = 0;
+
+    virtual const config::settings& settings() const = 0;  // those in force
+    // The node fills in now, now_ns and node_region.
+    virtual explain::report explain(explain::explain_input in) const = 0;
+    // `done` runs on control, once.
+    virtual void reload(bool force, std::function<void(registry::change_report)> done) = 0;
+};
+
+// A row's place in the list: its id, or for a file without a tenant its source.
+std::string_view cursor(const registry::tenant_row& r) noexcept;
+std::vector<registry::tenant_row> page_of(const std::vector<registry::tenant_row>& sorted,
+                                          std::string_view after, std::size_t limit,
+                                          std::string_view parent);
+
+}  // namespace gatehouse::admin

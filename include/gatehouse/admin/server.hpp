@@ -1,0 +1,40 @@
+// The admin API's HTTP server: on loopback, another address, or a Unix socket. Not the API itself
+// (src/admin/api.hpp). Runs on control's io_context; every call from that thread.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <cstddef>
+#include <gatehouse/admin/node_view.hpp>
+#include <memory>
+#include <string>
+
+namespace gatehouse::admin {
+
+struct server_options {
+    std::string address;     // "127.0.0.1:9900" "[::1]:9900" "unix:/path"; port 0: any
+    std::string token_file;  // made when it is not there: 32 random bytes in hex, mode 0600
+    std::size_t connections = 64;
+    std::chrono::milliseconds deadline{10'000};  // for a request, for its answer, idle
+    std::chrono::milliseconds reload_deadline{120'000};
+    std::chrono::milliseconds metrics_every{1'000};  // tenants are looked at at most that often
+};
+
+class server {
+ public:
+    // Reads or makes the token and listens. Throws std::runtime_error saying what to do.
+    server(boost::asio::io_context& control, server_options options, node_view& node);
+    ~server();  // stop()
+    server(const server&) = delete;
+    server& operator=(const server&) = delete;
+
+    void start();  // accepts from here on
+    void stop();   // closes everything; the io_context then runs out of this server's work
+    std::string address() const;  // as bound: "127.0.0.1:9900", "unix:/path"
+
+ private:
+    class impl;
+    std::shared_ptr<impl> impl_;
+};
+
+}  // namespace gatehouse::admin

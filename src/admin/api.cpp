@@ -1,0 +1,287 @@
+// Routing, access and the handlers, each a look at the node.
+#include "api.hpp"
+
+#include <fmt/format.h>
+#include <gatehouse/admin/explain_query.hpp>
+#include <gatehouse/admin/token.hpp>
+#include <gatehouse/base/text.hpp>
+
+#include <boost/url.hpp>
+#include <charconv>
+#include <chrono>
+#include <optional>
+
+#include "json.hpp"
+#include "metrics.hpp"
+
+namespace gatehouse::admin {
+namespace {
+
+constexpr std::size_t default_page = 100, largest_page = 1'000;
+
+api_answer json_answer(const json::value& v, unsigned status = 200) {
+    api_answer a;
+    a.status = status;
+    a.body = json::serialize(v) + "\n";
+    return a;
+}
+
+api_answer not_found(std::string_view detail) {
+    return api_problem(404, "not-found", "Not found", detail);
+}
+
+api_answer bad_query(std::string_view detail) {
+    return api_problem(400, "bad-request", "The query is not understood", detail);
+}
+
+std::optional<std::size_t> to_number(std::string_view text) noexcept {
+    std::size_t n = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return n;
+}
+
+}  // namespace
+
+// The target taken apart: decoded segments and query, and what the pattern's {id} stood for.
+struct api::parsed {
+    std::vector<std::string> segments;
+    std::vector<std::pair<std::string, std::string>> query;
+    std::string id;
+    std::string_view if_none_match;
+
+    const std::string* find(std::string_view key) const noexcept {
+        for (const auto& [k, v] : query) {
+            if (k == key) return &v;
+        }
+        return nullptr;
+    }
+    std::string_view get(std::string_view key) const noexcept {
+        const auto* v = find(key);
+        return v == nullptr ? std::string_view{} : std::string_view(*v);
+    }
+};
+
+enum class access : std::uint8_t { open, metrics, token };
+
+struct api::endpoint {
+    std::string_view method;
+    std::vector<std::string_view> segments;  // "{id}" takes any one
+    access needs;
+    api_answer (api::*run)(const parsed&);
+};
+
+const std::vector<api::endpoint>& api::endpoints() {
+    static const std::vector<endpoint> all = {
+        {"GET", {"healthz"}, access::open, &api::health},
+        {"GET", {"readyz"}, access::open, &api::ready},
+        {"GET", {"metrics"}, access::metrics, &api::metrics},
+        {"GET", {"v1", "openapi.json"}, access::token, &api::openapi},
+        {"GET", {"v1", "node"}, access::token, &api::node},
+        {"GET", {"v1", "certificates"}, access::token, &api::certificates},
+        {"GET", {"v1", "tenants"}, access::token, &api::tenants},
+        {"GET", {"v1", "tenants", "{id}"}, access::token, &api::tenant},
+        {"GET", {"v1", "tenants", "{id}", "effective"}, access::token, &api::effective},
+        {"GET", {"v1", "explain"}, access::token, &api::explain},
+        {"POST", {"v1", "reload"}, access::token, &api::reload},
+    };
+    return all;
+}
+
+api_answer api_problem(unsigned status, std::string_view type, std::string_view title,
+                       std::string_view detail) {
+    json::object o{
+        {"type", fmt::format("urn:gatehouse:{}", type)}, {"title", title}, {"status", status}};
+    if (!detail.empty()) o["detail"] = detail;
+    auto a = json_answer(o, status);
+    a.content_type = "application/problem+json";
+    return a;
+}
+
+api_answer reload_answer(const registry::change_report& r) {
+    return json_answer(report_json(r), r.refused.empty() && r.held.empty() ? 200 : 409);
+}
+
+api::api(node_view& node, options o) : node_(node), options_(std::move(o)) {}
+
+bool api::authorized(std::string_view authorization) const noexcept {
+    constexpr std::string_view scheme = "bearer ";
+    if (authorization.size() < scheme.size() ||
+        !iequals(authorization.substr(0, scheme.size()), scheme))
+        return false;
+    return same_token(trim(authorization.substr(scheme.size())), options_.token);
+}
+
+api_answer api::answer(const api_request& r) {
+    const auto url = boost::urls::parse_origin_form(r.target);
+    if (!url) return api_problem(400, "bad-request", "The target is not a path", "");
+    parsed p;
+    p.if_none_match = r.if_none_match;
+    for (const auto segment : url->segments())
+        p.segments.emplace_back(segment);
+    for (const auto param : url->params())
+        p.query.emplace_back(param.key, param.value);
+
+    // A question about the API itself needs the token as well: nothing is told before it.
+    std::string allowed;
+    for (const auto& e : endpoints()) {
+        const bool fits = std::equal(
+            e.segments.begin(), e.segments.end(), p.segments.begin(), p.segments.end(),
+            [](std::string_view a, const std::string& b) { return a == "{id}" || a == b; });
+        if (!fits) continue;
+        const bool open =
+            e.needs == access::open || (e.needs == access::metrics && options_.open_metrics);
+        if (!open && !authorized(r.authorization)) break;
+        if (e.method == r.method || (e.method == "GET" && r.method == "HEAD")) {
+            if (p.segments.size() > 2) p.id = p.segments[2];
+            return (this->*e.run)(p);
+        }
+        allowed = e.method == "GET" ? "GET, HEAD" : std::string(e.method);
+    }
+    if (!allowed.empty()) {
+        auto a = api_problem(405, "method-not-allowed", "Method not allowed", "");
+        a.fields.emplace_back("Allow", allowed);
+        return a;
+    }
+    if (authorized(r.authorization))
+        return not_found("No such resource; see /v1/openapi.json for those that exist.");
+    auto a =
+        api_problem(401, "unauthorized", "A bearer token is needed",
+                    "Send Authorization: Bearer TOKEN with the content of [admin] token_file.");
+    a.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"gatehouse\"");
+    return a;
+}
+
+api_answer api::health(const parsed&) {
+    return json_answer(json::object{{"status", "ok"}});
+}
+
+api_answer api::ready(const parsed&) {
+    const auto reasons = node_.not_ready();
+    json::object o{{"ready", reasons.empty()},
+                   {"reasons", json::array(reasons.begin(), reasons.end())}};
+    return json_answer(o, reasons.empty() ? 200 : 503);
+}
+
+api_answer api::metrics(const parsed&) {
+    const auto now = std::chrono::steady_clock::now();
+    if (series_.empty() || now - series_at_ >= options_.metrics_every) {
+        ranking_.begin(now);
+        node_.visit_tenants([this](const tenant::record_ptr& r) {
+            if (r && r->state) ranking_.see(r->id, totals_of(r->state->counters));
+        });
+        series_ = ranking_.end();
+        series_at_ = now;
+    }
+    api_answer a;
+    a.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    a.body = metrics_text(node_, series_);
+    return a;
+}
+
+api_answer api::openapi(const parsed&) {
+    api_answer a;
+    a.body = openapi_document();
+    return a;
+}
+
+api_answer api::node(const parsed&) {
+    const auto who = node_.who();
+    const auto reasons = node_.not_ready();
+    const auto warnings = node_.warnings();
+    json::array workers;
+    for (const auto* w : node_.workers())
+        workers.push_back(json::object{{"connections", w->connections_active.value()},
+                                       {"requests", w->requests.value()},
+                                       {"requests_in_flight", w->requests_active.value()},
+                                       {"tunnels", w->tunnels_active.value()}});
+    return json_answer(json::object{{"id", who.id},
+                                    {"region", who.region},
+                                    {"version", who.version},
+                                    {"fleet_id", who.fleet_id},
+                                    {"started", rfc3339(who.started_unix_s)},
+                                    {"revision", node_.revision()},
+                                    {"ready", reasons.empty()},
+                                    {"reasons", json::array(reasons.begin(), reasons.end())},
+                                    {"warnings", json::array(warnings.begin(), warnings.end())},
+                                    {"tenants", node_.tenant_count()},
+                                    {"quarantined", node_.quarantined_count()},
+                                    {"workers", std::move(workers)}});
+}
+
+api_answer api::certificates(const parsed&) {
+    json::array list;
+    for (const auto& c : node_.certificates()) {
+        json::object o{{"pattern", c.pattern}, {"file", c.file}};
+        if (c.not_after != 0) o["not_after"] = rfc3339(c.not_after);
+        if (!c.error.empty()) o["error"] = c.error;
+        list.push_back(std::move(o));
+    }
+    return json_answer(json::object{{"certificates", std::move(list)}});
+}
+
+api_answer api::tenants(const parsed& p) {
+    std::size_t limit = default_page;
+    if (const auto* text = p.find("limit")) {
+        const auto n = to_number(*text);
+        if (!n || *n == 0 || *n > largest_page)
+            return bad_query(fmt::format("limit: a number from 1 to {} is needed", largest_page));
+        limit = *n;
+    }
+    // One row more than asked for tells whether there is another page.
+    auto rows = node_.tenant_page(p.get("after"), limit + 1, p.get("parent"));
+    const bool more = rows.size() > limit;
+    if (more) rows.resize(limit);
+    json::array list;
+    for (const auto& r : rows)
+        list.push_back(row_summary(r));
+    json::object o{{"revision", node_.revision()}, {"tenants", std::move(list)}};
+    o["next"] = more ? json::value(cursor(rows.back())) : json::value(nullptr);
+    return json_answer(o);
+}
+
+api_answer api::tenant(const parsed& p) {
+    const auto* r = node_.find_tenant(p.id);
+    if (r == nullptr) return not_found("No tenant has this id.");
+    const auto etag = fmt::format("\"{}\"", r->revision);
+    api_answer a;
+    if (p.if_none_match == etag)
+        a.status = 304;
+    else
+        a = json_answer(row_json(*r));
+    a.fields.emplace_back("ETag", etag);
+    return a;
+}
+
+api_answer api::effective(const parsed& p) {
+    if (node_.find_tenant(p.id) == nullptr) return not_found("No tenant has this id.");
+    const auto e = node_.effective(p.id);
+    if (!e) return not_found("No version of this tenant is in force.");
+    return json_answer(effective_json(*e));
+}
+
+api_answer api::explain(const parsed& p) {
+    explain_query q;
+    q.url = p.get("url");
+    q.client = p.get("client");
+    if (const auto* m = p.find("method")) q.method = *m;
+    if (const auto* s = p.find("sni")) q.sni = *s;
+    for (const auto& [key, value] : p.query) {
+        if (key == "header") q.headers.push_back(value);
+    }
+    const auto prepared = prepare(q, head_limits_of(node_.settings()));
+    if (!prepared.error.empty()) return bad_query(prepared.error);
+    api_answer a;
+    a.body = to_json(prepared.refused ? *prepared.refused : node_.explain(prepared.input)) + "\n";
+    return a;
+}
+
+api_answer api::reload(const parsed& p) {
+    const auto force = p.get("force");
+    api_answer a;
+    a.reload = true;
+    a.force = force == "1" || force == "true";
+    return a;
+}
+
+}  // namespace gatehouse::admin

@@ -1,0 +1,68 @@
+// The admin API without HTTP: a request's method, target and fields to an answer. Not here:
+// connections (server.cpp). Control thread.
+#pragma once
+
+#include <gatehouse/admin/node_view.hpp>
+#include <gatehouse/admin/tenant_ranking.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gatehouse::admin {
+
+struct api_request {
+    std::string_view method, target, authorization, if_none_match;
+};
+
+struct api_answer {
+    unsigned status = 200;
+    std::string content_type = "application/json";
+    std::string body;
+    std::vector<std::pair<std::string, std::string>> fields;  // ETag, Allow, WWW-Authenticate
+    // The answer is the report of a reload, still to be run.
+    bool reload = false, force = false;
+};
+
+api_answer api_problem(unsigned status, std::string_view type, std::string_view title,
+                       std::string_view detail);
+api_answer reload_answer(const registry::change_report& r);
+
+class api {
+ public:
+    struct options {
+        std::string token;
+        bool open_metrics = false;  // bound to loopback or a Unix socket: no token for /metrics
+        std::chrono::milliseconds metrics_every{1'000};
+    };
+    api(node_view& node, options o);
+    api_answer answer(const api_request& r);
+
+ private:
+    struct parsed;
+    struct endpoint;
+    static const std::vector<endpoint>& endpoints();
+    bool authorized(std::string_view authorization) const noexcept;
+    api_answer health(const parsed&);
+    api_answer ready(const parsed&);
+    api_answer metrics(const parsed&);
+    api_answer openapi(const parsed&);
+    api_answer node(const parsed&);
+    api_answer certificates(const parsed&);
+    api_answer tenants(const parsed&);
+    api_answer tenant(const parsed&);
+    api_answer effective(const parsed&);
+    api_answer explain(const parsed&);
+    api_answer reload(const parsed&);
+
+    node_view& node_;
+    const options options_;
+    tenant_ranking ranking_;
+    std::vector<tenant_series> series_;
+    std::chrono::steady_clock::time_point series_at_{};
+};
+
+// The OpenAPI 3.1 document of all the above.
+const std::string& openapi_document();
+
+}  // namespace gatehouse::admin

@@ -1,0 +1,279 @@
+// One family a line of the tables below; prometheus-cpp writes the text.
+#include "metrics.hpp"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <functional>
+#include <sstream>
+#include <utility>
+
+namespace gatehouse::admin {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using proxy::counter;
+using proxy::worker_counters;
+using workers = std::vector<const worker_counters*>;
+using labels = std::vector<ClientMetric::Label>;
+
+ClientMetric metric(MetricType type, double value, labels l = {}) {
+    ClientMetric m;
+    m.label = std::move(l);
+    if (type == MetricType::Counter)
+        m.counter.value = value;
+    else
+        m.gauge.value = value;
+    return m;
+}
+
+MetricFamily family(const char* name, const char* help, MetricType type,
+                    std::vector<ClientMetric> metrics) {
+    return {.name = name, .help = help, .type = type, .metric = std::move(metrics)};
+}
+
+template <class F>
+double sum(const workers& all, F value_of) {
+    std::uint64_t total = 0;
+    for (const auto* w : all)
+        total += value_of(*w);
+    return static_cast<double>(total);
+}
+
+struct plain_row {
+    const char *name, *help;
+    MetricType type;
+    counter worker_counters::*field;
+};
+constexpr auto total = MetricType::Counter;
+constexpr auto gauge = MetricType::Gauge;
+const plain_row plain_rows[] = {
+    {"gatehouse_connections_accepted_total", "Client connections accepted.", total,
+     &worker_counters::connections_accepted},
+    {"gatehouse_connections_refused_total", "Client connections closed over a limit.", total,
+     &worker_counters::connections_refused},
+    {"gatehouse_connections", "Client connections open.", gauge,
+     &worker_counters::connections_active},
+    {"gatehouse_handshakes", "TLS handshakes in progress.", gauge,
+     &worker_counters::handshakes_active},
+    {"gatehouse_client_received_bytes_total", "Bytes received from clients.", total,
+     &worker_counters::client_bytes_in},
+    {"gatehouse_client_sent_bytes_total", "Bytes sent to clients.", total,
+     &worker_counters::client_bytes_out},
+    {"gatehouse_requests_total", "Requests received.", total, &worker_counters::requests},
+    {"gatehouse_requests", "Requests in flight.", gauge, &worker_counters::requests_active},
+    {"gatehouse_tunnels_total", "Tunnels (WebSocket) opened.", total,
+     &worker_counters::tunnels_opened},
+    {"gatehouse_tunnels", "Tunnels open.", gauge, &worker_counters::tunnels_active},
+    {"gatehouse_upstream_connects_total", "Connections to upstreams opened.", total,
+     &worker_counters::upstream_connects},
+    {"gatehouse_upstream_connect_failures_total", "Connections to upstreams that failed.", total,
+     &worker_counters::upstream_connect_failures},
+    {"gatehouse_upstream_reused_total", "Attempts on a reused connection.", total,
+     &worker_counters::upstream_reused},
+    {"gatehouse_upstream_connections", "Connections to upstreams, leased and idle.", gauge,
+     &worker_counters::upstream_connections},
+    {"gatehouse_upstream_received_bytes_total", "Bytes received from upstreams.", total,
+     &worker_counters::upstream_bytes_in},
+    {"gatehouse_upstream_sent_bytes_total", "Bytes sent to upstreams.", total,
+     &worker_counters::upstream_bytes_out},
+    {"gatehouse_retries_total", "Attempts after the first.", total, &worker_counters::retries},
+    {"gatehouse_buffers", "Buffers in use.", gauge, &worker_counters::buffers_in_use},
+};
+
+void add_handshakes(std::vector<MetricFamily>& out, const workers& all) {
+    const auto value = [&](counter worker_counters::*f) {
+        return sum(all, [f](const auto& w) { return (w.*f).value(); });
+    };
+    out.push_back(family(
+        "gatehouse_handshakes_total", "TLS handshakes completed.", total,
+        {metric(total, value(&worker_counters::handshakes_full), {{"kind", "full"}}),
+         metric(total, value(&worker_counters::handshakes_resumed), {{"kind", "resumed"}})}));
+    std::vector<ClientMetric> failed;
+    for (std::size_t i = 0; i < proxy::handshake_failure_count; ++i) {
+        const auto n = sum(all, [i](const auto& w) { return w.handshakes_failed[i].value(); });
+        failed.push_back(
+            metric(total, n, {{"reason", proxy::name(static_cast<proxy::handshake_failure>(i))}}));
+    }
+    out.push_back(family("gatehouse_handshakes_failed_total", "TLS handshakes that failed.", total,
+                         std::move(failed)));
+}
+
+void add_answers(std::vector<MetricFamily>& out, const workers& all) {
+    static constexpr const char* classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    std::vector<ClientMetric> by_class;
+    for (std::size_t i = 0; i < std::size(classes); ++i) {
+        const auto n = sum(all, [i](const auto& w) { return w.responses[i].value(); });
+        by_class.push_back(metric(total, n, {{"class", classes[i]}}));
+    }
+    out.push_back(family("gatehouse_responses_total", "Responses sent, by status class.", total,
+                         std::move(by_class)));
+    // Several rows of the problem table share a type (tenant-suspended); the status tells them
+    // apart.
+    std::map<std::pair<std::string_view, std::uint16_t>, double> refused;
+    for (std::size_t i = 1; i < proxy::problem_count; ++i) {
+        const auto& r = row(static_cast<problem>(i));
+        refused[{r.type, r.status}] +=
+            sum(all, [i](const auto& w) { return w.refused_by_problem[i].value(); });
+    }
+    std::vector<ClientMetric> by_problem;
+    for (const auto& [key, n] : refused)
+        by_problem.push_back(
+            metric(total, n,
+                   {{"problem", std::string(key.first)}, {"status", std::to_string(key.second)}}));
+    out.push_back(family("gatehouse_refused_total", "Requests the gate refused, by problem type.",
+                         total, std::move(by_problem)));
+}
+
+void add_request_time(std::vector<MetricFamily>& out, const workers& all) {
+    using proxy::duration_buckets;
+    ClientMetric m;
+    std::uint64_t cumulative = 0;
+    for (std::size_t i = 0; i < duration_buckets::size(); ++i) {
+        for (const auto* w : all)
+            cumulative += w->request_time.bucket(i);
+        const double bound = i < duration_buckets::bounds_us.size()
+                                 ? static_cast<double>(duration_buckets::bounds_us[i]) / 1e6
+                                 : std::numeric_limits<double>::infinity();
+        m.histogram.bucket.push_back({.cumulative_count = cumulative, .upper_bound = bound});
+    }
+    m.histogram.sample_count = cumulative;
+    m.histogram.sample_sum = sum(all, [](const auto& w) { return w.request_time.sum_us(); }) / 1e6;
+    out.push_back(family("gatehouse_request_seconds", "From a request's head to its end.",
+                         MetricType::Histogram, {m}));
+}
+
+void add_workers(std::vector<MetricFamily>& out, const workers& all) {
+    std::vector<ClientMetric> lag, connections;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const labels l = {{"worker", std::to_string(i)}};
+        lag.push_back(metric(gauge, static_cast<double>(all[i]->loop_lag_max_ns.value()) / 1e9, l));
+        connections.push_back(
+            metric(gauge, static_cast<double>(all[i]->connections_active.value()), l));
+    }
+    out.push_back(family("gatehouse_worker_loop_lag_seconds",
+                         "The longest a worker's loop was late in the last ten seconds.", gauge,
+                         std::move(lag)));
+    out.push_back(family("gatehouse_worker_connections", "Client connections open, by worker.",
+                         gauge, std::move(connections)));
+}
+
+void add_node(std::vector<MetricFamily>& out, const node_view& node, const workers& all) {
+    const auto who = node.who();
+    out.push_back(family(
+        "gatehouse_node_info", "The node; always 1.", gauge,
+        {metric(gauge, 1, {{"id", who.id}, {"region", who.region}, {"version", who.version}})}));
+    out.push_back(family("gatehouse_start_time_seconds", "Unix time the node started.", gauge,
+                         {metric(gauge, static_cast<double>(who.started_unix_s))}));
+    out.push_back(family("gatehouse_ready", "1 when the node takes traffic.", gauge,
+                         {metric(gauge, node.not_ready().empty() ? 1 : 0)}));
+    out.push_back(family("gatehouse_registry_revision", "Revision of the registry in force.", gauge,
+                         {metric(gauge, static_cast<double>(node.revision()))}));
+    out.push_back(family("gatehouse_tenants", "Tenants in force.", gauge,
+                         {metric(gauge, static_cast<double>(node.tenant_count()))}));
+    out.push_back(family("gatehouse_tenants_quarantined",
+                         "Tenants or files whose newest version is not in force.", gauge,
+                         {metric(gauge, static_cast<double>(node.quarantined_count()))}));
+    out.push_back(family("gatehouse_control_loop_lag_seconds",
+                         "The longest control's loop was late in the last ten seconds.", gauge,
+                         {metric(gauge, node.control_loop_lag_s())}));
+    const auto full = sum(all, [](const auto& w) { return w.log_dropped.value(); });
+    out.push_back(
+        family("gatehouse_access_log_lost_total", "Access log lines that were not written.", total,
+               {metric(total, full, {{"reason", "ring_full"}}),
+                metric(total, static_cast<double>(node.access_log_lost()), {{"reason", "sink"}})}));
+}
+
+void add_certificates(std::vector<MetricFamily>& out, const node_view& node) {
+    std::int64_t first = 0;
+    std::size_t bad = 0;
+    const auto rows = node.certificates();
+    for (const auto& c : rows) {
+        if (!c.error.empty()) ++bad;
+        if (c.not_after != 0 && (first == 0 || c.not_after < first)) first = c.not_after;
+    }
+    out.push_back(
+        family("gatehouse_certificates", "Certificates in memory.", gauge,
+               {metric(gauge, static_cast<double>(rows.size() - bad), {{"state", "good"}}),
+                metric(gauge, static_cast<double>(bad), {{"state", "bad"}})}));
+    if (first != 0)
+        out.push_back(family("gatehouse_certificate_first_expiry_seconds",
+                             "Unix time the first of the certificates in memory expires.", gauge,
+                             {metric(gauge, static_cast<double>(first))}));
+}
+
+void add_tenants(std::vector<MetricFamily>& out, const std::vector<tenant_series>& tenants) {
+    struct tenant_row {
+        const char *name, *help;
+        std::size_t value;
+    };
+    static constexpr tenant_row rows[] = {
+        {"gatehouse_tenant_requests_total", "Requests, by tenant.", tenant_totals::requests},
+        {"gatehouse_tenant_received_bytes_total", "Bytes received from its clients, by tenant.",
+         tenant_totals::bytes_in},
+        {"gatehouse_tenant_sent_bytes_total", "Bytes sent to its clients, by tenant.",
+         tenant_totals::bytes_out},
+        {"gatehouse_tenant_refused_total", "Requests the gate refused, by tenant.",
+         tenant_totals::refused},
+        {"gatehouse_tenant_upstream_errors_total", "Requests its upstreams failed, by tenant.",
+         tenant_totals::upstream_errors},
+    };
+    const auto value = [](const tenant_series& t, std::size_t i) {
+        return static_cast<double>(t.totals.values[i]);
+    };
+    for (const auto& r : rows) {
+        std::vector<ClientMetric> metrics;
+        for (const auto& t : tenants)
+            metrics.push_back(metric(total, value(t, r.value), {{"tenant", t.id}}));
+        out.push_back(family(r.name, r.help, total, std::move(metrics)));
+    }
+    static constexpr const char* classes[] = {"1xx", "2xx", "3xx", "4xx", "5xx"};
+    std::vector<ClientMetric> responses;
+    for (const auto& t : tenants) {
+        for (std::size_t i = 0; i < std::size(classes); ++i)
+            responses.push_back(metric(total, value(t, tenant_totals::status_1xx + i),
+                                       {{"tenant", t.id}, {"class", classes[i]}}));
+    }
+    out.push_back(family("gatehouse_tenant_responses_total",
+                         "Responses, by tenant and status class.", total, std::move(responses)));
+}
+
+}  // namespace
+
+tenant_totals totals_of(const tenant::counters& c) noexcept {
+    const auto get = [](const std::atomic<std::uint64_t>& n) {
+        return static_cast<std::int64_t>(n.load(std::memory_order_relaxed));
+    };
+    tenant_totals t;
+    t.values[tenant_totals::requests] = get(c.requests);
+    t.values[tenant_totals::bytes_in] = get(c.bytes_in);
+    t.values[tenant_totals::bytes_out] = get(c.bytes_out);
+    t.values[tenant_totals::refused] = get(c.refused);
+    t.values[tenant_totals::upstream_errors] = get(c.upstream_errors);
+    for (std::size_t i = 1; i < c.status_class.size(); ++i)
+        t.values[tenant_totals::status_1xx + i - 1] = get(c.status_class[i]);
+    return t;
+}
+
+std::string metrics_text(const node_view& node, const std::vector<tenant_series>& tenants) {
+    std::vector<MetricFamily> out;
+    const auto all = node.workers();
+    add_node(out, node, all);
+    for (const auto& r : plain_rows) {
+        const auto n = sum(all, [&r](const auto& w) { return (w.*r.field).value(); });
+        out.push_back(family(r.name, r.help, r.type, {metric(r.type, n)}));
+    }
+    add_handshakes(out, all);
+    add_answers(out, all);
+    add_request_time(out, all);
+    add_workers(out, all);
+    add_certificates(out, node);
+    add_tenants(out, tenants);
+    std::ostringstream text;
+    prometheus::TextSerializer().Serialize(text, out);
+    return std::move(text).str();
+}
+
+}  // namespace gatehouse::admin

@@ -1,0 +1,129 @@
+// The API described by itself (OpenAPI 3.1). Kept short: shapes that vary by configuration are
+// objects, their keys are those of the TOML files.
+#include <boost/json.hpp>
+
+#include "api.hpp"
+
+namespace gatehouse::admin {
+namespace {
+
+constexpr const char* text = R"json({
+  "openapi": "3.1.0",
+  "info": {
+    "title": "Gatehouse admin API",
+    "description": "What one node knows and does. Errors are application/problem+json (RFC 9457)."
+  },
+  "security": [ { "token": [] } ],
+  "paths": {
+    "/healthz": { "get": {
+      "summary": "The process answers", "operationId": "health", "security": [],
+      "responses": { "200": { "description": "alive" } } } },
+    "/readyz": { "get": {
+      "summary": "The node takes traffic", "operationId": "ready", "security": [],
+      "responses": {
+        "200": { "description": "ready", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Ready" } } } },
+        "503": { "description": "not ready, with reasons", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Ready" } } } } } } },
+    "/metrics": { "get": {
+      "summary": "Prometheus text; without a token on loopback and Unix sockets", "operationId": "metrics", "security": [ {}, { "token": [] } ],
+      "responses": { "200": { "description": "metrics", "content": { "text/plain": { "schema": { "type": "string" } } } }, "401": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/openapi.json": { "get": {
+      "summary": "This document", "operationId": "openapi",
+      "responses": { "200": { "description": "OpenAPI 3.1" }, "401": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/node": { "get": {
+      "summary": "The node: identity, readiness, workers, revision", "operationId": "node",
+      "responses": { "200": { "description": "the node", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Node" } } } }, "401": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/certificates": { "get": {
+      "summary": "Certificates in memory, and the bad ones with why", "operationId": "certificates",
+      "responses": { "200": { "description": "certificates", "content": { "application/json": { "schema": {
+        "type": "object", "required": [ "certificates" ],
+        "properties": { "certificates": { "type": "array", "items": { "$ref": "#/components/schemas/Certificate" } } } } } } }, "401": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants": { "get": {
+      "summary": "Tenants by id, a page at a time; files without a tenant last", "operationId": "tenants",
+      "parameters": [
+        { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 } },
+        { "name": "after", "in": "query", "description": "`next` of the page before", "schema": { "type": "string" } },
+        { "name": "parent", "in": "query", "description": "this tenant's children alone", "schema": { "type": "string" } } ],
+      "responses": {
+        "200": { "description": "a page", "content": { "application/json": { "schema": {
+          "type": "object", "required": [ "revision", "tenants", "next" ],
+          "properties": {
+            "revision": { "type": "integer" },
+            "tenants": { "type": "array", "items": { "$ref": "#/components/schemas/TenantSummary" } },
+            "next": { "type": [ "string", "null" ] } } } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}": { "get": {
+      "summary": "One tenant as declared, with its source and what is wrong with a newer version", "operationId": "tenant",
+      "parameters": [ { "$ref": "#/components/parameters/id" },
+        { "name": "If-None-Match", "in": "header", "schema": { "type": "string" } } ],
+      "responses": {
+        "200": { "description": "the tenant", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "304": { "description": "unchanged" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/effective": { "get": {
+      "summary": "Its settings after plan, parents and platform, and where each came from", "operationId": "effective",
+      "parameters": [ { "$ref": "#/components/parameters/id" } ],
+      "responses": { "200": { "description": "effective settings", "content": { "application/json": { "schema": { "type": "object" } } } }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/explain": { "get": {
+      "summary": "What would happen to a request, stage by stage", "operationId": "explain",
+      "parameters": [
+        { "name": "url", "in": "query", "required": true, "schema": { "type": "string" } },
+        { "name": "sni", "in": "query", "description": "server name of the TLS hello; default: the URL's host", "schema": { "type": "string" } },
+        { "name": "header", "in": "query", "description": "`Name: value`, repeatable", "schema": { "type": "array", "items": { "type": "string" } } },
+        { "name": "client", "in": "query", "description": "client's IP address", "schema": { "type": "string" } },
+        { "name": "method", "in": "query", "schema": { "type": "string", "default": "GET" } } ],
+      "responses": { "200": { "description": "the report", "content": { "application/json": { "schema": { "type": "object" } } } }, "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/reload": { "post": {
+      "summary": "Reads all files again", "operationId": "reload",
+      "parameters": [ { "name": "force", "in": "query", "description": "1: go on with a mass removal that is held back", "schema": { "type": "string", "enum": [ "0", "1" ] } } ],
+      "responses": {
+        "200": { "description": "in force", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ChangeReport" } } } },
+        "401": { "$ref": "#/components/responses/Problem" },
+        "409": { "description": "refused or held back, and why", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ChangeReport" } } } },
+        "504": { "$ref": "#/components/responses/Problem" } } } }
+  },
+  "components": {
+    "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "description": "the content of [admin] token_file" } },
+    "parameters": { "id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[a-z0-9-]{1,63}$" } } },
+    "responses": { "Problem": { "description": "what went wrong", "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } } },
+    "schemas": {
+      "Problem": { "type": "object", "required": [ "type", "title", "status" ], "properties": { "type": { "type": "string" }, "title": { "type": "string" }, "status": { "type": "integer" }, "detail": { "type": "string" } } },
+      "Ready": { "type": "object", "required": [ "ready", "reasons" ], "properties": { "ready": { "type": "boolean" }, "reasons": { "type": "array", "items": { "type": "string" } } } },
+      "Node": { "type": "object", "properties": {
+        "id": { "type": "string" }, "region": { "type": "string" }, "version": { "type": "string" }, "fleet_id": { "type": "string" },
+        "started": { "type": "string", "format": "date-time" }, "revision": { "type": "integer" }, "ready": { "type": "boolean" },
+        "reasons": { "type": "array", "items": { "type": "string" } }, "warnings": { "type": "array", "items": { "type": "string" } },
+        "tenants": { "type": "integer" }, "quarantined": { "type": "integer" },
+        "workers": { "type": "array", "items": { "type": "object", "properties": { "connections": { "type": "integer" }, "requests": { "type": "integer" }, "requests_in_flight": { "type": "integer" }, "tunnels": { "type": "integer" } } } } } },
+      "Certificate": { "type": "object", "required": [ "pattern", "file" ], "properties": { "pattern": { "type": "string" }, "file": { "type": "string" }, "not_after": { "type": "string", "format": "date-time" }, "error": { "type": "string" } } },
+      "Diagnostic": { "type": "object", "required": [ "severity", "message" ], "properties": { "severity": { "enum": [ "error", "warning" ] }, "file": { "type": "string" }, "line": { "type": "integer" }, "key": { "type": "string" }, "message": { "type": "string" }, "advice": { "type": "string" } } },
+      "TenantSummary": { "type": "object", "required": [ "id", "source", "revision", "in_force", "removed", "quarantined" ], "properties": {
+        "id": { "type": "string" }, "source": { "type": "string" }, "revision": { "type": "integer" }, "in_force": { "type": "boolean" }, "removed": { "type": "boolean" }, "quarantined": { "type": "boolean" },
+        "conflicts": { "type": "integer", "description": "how many hosts it claims and did not get" }, "hosts": { "type": "array", "items": { "type": "string" } },
+        "name": { "type": "string" }, "state": { "enum": [ "provisioning", "active", "suspended", "deleting" ] }, "reason": { "type": "string" },
+        "parent": { "type": "string" }, "plan": { "type": "string" }, "region": { "type": "string" } } },
+      "Tenant": { "type": "object", "required": [ "id", "source", "revision", "in_force", "removed", "quarantined", "quarantine", "conflicts" ], "properties": {
+        "id": { "type": "string" }, "source": { "type": "string" }, "revision": { "type": "integer" }, "in_force": { "type": "boolean" }, "removed": { "type": "boolean" }, "quarantined": { "type": "boolean" },
+        "hosts": { "type": "array", "items": { "type": "string" } },
+        "quarantine": { "type": "array", "items": { "$ref": "#/components/schemas/Diagnostic" } },
+        "conflicts": { "type": "array", "items": { "$ref": "#/components/schemas/Diagnostic" } },
+        "counters": { "type": "object", "additionalProperties": { "type": "integer" } },
+        "tenant": { "type": "object", "description": "as in its TOML file" } } },
+      "ChangeReport": { "type": "object", "required": [ "revision", "applied", "removed", "quarantined", "diagnostics" ], "properties": {
+        "revision": { "type": "integer" }, "applied": { "type": "integer" }, "removed": { "type": "integer" }, "quarantined": { "type": "integer" },
+        "held": { "type": "string" }, "refused": { "type": "string" }, "diagnostics": { "type": "array", "items": { "$ref": "#/components/schemas/Diagnostic" } } } }
+    }
+  }
+})json";
+
+}  // namespace
+
+// Parsed once, so that a mistake above fails the first test that asks, and sent without the blanks.
+const std::string& openapi_document() {
+    static const std::string document = [] {
+        auto v = boost::json::parse(text);
+        v.as_object()["info"].as_object()["version"] = GATEHOUSE_VERSION;
+        return boost::json::serialize(v) + "\n";
+    }();
+    return document;
+}
+
+}  // namespace gatehouse::admin

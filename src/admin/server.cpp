@@ -1,0 +1,307 @@
+// Connections of the admin API: accept, read one request at a time under a deadline, answer.
+// Coroutines are named functions with parameters; each holds the impl it belongs to.
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <gatehouse/admin/server.hpp>
+#include <gatehouse/admin/token.hpp>
+#include <gatehouse/base/log.hpp>
+#include <gatehouse/net/address.hpp>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <cerrno>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <system_error>
+
+#include "api.hpp"
+
+namespace gatehouse::admin {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using protocol = asio::generic::stream_protocol;
+using acceptor_type = asio::basic_socket_acceptor<protocol>;
+using stream = beast::basic_stream<protocol>;
+using asio::as_tuple;
+using asio::awaitable;
+using asio::use_awaitable;
+
+constexpr std::uint32_t head_limit_bytes = 64 * 1024;
+constexpr std::uint64_t body_limit_bytes = 1024 * 1024;
+constexpr auto accept_pause = std::chrono::milliseconds(100);
+
+[[noreturn]] void fail(const std::string& address, std::string_view what, int error) {
+    throw std::runtime_error(fmt::format("[admin] address {}: {}: {}", address, what,
+                                         std::generic_category().message(error)));
+}
+
+// A socket file that nobody listens behind is what a killed node left.
+void remove_stale(const std::string& address, const net::address& a) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) fail(address, "no socket", errno);
+    const int answered = ::connect(fd, a.get(), a.bytes);
+    const int error = answered == 0 ? 0 : errno;
+    ::close(fd);
+    if (error == 0 || error == EAGAIN) fail(address, "another node answers there", EADDRINUSE);
+    if (error == ECONNREFUSED) ::unlink(reinterpret_cast<const sockaddr_un*>(a.get())->sun_path);
+}
+
+int listen_at(const std::string& address, const net::address& a) {
+    const int fd = ::socket(a.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) fail(address, "no socket", errno);
+    if (a.is_unix()) {
+        ::fchmod(fd, 0600);  // the socket file takes this mode when it is bound
+        remove_stale(address, a);
+    } else {
+        const int one = 1;
+        ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    }
+    if (::bind(fd, a.get(), a.bytes) != 0 || ::listen(fd, 128) != 0) {
+        const int error = errno;
+        ::close(fd);
+        fail(address, "cannot listen", error);
+    }
+    return fd;
+}
+
+net::address bound_address(int fd) {
+    net::address a;
+    a.bytes = sizeof a.storage;
+    ::getsockname(fd, reinterpret_cast<sockaddr*>(&a.storage), &a.bytes);
+    return a;
+}
+
+bool is_local(const net::address& a) {
+    const auto ip = a.ip();
+    if (!ip) return true;
+    static const auto v4 = parse_network("127.0.0.0/8"), v6 = parse_network("::1/128");
+    return v4->contains(*ip) || v6->contains(*ip);
+}
+
+}  // namespace
+
+class server::impl : public std::enable_shared_from_this<impl> {
+ public:
+    impl(asio::io_context& control, server_options o, node_view& node);
+    void start();
+    void stop();
+    const std::string& address() const { return address_; }
+
+ private:
+    struct pending_reload {
+        explicit pending_reload(asio::io_context& c) : timer(c) {}
+        asio::steady_timer timer;
+        std::optional<registry::change_report> report;
+    };
+    using request = http::request<http::string_body>;
+    using response = http::response<http::string_body>;
+
+    static awaitable<void> accept_all(std::shared_ptr<impl> self);
+    static awaitable<void> serve(std::shared_ptr<impl> self, std::shared_ptr<stream> s);
+    static awaitable<void> serve_requests(impl& self, stream& s);
+    static awaitable<api_answer> run_reload(impl& self, bool force);
+    static response to_response(const api_answer& a, const request& r, bool keep_alive);
+    static response refusal(const error_code& ec);
+
+    asio::io_context& control_;
+    const server_options options_;
+    node_view& node_;
+    acceptor_type acceptor_;
+    asio::steady_timer pause_;
+    std::string address_, socket_file_;
+    std::optional<api> api_;
+    std::set<std::shared_ptr<stream>> streams_;
+    std::set<std::shared_ptr<pending_reload>> reloads_;
+    bool stopped_ = false;
+};
+
+server::impl::impl(asio::io_context& control, server_options o, node_view& node)
+    : control_(control), options_(std::move(o)), node_(node), acceptor_(control), pause_(control) {
+    const auto wanted = net::parse_address(options_.address);
+    if (!wanted)
+        throw std::runtime_error(fmt::format(
+            "[admin] address {}: not an IP address with a port, nor unix:PATH", options_.address));
+    auto token = load_or_make_token(options_.token_file);
+    const int fd = listen_at(options_.address, *wanted);
+    const auto bound = bound_address(fd);
+    if (wanted->is_unix())
+        socket_file_ = reinterpret_cast<const sockaddr_un*>(wanted->get())->sun_path;
+    address_ = wanted->is_unix() ? wanted->to_string() : bound.to_string();
+    acceptor_.assign(protocol(bound.family(), 0), fd);
+    api_.emplace(node, api::options{.token = std::move(token),
+                                    .open_metrics = is_local(*wanted),
+                                    .metrics_every = options_.metrics_every});
+}
+
+void server::impl::start() {
+    asio::co_spawn(control_, accept_all(shared_from_this()), asio::detached);
+}
+
+void server::impl::stop() {
+    if (std::exchange(stopped_, true)) return;
+    error_code ignored;
+    acceptor_.close(ignored);
+    pause_.cancel();
+    for (const auto& s : streams_)
+        s->close();
+    for (const auto& r : reloads_)
+        r->timer.cancel();
+    if (!socket_file_.empty()) ::unlink(socket_file_.c_str());
+}
+
+awaitable<void> server::impl::accept_all(std::shared_ptr<impl> self) {
+    while (!self->stopped_) {
+        auto [ec, socket] = co_await self->acceptor_.async_accept(as_tuple(use_awaitable));
+        if (self->stopped_) co_return;
+        if (ec) {
+            static log::limiter often(1);
+            std::uint64_t suppressed = 0;
+            if (often.allow(&suppressed)) log::warn("admin: accept: {}", ec.message());
+            self->pause_.expires_after(accept_pause);
+            co_await self->pause_.async_wait(as_tuple(use_awaitable));
+            continue;
+        }
+        if (self->streams_.size() >= self->options_.connections) {
+            constexpr std::string_view busy =
+                "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: "
+                "0\r\n\r\n";
+            [[maybe_unused]] const auto sent = ::send(socket.native_handle(), busy.data(),
+                                                      busy.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+            continue;
+        }
+        auto s = std::make_shared<stream>(std::move(socket));
+        self->streams_.insert(s);
+        asio::co_spawn(self->control_, serve(self, s), asio::detached);
+    }
+}
+
+awaitable<void> server::impl::serve(std::shared_ptr<impl> self, std::shared_ptr<stream> s) {
+    try {
+        co_await serve_requests(*self, *s);
+    } catch (const std::exception& e) {
+        log::error("admin: {}", e.what());
+    }
+    self->streams_.erase(s);
+    error_code ignored;
+    s->socket().shutdown(asio::socket_base::shutdown_both, ignored);
+    s->close();
+}
+
+awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
+    beast::flat_buffer buffer(2 * head_limit_bytes);
+    for (bool keep_alive = true; keep_alive && !self.stopped_;) {
+        http::request_parser<http::string_body> parser;
+        parser.header_limit(head_limit_bytes);
+        parser.body_limit(body_limit_bytes);
+        s.expires_after(self.options_.deadline);
+        const auto [ec, bytes] =
+            co_await http::async_read(s, buffer, parser, as_tuple(use_awaitable));
+        response out;
+        if (ec) {
+            if (bytes == 0 || ec == beast::error::timeout || self.stopped_) co_return;
+            if (ec.category() != make_error_code(http::error::bad_method).category()) co_return;
+            out = refusal(ec);
+            keep_alive = false;
+        } else {
+            const auto& r = parser.get();
+            keep_alive = r.keep_alive();
+            const auto text = [&r](http::field f) {
+                const auto v = r[f];
+                return std::string_view(v.data(), v.size());
+            };
+            const auto method = r.method_string(), target = r.target();
+            auto answer = self.api_->answer({.method = {method.data(), method.size()},
+                                             .target = {target.data(), target.size()},
+                                             .authorization = text(http::field::authorization),
+                                             .if_none_match = text(http::field::if_none_match)});
+            if (answer.reload) answer = co_await run_reload(self, answer.force);
+            if (self.stopped_) co_return;
+            out = to_response(answer, r, keep_alive);
+        }
+        s.expires_after(self.options_.deadline);
+        const auto [write_ec, written] =
+            co_await http::async_write(s, out, as_tuple(use_awaitable));
+        if (write_ec) co_return;
+    }
+}
+
+awaitable<api_answer> server::impl::run_reload(impl& self, bool force) {
+    const auto pending = std::make_shared<pending_reload>(self.control_);
+    pending->timer.expires_after(self.options_.reload_deadline);
+    self.node_.reload(force, [pending](registry::change_report r) {
+        pending->report = std::move(r);
+        pending->timer.cancel();
+    });
+    if (!pending->report) {
+        self.reloads_.insert(pending);
+        co_await pending->timer.async_wait(as_tuple(use_awaitable));
+        self.reloads_.erase(pending);
+    }
+    if (pending->report) co_return reload_answer(*pending->report);
+    co_return api_problem(504, "reload-slow", "The reload goes on",
+                          "It took longer than expected; look at /v1/node for the revision.");
+}
+
+server::impl::response server::impl::to_response(const api_answer& a, const request& r,
+                                                 bool keep_alive) {
+    response out(static_cast<http::status>(a.status), r.version());
+    out.set(http::field::content_type, a.content_type);
+    out.set(http::field::cache_control, "no-store");
+    out.set("X-Content-Type-Options", "nosniff");
+    for (const auto& [name, value] : a.fields)
+        out.set(name, value);
+    out.keep_alive(keep_alive);
+    if (a.status == 304) return out;
+    out.content_length(a.body.size());
+    if (r.method() != http::verb::head) out.body() = a.body;
+    return out;
+}
+
+server::impl::response server::impl::refusal(const error_code& ec) {
+    unsigned status = 400;
+    std::string_view type = "bad-request";
+    if (ec == http::error::header_limit) status = 431, type = "head-too-large";
+    if (ec == http::error::buffer_overflow) status = 431, type = "head-too-large";
+    if (ec == http::error::body_limit) status = 413, type = "body-too-large";
+    request none;
+    none.version(11);
+    return to_response(api_problem(status, type, "The request is not understood", ec.message()),
+                       none, false);
+}
+
+server::server(asio::io_context& control, server_options options, node_view& node)
+    : impl_(std::make_shared<impl>(control, std::move(options), node)) {}
+
+server::~server() {
+    stop();
+}
+
+void server::start() {
+    impl_->start();
+}
+
+void server::stop() {
+    impl_->stop();
+}
+
+std::string server::address() const {
+    return impl_->address();
+}
+
+}  // namespace gatehouse::admin

@@ -1,0 +1,382 @@
+// The API's answers, without connections.
+#include "api.hpp"
+
+#include <boost/json.hpp>
+#include <catch2/catch.hpp>
+
+#include "fake_node.hpp"
+
+using namespace gatehouse;
+using namespace gatehouse::admin;
+namespace json = boost::json;
+
+namespace {
+
+const std::string secret = "0123456789abcdef0123456789abcdef";
+
+struct fixture {
+    fake_node node;
+    bool open_metrics = true;
+    std::optional<api> made;
+
+    api_answer ask(std::string_view method, std::string_view target,
+                   const std::string& token = secret, std::string_view if_none_match = {}) {
+        if (!made)
+            made.emplace(node, api::options{.token = secret,
+                                            .open_metrics = open_metrics,
+                                            .metrics_every = std::chrono::milliseconds(0)});
+        const auto authorization = token.empty() ? std::string() : "Bearer " + token;
+        return made->answer({.method = method,
+                             .target = target,
+                             .authorization = authorization,
+                             .if_none_match = if_none_match});
+    }
+    json::object get(std::string_view target, unsigned status = 200) {
+        const auto a = ask("GET", target);
+        CHECK(a.status == status);
+        return json::parse(a.body).as_object();
+    }
+};
+
+std::string field(const api_answer& a, std::string_view name) {
+    for (const auto& [n, v] : a.fields) {
+        if (n == name) return v;
+    }
+    return {};
+}
+
+std::string metric(const std::string& text, const std::string& series) {
+    const auto at = text.find("\n" + series + " ");
+    if (at == std::string::npos) return "absent";
+    const auto begin = at + series.size() + 2;
+    return text.substr(begin, text.find('\n', begin) - begin);
+}
+
+}  // namespace
+
+TEST_CASE("who needs a token") {
+    const auto [method, target, token, open_metrics, status] =
+        GENERATE(table<std::string, std::string, std::string, bool, unsigned>({
+            {"GET", "/healthz", "", true, 200},
+            {"HEAD", "/healthz", "", true, 200},
+            {"POST", "/healthz", "", true, 405},
+            {"GET", "/readyz", "", false, 200},
+            {"GET", "/metrics", "", true, 200},
+            {"GET", "/metrics", "", false, 401},
+            {"GET", "/metrics", secret, false, 200},
+            {"GET", "/v1/node", "", true, 401},
+            {"GET", "/v1/node", "wrong", true, 401},
+            {"GET", "/v1/node", secret + "x", true, 401},
+            {"GET", "/v1/node", secret, true, 200},
+            {"GET", "/v1/openapi.json", "", true, 401},
+            {"GET", "/v1/tenants", "", true, 401},
+            {"GET", "/v1/tenants/acme", "", true, 401},
+            {"GET", "/v1/explain?url=http://x/", "", true, 401},
+            {"POST", "/v1/reload", "", true, 401},
+            {"DELETE", "/v1/tenants/acme", "", true, 401},
+            {"GET", "/nothing", "", true, 401},
+            {"GET", "/nothing", secret, true, 404},
+            {"GET", "/", secret, true, 404},
+            {"GET", "/v1/tenants/acme/", secret, true, 404},
+            {"GET", "/v1/tenants/", secret, true, 404},
+            {"DELETE", "/v1/tenants/acme", secret, true, 405},
+            {"GET", "/v1/reload", secret, true, 405},
+            {"GET", "http://x/v1/node", secret, true, 400},
+            {"GET", "*", secret, true, 400},
+        }));
+    CAPTURE(method, target, token, open_metrics);
+    fixture f;
+    f.open_metrics = open_metrics;
+    f.node.add("acme");
+    const auto a = f.ask(method, target, token);
+    CHECK(a.status == status);
+    if (status >= 400) {
+        CHECK(a.content_type == "application/problem+json");
+        CHECK(json::parse(a.body).at("status") == status);
+    }
+    if (status == 401) CHECK(field(a, "WWW-Authenticate").substr(0, 6) == "Bearer");
+    CHECK_FALSE(f.node.forced.has_value());
+}
+
+TEST_CASE("the scheme's case does not matter, others do not count") {
+    fixture f;
+    f.ask("GET", "/healthz");
+    const auto status = [&](std::string_view authorization) {
+        return f.made
+            ->answer({.method = "GET",
+                      .target = "/v1/node",
+                      .authorization = authorization,
+                      .if_none_match = {}})
+            .status;
+    };
+    CHECK(status("bearer " + secret) == 200);
+    CHECK(status("BEARER   " + secret) == 200);
+    CHECK(status("Basic " + secret) == 401);
+    CHECK(status(secret) == 401);
+    CHECK(status("Bearer") == 401);
+    CHECK(status("Bearer ") == 401);
+}
+
+TEST_CASE("a 405 names what is allowed") {
+    fixture f;
+    CHECK(field(f.ask("GET", "/v1/reload"), "Allow") == "POST");
+    CHECK(field(f.ask("PUT", "/v1/tenants"), "Allow") == "GET, HEAD");
+}
+
+TEST_CASE("readiness gives its reasons") {
+    fixture f;
+    CHECK(f.get("/readyz").at("ready") == true);
+    f.node.reasons = {"draining", "no tenant yet"};
+    const auto o = f.get("/readyz", 503);
+    CHECK(o.at("ready") == false);
+    CHECK(o.at("reasons") == json::array({"draining", "no tenant yet"}));
+}
+
+TEST_CASE("the node") {
+    fixture f;
+    f.node.add("acme");
+    f.node.notes = {"held: 7 tenants"};
+    const auto o = f.get("/v1/node");
+    CHECK(o.at("id") == "edge-1");
+    CHECK(o.at("started") == "2023-11-14T22:13:20Z");
+    CHECK(o.at("revision") == 42);
+    CHECK(o.at("tenants") == 1);
+    CHECK(o.at("warnings") == json::array({"held: 7 tenants"}));
+    CHECK(o.at("workers").as_array().size() == 1);
+}
+
+TEST_CASE("tenants come in pages that join without gap or repetition") {
+    fixture f;
+    for (char c = 'a'; c <= 'g'; ++c)
+        f.node.add(std::string(1, c), c > 'd' ? "a" : "");
+    const auto parent = GENERATE(std::string(), std::string("a"));
+    const auto limit = GENERATE(1, 2, 3, 7, 100);
+    std::string ids, after;
+    for (int pages = 0; pages < 20; ++pages) {
+        const auto o = f.get("/v1/tenants?limit=" + std::to_string(limit) + "&after=" + after +
+                             "&parent=" + parent);
+        CHECK(o.at("tenants").as_array().size() <= static_cast<std::size_t>(limit));
+        for (const auto& t : o.at("tenants").as_array())
+            ids += t.at("id").as_string();
+        if (o.at("next").is_null()) break;
+        after = o.at("next").as_string();
+    }
+    CHECK(ids == (parent.empty() ? "abcdefg" : "efg"));
+}
+
+TEST_CASE("a page's limit must be a number in range") {
+    const auto text =
+        GENERATE(as<std::string>{}, "0", "1001", "x", "-1", "", "1x", "99999999999999999999999");
+    fixture f;
+    f.get("/v1/tenants?limit=" + text, 400);
+}
+
+TEST_CASE("a tenant has an ETag that moves with its revision") {
+    fixture f;
+    f.node.add("acme");
+    const auto a = f.ask("GET", "/v1/tenants/acme");
+    CHECK(a.status == 200);
+    const auto etag = field(a, "ETag");
+    CHECK(etag == "\"1\"");
+    const auto o = json::parse(a.body).as_object();
+    CHECK(o.at("tenant").at("hosts") == json::array({"acme.example"}));
+    CHECK(o.at("source") == "file /tenants/acme.toml");
+    CHECK(f.ask("GET", "/v1/tenants/acme", secret, etag).status == 304);
+    CHECK(f.ask("GET", "/v1/tenants/acme", secret, etag).body.empty());
+    f.node.rows[0].revision = 9;
+    CHECK(f.ask("GET", "/v1/tenants/acme", secret, etag).status == 200);
+}
+
+TEST_CASE("ids are decoded, and unknown ones are not found") {
+    fixture f;
+    f.node.add("acme");
+    CHECK(f.ask("GET", "/v1/tenants/%61cme").status == 200);
+    CHECK(f.ask("GET", "/v1/tenants/nobody").status == 404);
+    CHECK(f.ask("GET", "/v1/tenants/nobody/effective").status == 404);
+    CHECK(f.ask("GET", "/v1/tenants/acme/effective").status == 200);
+    f.node.effectives.clear();
+    CHECK(f.ask("GET", "/v1/tenants/acme/effective").status == 404);
+}
+
+TEST_CASE("a quarantined tenant says why") {
+    fixture f;
+    f.node.add("acme");
+    f.node.rows[0].quarantine.push_back({.severity = config::severity::error,
+                                         .file = "/tenants/acme.toml",
+                                         .line = 3,
+                                         .key = "pool",
+                                         .message = "no such pool",
+                                         .advice = "name one of [pools]"});
+    const auto o = f.get("/v1/tenants/acme");
+    CHECK(o.at("quarantined") == true);
+    const auto& d = o.at("quarantine").at(0);
+    CHECK(d.at("file") == "/tenants/acme.toml");
+    CHECK(d.at("line") == 3);
+    CHECK(d.at("key") == "pool");
+}
+
+TEST_CASE("effective settings say where they come from") {
+    fixture f;
+    f.node.add("acme");
+    const auto o = f.get("/v1/tenants/acme/effective");
+    CHECK(o.at("origins").at(0) ==
+          json::object({{"key", "plan"}, {"value", "free"}, {"from", "platform"}}));
+}
+
+TEST_CASE("explain passes its question on as the gate would read it") {
+    fixture f;
+    const auto o = f.get(
+        "/v1/explain?url=https://SHOP.Acme.example:8443/a/../b%3Fx=1&sni=Other.example."
+        "&header=X-Tenant-Id:%20acme&header=Accept:%20*/*&client=192.0.2.7&method=POST");
+    CHECK(o.at("url") == "answered");
+    REQUIRE(f.node.asked);
+    const auto& in = *f.node.asked;
+    CHECK(in.scheme == "https");
+    CHECK(in.host == "shop.acme.example");
+    CHECK(in.port == 8443);
+    CHECK(in.path_and_query == "/b?x=1");
+    CHECK(in.method == "POST");
+    CHECK(in.sni == "other.example");
+    CHECK(in.client->to_string() == "192.0.2.7");
+    REQUIRE(in.fields.size() == 3);
+    CHECK(in.fields[1] == std::pair<std::string, std::string>("X-Tenant-Id", "acme"));
+}
+
+TEST_CASE("what the gate refuses at once is explained without a tenant") {
+    const auto [query, status, stage] = GENERATE(table<std::string, int, std::string>({
+        {"url=https://a.example/../x", 400, "framing"},
+        {"url=https://a.example/%2500", 400, "framing"},
+        {"url=https://a.example/&method=TRACE", 405, "framing"},
+        {"url=https://user%40a.example/", 400, "framing"},
+        {"url=https://a.example/&header=Transfer-Encoding:%20x&header=Content-Length:%201", 400,
+         "framing"},
+        {"url=https://a.example/" + std::string(9000, 'x'), 414, "head"},
+    }));
+    CAPTURE(query);
+    fixture f;
+    const auto o = f.get("/v1/explain?" + query);
+    CHECK(o.at("refused").at("status") == status);
+    CHECK(o.at("refused").at("stage") == stage);
+    CHECK_FALSE(f.node.asked);
+}
+
+TEST_CASE("a question that is none is a bad request") {
+    const auto query =
+        GENERATE(as<std::string>{}, "", "url=", "url=ftp://a.example/", "url=https:///x",
+                 "url=https://a.example/&client=nowhere", "url=https://a.example/&header=none",
+                 "url=https://a.example/&header=A:%20b%0d%0aC:%20d", "url=https://a.example/%20x",
+                 "url=https://a.example/&method=GET%20/", "url=https://a.example/&method=");
+    CAPTURE(query);
+    fixture f;
+    f.get("/v1/explain?" + query, 400);
+    CHECK_FALSE(f.node.asked);
+}
+
+TEST_CASE("the hello names the URL's host, a Host field does not change that") {
+    fixture f;
+    f.get("/v1/explain?url=b.example&header=host:%20a.example");
+    REQUIRE(f.node.asked);
+    CHECK(f.node.asked->host == "a.example");
+    CHECK(f.node.asked->sni == "b.example");
+    CHECK(f.node.asked->path_and_query == "/");
+    f.get("/v1/explain?url=http://b.example?q&sni=");
+    CHECK(f.node.asked->sni == "");
+    CHECK(f.node.asked->path_and_query == "/?q");
+}
+
+TEST_CASE("a reload is passed on with its force") {
+    const auto [target, force] =
+        GENERATE(table<std::string, bool>({{"/v1/reload", false},
+                                           {"/v1/reload?force=1", true},
+                                           {"/v1/reload?force=true", true},
+                                           {"/v1/reload?force=0", false}}));
+    fixture f;
+    const auto a = f.ask("POST", target);
+    CHECK(a.reload);
+    CHECK(a.force == force);
+}
+
+TEST_CASE("a report that is held or refused is a conflict") {
+    registry::change_report r;
+    r.revision = 7;
+    CHECK(reload_answer(r).status == 200);
+    r.held = "12 of 20 tenants would vanish";
+    CHECK(reload_answer(r).status == 409);
+    CHECK(json::parse(reload_answer(r).body).at("held") == r.held);
+    r.held.clear();
+    r.refused = "plan pro is in use";
+    CHECK(reload_answer(r).status == 409);
+}
+
+TEST_CASE("the metrics sum the workers and rank the tenants") {
+    fixture f;
+    f.node.counters.push_back(std::make_unique<proxy::worker_counters>());
+    f.node.add("acme");
+    f.ask("GET", "/metrics");  // acme is promoted: what follows is its own
+    auto &a = *f.node.counters[0], &b = *f.node.counters[1];
+    a.requests.add(3);
+    b.requests.add(4);
+    a.answered(200);
+    a.answered(404);
+    b.refused(problem::rate_limited);
+    b.refused(problem::suspended_abuse);
+    a.handshake_failed(proxy::handshake_failure::unknown_name);
+    a.request_time.observe_us(900);
+    b.request_time.observe_us(2'000'000);
+    b.log_dropped.add(5);
+    a.loop_lag_max_ns.set(2'000'000'000);
+    f.node.rows[0].record->state->counters.requests = 6;
+    f.node.rows[0].record->state->counters.status_class[4] = 2;
+    f.node.certificate_rows = {{"a.example", "a.pem", "", 2'000'000'000},
+                               {"b.example", "b.pem", "", 1'900'000'000},
+                               {"c.example", "c.pem", "no key", 0}};
+    const auto answer = f.ask("GET", "/metrics");
+    const auto text = "\n" + answer.body;
+    const auto [series, value] = GENERATE(table<std::string, std::string>({
+        {"gatehouse_requests_total", "7"},
+        {"gatehouse_responses_total{class=\"2xx\"}", "1"},
+        {"gatehouse_responses_total{class=\"4xx\"}", "1"},
+        {"gatehouse_refused_total{problem=\"rate-limited\",status=\"429\"}", "1"},
+        {"gatehouse_refused_total{problem=\"tenant-suspended\",status=\"403\"}", "1"},
+        {"gatehouse_refused_total{problem=\"tenant-suspended\",status=\"402\"}", "0"},
+        {"gatehouse_handshakes_failed_total{reason=\"unknown_name\"}", "1"},
+        {"gatehouse_handshakes_failed_total{reason=\"timeout\"}", "0"},
+        {"gatehouse_request_seconds_bucket{le=\"0.001\"}", "1"},
+        {"gatehouse_request_seconds_bucket{le=\"2.5\"}", "2"},
+        {"gatehouse_request_seconds_bucket{le=\"+Inf\"}", "2"},
+        {"gatehouse_request_seconds_count", "2"},
+        {"gatehouse_access_log_lost_total{reason=\"ring_full\"}", "5"},
+        {"gatehouse_access_log_lost_total{reason=\"sink\"}", "3"},
+        {"gatehouse_worker_loop_lag_seconds{worker=\"0\"}", "2"},
+        {"gatehouse_tenant_requests_total{tenant=\"acme\"}", "6"},
+        {"gatehouse_tenant_requests_total{tenant=\"other\"}", "0"},
+        {"gatehouse_tenant_responses_total{tenant=\"acme\",class=\"4xx\"}", "2"},
+        {"gatehouse_certificates{state=\"bad\"}", "1"},
+        {"gatehouse_certificate_first_expiry_seconds", "1900000000"},
+        {"gatehouse_ready", "1"},
+        {"gatehouse_control_loop_lag_seconds", "0.5"},
+    }));
+    CAPTURE(text);
+    CHECK(metric(text, series) == value);
+    CHECK(answer.content_type.substr(0, 24) == "text/plain; version=0.0.");
+}
+
+TEST_CASE("the document describes what exists, and nothing else") {
+    fixture f;
+    f.node.add("acme");
+    const auto o = f.get("/v1/openapi.json");
+    CHECK(o.at("openapi") == "3.1.0");
+    for (const auto& path : o.at("paths").as_object()) {
+        std::string target(path.key());
+        if (const auto at = target.find("{id}"); at != std::string::npos)
+            target.replace(at, 4, "acme");
+        for (const auto& verb : path.value().as_object()) {
+            const std::string method = verb.key() == "get" ? "GET" : "POST";
+            CAPTURE(target, method);
+            const auto status = f.ask(method, target).status;
+            CHECK(status != 404);
+            CHECK(status != 405);
+        }
+    }
+    CHECK(o.at("paths").as_object().size() == 11);
+}

@@ -1,0 +1,103 @@
+// A node that is what a test says.
+#pragma once
+
+#include <gatehouse/admin/node_view.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+
+struct fake_node : gatehouse::admin::node_view {
+    std::vector<std::string> reasons, notes;
+    std::vector<std::unique_ptr<gatehouse::proxy::worker_counters>> counters;
+    std::vector<gatehouse::registry::tenant_row> rows;
+    std::vector<gatehouse::tls::certificate_row> certificate_rows;
+    std::map<std::string, gatehouse::tenant::effective_ptr, std::less<>> effectives;
+    gatehouse::registry::change_report report;
+    std::optional<bool> forced;
+    bool answers_reload = true;
+    std::function<void(gatehouse::registry::change_report)> waiting;
+    mutable std::optional<gatehouse::explain::explain_input> asked;
+    gatehouse::config::settings node_settings;
+
+    fake_node() { counters.push_back(std::make_unique<gatehouse::proxy::worker_counters>()); }
+
+    void add(const std::string& id, const std::string& parent = {}) {
+        auto t = std::make_shared<gatehouse::tenant::tenant>();
+        t->id = t->label = id;
+        t->parent = parent;
+        t->hosts = {id + ".example"};
+        auto record = std::make_shared<gatehouse::tenant::record>();
+        record->id = id;
+        record->tenant = t;
+        record->state = std::make_shared<gatehouse::tenant::state>(id);
+        record->hosts = t->hosts;
+        gatehouse::registry::tenant_row r;
+        r.id = id;
+        r.record = record;
+        r.source = "file /tenants/" + id + ".toml";
+        r.revision = rows.size() + 1;
+        rows.push_back(r);
+        auto e = std::make_shared<gatehouse::tenant::effective>();
+        e->self = record;
+        e->plan = "free";
+        e->origins.push_back({"plan", "free", "platform"});
+        effectives[id] = e;
+    }
+
+    gatehouse::admin::node_identity who() const override {
+        return {.id = "edge-1",
+                .region = "eu-west",
+                .version = "0.1.0",
+                .fleet_id = "f1",
+                .started_unix_s = 1'700'000'000};
+    }
+    std::uint64_t revision() const override { return 42; }
+    std::vector<std::string> not_ready() const override { return reasons; }
+    std::vector<std::string> warnings() const override { return notes; }
+    std::vector<const gatehouse::proxy::worker_counters*> workers() const override {
+        std::vector<const gatehouse::proxy::worker_counters*> all;
+        for (const auto& c : counters)
+            all.push_back(c.get());
+        return all;
+    }
+    std::uint64_t access_log_lost() const override { return 3; }
+    double control_loop_lag_s() const override { return 0.5; }
+    std::vector<gatehouse::tls::certificate_row> certificates() const override {
+        return certificate_rows;
+    }
+    std::size_t tenant_count() const override { return rows.size(); }
+    std::size_t quarantined_count() const override { return 0; }
+    std::vector<gatehouse::registry::tenant_row> tenant_page(
+        std::string_view after, std::size_t limit, std::string_view parent) const override {
+        return gatehouse::admin::page_of(rows, after, limit, parent);
+    }
+    const gatehouse::registry::tenant_row* find_tenant(std::string_view id) const override {
+        for (const auto& r : rows) {
+            if (r.id == id) return &r;
+        }
+        return nullptr;
+    }
+    gatehouse::tenant::effective_ptr effective(std::string_view id) const override {
+        const auto e = effectives.find(id);
+        return e == effectives.end() ? nullptr : e->second;
+    }
+    void visit_tenants(
+        const std::function<void(const gatehouse::tenant::record_ptr&)>& f) const override {
+        for (const auto& r : rows)
+            f(r.record);
+    }
+    const gatehouse::config::settings& settings() const override { return node_settings; }
+    gatehouse::explain::report explain(gatehouse::explain::explain_input in) const override {
+        asked = std::move(in);
+        gatehouse::explain::report r;
+        r.url = "answered";
+        return r;
+    }
+    void reload(bool force, std::function<void(gatehouse::registry::change_report)> done) override {
+        forced = force;
+        if (answers_reload)
+            done(report);
+        else
+            waiting = std::move(done);
+    }
+};
