@@ -94,11 +94,8 @@ void read_node(table_reader& root, node_settings& out) {
 
 void read_listeners(table_reader& root, std::vector<listener_settings>& out) {
     constexpr std::size_t listeners_max = 64;
-    if (!root.has("listener"))
-        place(root.doc(), 0, "listener")
-            .error("there is none", "write at least one [[listener]] with its address");
     std::set<std::string> seen;
-    root.sections("listener", listeners_max, [&](table_reader& in) {
+    const auto count = root.sections("listener", listeners_max, [&](table_reader& in) {
         listener_settings listener;
         read_listener(in, listener);
         const bool chosen_by_system = listener.address.ends_with(":0");
@@ -107,8 +104,8 @@ void read_listeners(table_reader& root, std::vector<listener_settings>& out) {
                                    "remove one of the two");
         out.push_back(std::move(listener));
     });
-    if (root.has("listener") && out.empty() && !has_errors(root.doc().diagnostics))
-        root.at("listener")
+    if (count == 0)
+        place(root.doc(), 0, "listener")
             .error("there is none", "write at least one [[listener]] with its address");
 }
 

@@ -70,7 +70,7 @@ void read_endpoint(table_reader& in, tenant::endpoint_spec& out) {
 void read_endpoints(table_reader& in, std::vector<tenant::endpoint_spec>& out) {
     constexpr std::size_t endpoints_max = 1000;
     std::set<std::string> seen;
-    in.sections("endpoints", endpoints_max, [&](table_reader& endpoint_in) {
+    const auto count = in.sections("endpoints", endpoints_max, [&](table_reader& endpoint_in) {
         tenant::endpoint_spec endpoint;
         read_endpoint(endpoint_in, endpoint);
         if (!endpoint.address.empty() && !seen.insert(endpoint.address).second)
@@ -78,7 +78,7 @@ void read_endpoints(table_reader& in, std::vector<tenant::endpoint_spec>& out) {
                                             "remove one, or give it a weight");
         out.push_back(std::move(endpoint));
     });
-    if (out.empty())
+    if (count == 0)
         in.at("endpoints")
             .error("there is none", "write endpoints = [ { address = \"host:port\" } ]");
     const auto drained = [](const tenant::endpoint_spec& e) { return e.weight == 0; };

@@ -380,18 +380,18 @@ void table_reader::section(std::string_view key, const section_function& f) {
     inner.finish();
 }
 
-void table_reader::sections(std::string_view key, std::size_t count_max,
-                            const section_function& f) {
+std::optional<std::size_t> table_reader::sections(std::string_view key, std::size_t count_max,
+                                                  const section_function& f) {
     if (doc_->discovered != nullptr) {
         take(key);
         const toml::table nothing;
         table_reader inner(*doc_, nothing, path_of(key) + "[]");
         f(inner);
-        return;
+        return 1;
     }
     const toml::array* array = take_array(
         key, count_max, "write an array of tables: [[" + path_of(key) + "]] or [ { ... } ]");
-    if (array == nullptr) return;
+    if (array == nullptr) return has(key) ? std::nullopt : std::optional<std::size_t>(0);
     for (std::size_t i = 0; i < array->size(); ++i) {
         std::string path = path_of(key) + '[' + std::to_string(i) + ']';
         const toml::node& node = (*array)[i];
@@ -403,6 +403,7 @@ void table_reader::sections(std::string_view key, std::size_t count_max,
             wrong_type(at(node, std::move(path)), node, "write a table: { ... }");
         }
     }
+    return array->size();
 }
 
 void table_reader::named_sections(std::string_view key, std::size_t count_max,

@@ -98,8 +98,9 @@ class table_reader {
     // { NAME = "text", ... } in the order of the document.
     void pairs(std::string_view key, std::size_t count_max, const pair_function& f);
     void section(std::string_view key, const section_function& f);  // [key]
-    void sections(std::string_view key, std::size_t count_max,
-                  const section_function& f);  // [[key]]
+    // [[key]]. How many entries there are; null when it is no such array (told).
+    std::optional<std::size_t> sections(std::string_view key, std::size_t count_max,
+                                        const section_function& f);
     void named_sections(std::string_view key, std::size_t count_max,
                         const named_function& f);  // [key.NAME]
 
