@@ -239,7 +239,10 @@ void loop::on_sweep(std::function<void(std::int64_t)> f) { impl_->sweeps.push_ba
 
 void loop::sweep() {
     update_time();
-    const std::time_t seconds = std::time(nullptr);
+    timespec wall{};
+    ::clock_gettime(CLOCK_REALTIME, &wall);
+    wall_offset_us_ = wall.tv_sec * 1'000'000LL + wall.tv_nsec / 1000 - now_ns_ / 1000;
+    const std::time_t seconds = wall.tv_sec;
     if (seconds != unix_seconds_) {
         unix_seconds_ = seconds;
         std::tm utc{};

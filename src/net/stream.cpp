@@ -203,6 +203,7 @@ bool stream::try_write(operation& o) noexcept {
         o.result_.bytes += static_cast<std::size_t>(n);
         if (static_cast<std::size_t>(n) == wanted) break;
         writable_ = false;   // the kernel's buffer is full; an edge tells when it is not
+        o.progressed();
         for (auto left = static_cast<std::size_t>(n); left > 0;) {
             std::string_view& part = o.parts_[o.part_];
             const std::size_t taken = left < part.size() ? left : part.size();
@@ -231,6 +232,7 @@ bool stream::try_write_tls(operation& o) noexcept {
             return true;
         }
         o.result_.bytes += n;
+        o.progressed();
         part.remove_prefix(n);
     }
     return true;
@@ -265,7 +267,7 @@ error_code stream::tls_error(int rc) noexcept {
     return error_;
 }
 
-task<error_code> stream::handshake(std::int64_t deadline_ns, event* hello_ready) {
+task<error_code> stream::handshake(std::int64_t deadline_ns, event* hello_ready, std::int64_t hello_patience_ns) {
     // A client speaks first, a server listens first. What waits is the socket: OpenSSL may hold half
     // a record, which `readable` would take for something to do.
     for (bool listens = SSL_is_server(ssl_);; listens = true) {
@@ -282,8 +284,8 @@ task<error_code> stream::handshake(std::int64_t deadline_ns, event* hello_ready)
             if (rc == 1) co_return error_code{};
             const int wants = SSL_get_error(ssl_, rc);
             if (wants == SSL_ERROR_WANT_CLIENT_HELLO_CB) {
-                const error_code ec = co_await hello_ready->wait(deadline_ns);
-                if (ec) co_return ec;
+                const error_code ec = co_await hello_ready->wait(loop_.now_ns() + hello_patience_ns);
+                if (ec && ec != errc::timeout) co_return ec;   // late: the hello is asked once more
                 hello_ready->reset();
                 continue;
             }

@@ -45,6 +45,7 @@ class loop {
     // Monotonic time, read once a turn of the loop.
     std::int64_t now_ns() const noexcept { return now_ns_; }
     std::int64_t unix_seconds() const noexcept { return unix_seconds_; }
+    std::int64_t unix_microseconds() const noexcept { return now_ns_ / 1000 + wall_offset_us_; }
     std::string_view http_date() const noexcept;   // of unix_seconds(), IMF-fixdate
 
     // A descriptor's place in the epoll set: edge-triggered for reading, writing and hang-up.
@@ -92,6 +93,7 @@ class loop {
     std::unique_ptr<buffer_pool> buffers_;
     std::int64_t now_ns_ = 0;
     std::int64_t unix_seconds_ = 0;
+    std::int64_t wall_offset_us_ = 0;   // wall clock less the monotonic one, looked at every sweep
 };
 
 // One coroutine waits until set() or the deadline. set() before the wait counts. Loop's thread.

@@ -45,11 +45,19 @@ class stream final : public event_source {
         operation(stream& s, kind k, std::int64_t deadline_ns, char* data, std::size_t bytes) noexcept
             : stream_(s), kind_(k), deadline_ns_(deadline_ns), data_(data), bytes_(bytes) {}
         operation(stream& s, kind k, std::int64_t deadline_ns, const parts& p) noexcept
-            : stream_(s), kind_(k), deadline_ns_(deadline_ns), parts_(p) {}
+            : stream_(s),
+              kind_(k),
+              deadline_ns_(deadline_ns),
+              patience_ns_(deadline_ns == 0 ? 0 : deadline_ns - s.loop_.now_ns()),
+              parts_(p) {}
         bool attempt() noexcept;   // true: result_ is final
+        void progressed() noexcept {
+            if (patience_ns_ != 0) deadline_ns_ = stream_.loop_.now_ns() + patience_ns_;
+        }
         stream& stream_;
         const kind kind_;
-        const std::int64_t deadline_ns_;
+        std::int64_t deadline_ns_;
+        std::int64_t patience_ns_ = 0;   // write: each progress moves the deadline this far from now
         char* const data_ = nullptr;
         const std::size_t bytes_ = 0;
         parts parts_;
@@ -62,6 +70,7 @@ class stream final : public event_source {
     // order (TLS: close_notify), errc::truncated when TLS ended without.
     operation read_some(char* data, std::size_t bytes, std::int64_t deadline_ns) noexcept;
     // Writes all of it; one system call where the kernel takes it. The views must stay until done.
+    // The deadline moves on with each progress: a slow reader is not a stalled one.
     operation write(std::string_view a, std::string_view b, std::string_view c, std::int64_t deadline_ns) noexcept;
     operation write(std::string_view a, std::int64_t deadline_ns) noexcept { return write(a, {}, {}, deadline_ns); }
     // Until there is something to read, or the end.
@@ -69,15 +78,17 @@ class stream final : public event_source {
     operation connected(std::int64_t deadline_ns) noexcept;   // a non-blocking connect() has ended
 
     // TLS: takes the SSL; handshake() runs it, step by step through loop::turn(). When the hello
-    // has to wait, `hello_ready` is awaited before the next step.
+    // has to wait, `hello_ready` is awaited, that long at most, before the next step.
     void start_tls(SSL* ssl) noexcept;
-    task<error_code> handshake(std::int64_t deadline_ns, event* hello_ready);
+    task<error_code> handshake(std::int64_t deadline_ns, event* hello_ready, std::int64_t hello_patience_ns);
     bool is_tls() const noexcept { return ssl_ != nullptr; }
     SSL* ssl() const noexcept { return ssl_; }
 
     // Ends waits with `ec` (scheduled, not from inside the caller).
     void cancel(error_code ec) noexcept;
     void cancel_read(error_code ec) noexcept;
+    // Every operation from now on fails with errc::cancelled.
+    void break_off() noexcept { error_ = errc::cancelled; }
     // Called once, when the peer is found gone while nobody reads: reset, or closed both ways (TLS:
     // any end). Pass nothing to stop watching. Runs inside event dispatch: only cancel things in it.
     using gone_callback = void (*)(void* context);

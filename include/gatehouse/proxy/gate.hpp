@@ -1,0 +1,65 @@
+// All that the path of a request uses of its worker: one object a worker, put together by the
+// server. The loop's thread alone.
+#pragma once
+
+#include <cstdint>
+#include <gatehouse/net/buffer.hpp>
+#include <gatehouse/net/loop.hpp>
+#include <gatehouse/net/task.hpp>
+#include <gatehouse/proxy/access_log.hpp>
+#include <gatehouse/proxy/binding.hpp>
+#include <gatehouse/proxy/counters.hpp>
+#include <gatehouse/proxy/live.hpp>
+#include <gatehouse/tenant/directory.hpp>
+#include <gatehouse/upstream/connections.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gatehouse::proxy {
+
+// The strings and heads one exchange works in; lent, so that their memory is used again.
+struct scratch {
+    explicit scratch(net::buffer_pool& pool) : upstream_in(pool) {}
+    http::request_head request;
+    http::head_scan scan;
+    http::response_head response;
+    http::head_scan response_scan;
+    std::string target, upstream_out, client_out, extra_fields, host_out;
+    net::buffer upstream_in;
+};
+
+class gate {
+   public:
+    gate(net::loop& l, const tenant::directory& d, worker_counters& c, access_ring* log, std::uint64_t seed);
+
+    net::loop& loop;
+    const tenant::directory& directory;
+    worker_counters& counters;
+    access_ring* log;                    // never null; may be off
+    proxy::bindings bindings;
+    upstream::connections upstreams;
+    live_list live;                      // what a suspension closes
+    bool draining = false;               // no connection is kept alive any more
+
+    const proxy::parameters& settings() const noexcept { return *bindings.parameters(); }
+
+    std::unique_ptr<scratch> borrow();
+    void give_back(std::unique_ptr<scratch> s) noexcept;
+
+    std::uint64_t random() noexcept;
+    // 24 hex digits, unique in the fleet. Written to `out`, no terminator.
+    static constexpr std::size_t request_id_bytes = 24;
+    void write_request_id(char (&out)[request_id_bytes]) noexcept;
+    // "00-TRACE-SPAN-00" (W3C Trace Context).
+    static constexpr std::size_t traceparent_bytes = 55;
+    void write_traceparent(char (&out)[traceparent_bytes]) noexcept;
+
+   private:
+    std::vector<std::unique_ptr<scratch>> spare_;
+    std::uint64_t random_state_[2];
+    std::uint32_t node_prefix_;
+    std::uint64_t request_count_ = 0;
+};
+
+}  // namespace gatehouse::proxy

@@ -1,0 +1,58 @@
+// Stage `hello`: which tenant a server name leads to and which certificate, protocol floor and
+// client CA its handshake gets. One a worker; the loop's thread alone.
+#pragma once
+
+#include <functional>
+#include <gatehouse/base/text.hpp>
+#include <gatehouse/net/loop.hpp>
+#include <gatehouse/proxy/gate.hpp>
+#include <gatehouse/tls/certificates.hpp>
+#include <gatehouse/tls/context.hpp>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace gatehouse::proxy {
+
+// A connection's side of the hello: what it learns, and how it is woken. Shared with what is being
+// loaded for it, so that a connection may end meanwhile.
+struct hello_state {
+    explicit hello_state(net::loop& l) : ready(l) {}
+    net::event ready;
+    bool waited = false;             // it had its turn to wait
+    bool connected = true;           // false once the connection is gone
+    bool unknown_name = false;       // for the counters
+    std::string tenant;              // the tenant's id; empty on a shared host
+    std::string tls_policy;
+    bool shared_host = false;
+};
+
+class hello final : public tls::hello_policy {
+   public:
+    using executor = tls::certificate_source::executor;
+    hello(gate& g, tls::certificate_source& source, executor run_in_pool, std::size_t cache_count);
+
+    // `connection` is a std::shared_ptr<hello_state>*.
+    tls::hello_verdict on_hello(std::string_view server_name, void* connection) override;
+    void certificate_replaced(const std::string& pattern) { cache_.erase(pattern); }
+    void forget_trust() { trusts_.clear(); }   // CA files are read again at their next use
+
+    static constexpr std::int64_t patience_ns = 250'000'000;
+
+   private:
+    tls::hello_verdict with_certificate(std::string_view host, std::string_view tenant_id, std::string_view tls_policy,
+                                        const std::shared_ptr<hello_state>& state);
+    tls::hello_verdict for_tenant(std::string_view host, const tenant::record_ptr& r,
+                                  const std::shared_ptr<hello_state>& state);
+    void load_trust(const std::string& file, const std::shared_ptr<hello_state>& state);
+
+    gate& gate_;
+    tls::certificate_source& source_;
+    executor run_in_pool_;
+    tls::certificate_cache cache_;
+    std::map<std::string, tls::trust_ptr, std::less<>> trusts_;
+    // Callbacks of what is still being loaded find out here that this worker is gone.
+    std::shared_ptr<hello*> self_;
+};
+
+}  // namespace gatehouse::proxy

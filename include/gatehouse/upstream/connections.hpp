@@ -1,0 +1,95 @@
+// A worker's upstream connections: leased to one exchange at a time, kept alive between them,
+// never shared between security identities. The loop's thread alone.
+#pragma once
+
+#include <cstdint>
+#include <gatehouse/base/text.hpp>
+#include <gatehouse/net/stream.hpp>
+#include <gatehouse/upstream/pool.hpp>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace gatehouse::upstream {
+
+// What the worker counts of its upstream side.
+struct connection_counts {
+    std::uint64_t connects = 0, connect_failures = 0, reused = 0;
+    std::uint64_t open = 0;   // leased and idle
+};
+
+// One upstream connection and what it is charged to.
+struct connection {
+    connection(net::loop& l, int fd, std::shared_ptr<endpoint_state> s, connection_counts& c)
+        : stream(l, fd, net::stream::phase::connecting), state(std::move(s)), counts(c) {
+        state->connections.fetch_add(1, std::memory_order_relaxed);
+        ++counts.open;
+    }
+    ~connection() {
+        state->connections.fetch_sub(1, std::memory_order_relaxed);
+        --counts.open;
+    }
+    net::stream stream;
+    const std::shared_ptr<endpoint_state> state;
+    connection_counts& counts;
+    std::int64_t idle_since_ns = 0;
+};
+
+// The idle connections of one endpoint under one security identity.
+struct shelf {
+    std::vector<std::unique_ptr<connection>> idle;   // most recently used last
+    std::int64_t last_used_ns = 0;
+};
+
+// A borrowed connection. Discards it unless keep() is called, which only a settled exchange does.
+class lease {
+   public:
+    lease() = default;
+    lease(std::unique_ptr<connection> c, std::shared_ptr<shelf> s, bool reused)
+        : connection_(std::move(c)), shelf_(std::move(s)), reused_(reused) {}
+    lease(lease&&) = default;
+    lease& operator=(lease&&) = default;
+    explicit operator bool() const noexcept { return connection_ != nullptr; }
+    net::stream& stream() const noexcept { return connection_->stream; }
+    bool reused() const noexcept { return reused_; }
+    void keep();
+    void discard() noexcept { connection_.reset(); }
+
+   private:
+    std::unique_ptr<connection> connection_;
+    std::shared_ptr<shelf> shelf_;
+    bool reused_ = false;
+};
+
+class connections {
+   public:
+    explicit connections(net::loop& l);
+    // An idle connection that is still good, or none. No system call.
+    lease take_idle(const pool& p, const endpoint& e);
+    // A new connection, TLS and its verification included. The lease is empty on failure.
+    struct opened {
+        error_code ec;
+        upstream::lease lease;
+        bool full = false;   // the endpoint has as many connections as it may
+    };
+    net::task<opened> open(const pool& p, const endpoint& e, std::int64_t deadline_ns);
+
+    const connection_counts& counts() const noexcept { return counts_; }
+    void close_idle() noexcept;   // drain
+
+    static constexpr std::int64_t idle_limit_ns = 60'000'000'000;
+    static constexpr std::size_t idle_count_limit = 256;   // an endpoint
+
+   private:
+    std::shared_ptr<shelf> shelf_of(const pool& p, const endpoint& e);
+    void sweep(std::int64_t now_ns);
+
+    net::loop& loop_;
+    connection_counts counts_;
+    std::unordered_map<std::string, std::shared_ptr<shelf>, text_hash, std::equal_to<>> shelves_;
+    std::string key_;   // scratch
+    std::int64_t next_sweep_ns_ = 0;
+};
+
+}  // namespace gatehouse::upstream

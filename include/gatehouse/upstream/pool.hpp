@@ -1,0 +1,48 @@
+// Pools as the workers use them: endpoints with addresses, after names have been resolved.
+// Immutable, replaced as a whole by control; the live counts outlive the replacement. Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <gatehouse/net/address.hpp>
+#include <gatehouse/tenant/model.hpp>
+#include <gatehouse/tls/context.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gatehouse::upstream {
+
+// What the whole node knows of one endpoint.
+struct endpoint_state {
+    std::atomic<std::uint32_t> in_flight{0};     // exchanges now
+    std::atomic<std::uint32_t> connections{0};   // open, leased and idle
+    std::atomic<std::uint32_t> pending{0};       // exchanges that wait for a connection
+    std::atomic<std::uint64_t> failures{0};
+};
+
+struct endpoint {
+    net::address address;
+    std::string text;             // "127.0.0.1:9001"; what logs and explain show
+    std::string name;             // the host as configured, without port: Host = "endpoint", SNI
+    std::string authority;        // as configured, with port: what Host = "endpoint" sends
+    std::string region;
+    std::uint32_t weight = 1;
+    std::uint32_t max_connections = 0, max_pending = 0;   // 0 = unbounded, none
+    std::uint64_t identity = 0;   // stable hash of the address within its pool
+    std::size_t spec_index = 0;   // of tenant::pool::endpoints
+    std::shared_ptr<endpoint_state> state;
+};
+
+struct pool {
+    tenant::pool spec;
+    std::vector<endpoint> endpoints;   // empty while no name of it could be resolved
+    std::shared_ptr<const tls::upstream_context> tls;   // null: plain
+    std::string security;         // what a connection may be shared under: pool name and TLS identity
+    std::string trouble;          // why it cannot be used, for explain; empty: fine
+};
+using pool_ptr = std::shared_ptr<const pool>;
+using pool_map = std::map<std::string, pool_ptr, std::less<>>;
+
+}  // namespace gatehouse::upstream

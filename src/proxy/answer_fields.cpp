@@ -1,0 +1,116 @@
+#include "answer_fields.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <gatehouse/base/text.hpp>
+#include <iterator>
+
+namespace gatehouse::proxy {
+
+static constexpr std::int64_t second_ns = 1'000'000'000;
+
+static void append(std::string& out, std::uint64_t n) {
+    char digits[20];
+    const auto end = std::to_chars(digits, digits + sizeof digits, n).ptr;
+    out.append(digits, end);
+}
+
+static std::int64_t seconds_up(std::int64_t ns) noexcept { return (ns + second_ns - 1) / second_ns; }
+
+std::string_view identifier_of(const http::request_head& request, std::string_view field_name) noexcept {
+    for (const http::field& f : request.fields) {
+        if (f.id == http::known::other && f.name.size() == field_name.size() && iequals(f.name, field_name)) return f.value;
+    }
+    return {};
+}
+
+// `a.by` is the level nearest its bound, or the one that refused.
+static void append_ratelimit(std::string& out, const parameters& p, const limit::admission& a, const bound_route* route) {
+    if (!p.ratelimit_fields || !route || !a.by) return;
+    const auto index = static_cast<std::size_t>(a.by - route->route->levels.data());
+    if (index >= route->ratelimit_policies.size() || route->ratelimit_policies[index].empty()) return;
+    out += route->ratelimit_policies[index];
+    append(out, a.verdict.remaining);
+    out += ";t=";
+    append(out, static_cast<std::uint64_t>(seconds_up(a.verdict.admitted ? a.verdict.reset_ns : a.verdict.retry_after_ns)));
+    out += "\r\n";
+}
+
+void write_extra_fields(std::string& out, std::string_view request_id, std::string_view hsts_field,
+                        const parameters& p, const limit::admission& a, const bound_route* route) {
+    out.assign("X-Request-Id: ").append(request_id).append("\r\n").append(hsts_field);
+    append_ratelimit(out, p, a, route);
+}
+
+void write_refusal_fields(std::string& out, problem what, const limit::admission& a, const bound_route* route,
+                          const parameters& p, const tenant::effective* e) {
+    out.clear();
+    append_ratelimit(out, p, a, route);
+    if (what == problem::wrong_region && e) out.append("X-Gatehouse-Region: ").append(e->region).append("\r\n");
+}
+
+std::string_view refusal_detail(std::string& out, const limit::admission& a) {
+    out.clear();
+    if (!a.by || a.refused == problem::none) return out;
+    const char* what = a.refused == problem::rate_limited ? "rate" : "concurrency";
+    fmt::format_to(std::back_inserter(out), "The {} limit of {} {} is reached.", what, a.by->policy, a.by->owner);
+    return out;
+}
+
+std::int64_t retry_after_seconds(const limit::admission& a) noexcept {
+    if (a.refused == problem::rate_limited) {
+        // The cell's own state differs from refusal to refusal: jitter enough below a second apart.
+        return std::max<std::int64_t>(1, seconds_up(a.verdict.retry_after_ns));
+    }
+    return 1;
+}
+
+static void append_authority(std::string& out, std::string_view host, std::uint16_t port) {
+    out += host;
+    if (port == 443) return;
+    out += ':';
+    append(out, port);
+}
+
+void write_location(std::string& out, const http::request_head& request, const client_facts& client,
+                    std::string_view path_and_query, std::string_view redirect_host, const tenant::route& route) {
+    out.clear();
+    const bool to_https = client.redirect_to_https != 0;
+    if (to_https || !redirect_host.empty()) {
+        const bool tls = to_https || client.tls;
+        out += tls ? "https://" : "http://";
+        out += redirect_host.empty() ? request.host : redirect_host;
+        const std::uint16_t port = to_https ? client.redirect_to_https : request.port;
+        if (port != 0 && port != (tls ? 443 : 80)) {
+            out += ':';
+            append(out, port);
+        }
+        out += request.path_and_query;
+        return;
+    }
+    // A route's redirect keeps what follows its path, and the query.
+    out += route.redirect;
+    std::string_view rest = path_and_query;
+    if (route.path != "/") rest.remove_prefix(std::min(route.path.size(), rest.size()));
+    if (!out.empty() && out.back() == '/' && rest.starts_with('/')) rest.remove_prefix(1);
+    if (rest != "/") out += rest;
+}
+
+bool write_region_location(std::string& out, const http::request_head& request, const tenant::effective& e) {
+    const auto found = e.platform->region_addresses.find(e.region);
+    if (found == e.platform->region_addresses.end()) return false;
+    const std::string_view address = found->second;
+    std::uint16_t port = 0;
+    const std::size_t colon = address.rfind(':');
+    if (colon == std::string_view::npos) return false;
+    std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
+    if (port == 0) return false;
+    out.assign("https://");
+    append_authority(out, request.host, port);
+    out += request.path_and_query;
+    return true;
+}
+
+}  // namespace gatehouse::proxy

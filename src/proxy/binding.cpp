@@ -1,0 +1,90 @@
+#include <fmt/format.h>
+
+#include <gatehouse/proxy/binding.hpp>
+#include <gatehouse/tenant/decide.hpp>
+
+namespace gatehouse::proxy {
+
+static void overlay(std::int64_t& out, const std::optional<milliseconds>& said) {
+    if (said) out = std::chrono::nanoseconds(*said).count();
+}
+
+static proxy::timeouts overlay(proxy::timeouts t, const tenant::upstream_timeouts& said) {
+    overlay(t.connect, said.connect);
+    overlay(t.upstream_head, said.upstream_head);
+    overlay(t.upstream_body_idle, said.upstream_body_idle);
+    overlay(t.request_body_idle, said.request_body_idle);
+    overlay(t.tunnel_idle, said.tunnel_idle);
+    return t;
+}
+
+// Up to the value that changes with each request (draft-ietf-httpapi-ratelimit-headers-08).
+static std::string policy_fields(const limit::level& level) {
+    constexpr std::int64_t second_ns = 1'000'000'000;
+    if (level.rate.interval_ns == 0) return {};
+    const bool often = level.rate.interval_ns <= second_ns;
+    const std::int64_t quota = often ? second_ns / level.rate.interval_ns : 1;
+    const std::int64_t window_s = often ? 1 : level.rate.interval_ns / second_ns;
+    return fmt::format("RateLimit-Policy: \"{0}\";q={1};w={2}\r\nRateLimit: \"{0}\";r=", level.policy, quota, window_s);
+}
+
+static void add_endpoints(std::vector<const upstream::endpoint*>& out, const upstream::pool& p,
+                          const std::vector<std::size_t>& allowed) {
+    for (const upstream::endpoint& e : p.endpoints) {
+        for (const std::size_t index : allowed) {
+            if (e.spec_index == index) out.push_back(&e);
+        }
+    }
+}
+
+binding_ptr bindings::make(const tenant::record_ptr& r) const {
+    auto b = std::make_shared<binding>();
+    b->effective = tenant::make_effective(r, directory_);
+    b->parameters = parameters_;
+    b->pools = pools_;
+    b->routes.reserve(b->effective->routes.size());
+    for (const tenant::effective_route& route : b->effective->routes) {
+        bound_route bound;
+        bound.route = &route;
+        bound.timeouts = overlay(parameters_->timeouts, route.timeouts);
+        for (const limit::level& level : route.levels) bound.ratelimit_policies.push_back(policy_fields(level));
+        if (route.pool) {
+            const auto found = pools_->find(route.pool->name);
+            if (found != pools_->end()) {
+                bound.pool = found->second;
+                const tenant::allowed_endpoints allowed = tenant::endpoints_for(*b->effective, bound.pool->spec);
+                add_endpoints(bound.preferred, *bound.pool, allowed.preferred);
+                add_endpoints(bound.fallback, *bound.pool, allowed.fallback);
+            }
+        }
+        b->routes.push_back(std::move(bound));
+    }
+    return b;
+}
+
+const binding_ptr& bindings::get(const tenant::record_ptr& r) {
+    const auto found = kept_.find(r->id);
+    if (found != kept_.end()) {
+        const binding& b = *found->second;
+        if (b.effective->self == r && b.parameters == parameters_ && b.pools == pools_ &&
+            b.effective->current(directory_)) {
+            return found->second;
+        }
+        found->second = make(r);
+        return found->second;
+    }
+    if (kept_.size() >= kept) kept_.clear();
+    return kept_.emplace(r->id, make(r)).first->second;
+}
+
+void bindings::set_pools(std::shared_ptr<const upstream::pool_map> p) {
+    pools_ = std::move(p);
+    ++generation_;
+}
+
+void bindings::set_parameters(parameters_ptr p) {
+    parameters_ = std::move(p);
+    ++generation_;
+}
+
+}  // namespace gatehouse::proxy

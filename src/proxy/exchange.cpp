@@ -1,0 +1,678 @@
+// The path of a request, stage by stage; docs/life-of-a-request.md has the same headings.
+#include <gatehouse/balance/choose.hpp>
+#include <gatehouse/http/body.hpp>
+#include <gatehouse/limit/admission.hpp>
+#include <gatehouse/proxy/exchange.hpp>
+#include <gatehouse/tenant/decide.hpp>
+
+#include "answer_fields.hpp"
+#include "choose_endpoint.hpp"
+#include "failure.hpp"
+#include "retry.hpp"
+#include "tunnel.hpp"
+#include "upload.hpp"
+
+namespace gatehouse::proxy {
+
+namespace {
+
+class exchange {
+   public:
+    exchange(gate& g, client_side& client, session_tenant& who, scratch& s)
+        : gate_(g), client_(client), who_(who), s_(s), request_(s.request), response_(s.response) {
+        gate_.write_request_id(request_id_);
+        began_ns_ = gate_.loop.now_ns();
+        gate_.counters.requests.add();
+        gate_.counters.requests_active.add();
+    }
+
+    net::task<ending> run() {
+        failure f = resolve();
+        if (!f) f = guard();
+        if (!f) f = route();
+        if (!f) f = admit();
+        if (!f) {
+            if (redirect_wanted()) {
+                f = co_await redirect();
+            } else {
+                f = co_await forward();
+            }
+        }
+        if (f) co_await answer(f);
+        settle(f);
+        co_return ending_;
+    }
+
+   private:
+    // --- resolve: which tenant ---
+
+    failure resolve() {
+        stage_ = stage::resolve;
+        const client_facts& client = client_.facts();
+        const std::uint64_t directory_now = gate_.directory.generation();
+        const std::uint64_t bindings_now = gate_.bindings.generation();
+        const std::string_view identifier = identifier_of(request_, gate_.settings().identifier_field);
+        if (identifier.empty()) {
+            if (const binding_ptr* known = who_.find(request_.host, directory_now, bindings_now)) {
+                binding_ = known->get();
+                return {};
+            }
+        }
+        const tenant::resolution r = tenant::resolve(
+            gate_.directory, {.host = request_.host,
+                              .path = request_.path_and_query.substr(0, request_.path_bytes),
+                              .tenant_field = identifier,
+                              .sni_tenant = client.sni_tenant,
+                              .sni_was_shared_host = client.sni_was_shared_host,
+                              .sni_tls_policy = client.sni_tls_policy});
+        if (r.refused != problem::none) return refused(r.refused, r.detail);
+        const binding_ptr& bound = gate_.bindings.get(*r.found);
+        by_ = r.by;
+        strip_bytes_ = r.strip_bytes;
+        redirect_host_ = r.redirect_host;
+        const limit::level* full = nullptr;
+        if (!who_.enter(bound, &full)) {
+            return refused(problem::concurrency_limited, "This tenant has as many connections open as it may.");
+        }
+        // What a path or a field named holds for this request alone.
+        const bool by_host = r.by == tenant::signal::host && redirect_host_.empty();
+        who_.set(by_host ? request_.host : std::string_view{}, bound, directory_now, bindings_now);
+        binding_ = bound.get();
+        return {};
+    }
+
+    // --- guard: may it be served, here and now ---
+
+    failure guard() {
+        stage_ = stage::guard;
+        const parameters& p = gate_.settings();
+        if (!http::apply_connection(request_, p.context_prefix)) {
+            return refused(problem::bad_request, "Connection names a field that must not be dropped.");
+        }
+        if (http::via_loops(request_, p.pseudonym, p.fleet_id)) {
+            return refused(problem::loop, "The request has been here before.");
+        }
+        guard_input_ = {.client = client_.facts().ip,
+                        .client_known = client_.facts().ip_known,
+                        .now = tenant::utc_time(std::chrono::seconds(gate_.loop.unix_seconds())),
+                        .node_region = p.node_region};
+        return from(tenant::guard(*binding_->effective, guard_input_));
+    }
+
+    static failure from(const tenant::guard_verdict& v) {
+        failure f = refused(v.refused, v.detail);
+        f.retry_after_s = v.retry_after_s;
+        return f;
+    }
+
+    // --- route: which of the tenant's routes ---
+
+    failure route() {
+        stage_ = stage::route;
+        path_and_query_ = request_.path_and_query.substr(strip_bytes_);
+        if (path_and_query_.empty() || path_and_query_.front() != '/') {
+            s_.host_out.assign("/").append(path_and_query_);   // "/t/acme?x" stripped leaves "?x"
+            path_and_query_ = s_.host_out;
+        }
+        const std::string_view path = path_and_query_.substr(0, path_and_query_.find('?'));
+        const tenant::effective_route* found = tenant::match_route(*binding_->effective, path);
+        if (!found) return refused(problem::not_found, "This tenant serves nothing there.");
+        route_ = &binding_->of(*found);
+        return from(tenant::guard_route(*found, guard_input_));
+    }
+
+    // --- admit: rate, concurrency, body size ---
+
+    failure admit() {
+        stage_ = stage::admit;
+        const tenant::effective_route& r = *route_->route;
+        if (r.max_body_bytes != 0 && request_.content_length > r.max_body_bytes) {
+            return refused(problem::body_too_large, "The request's body is larger than this tenant may send.");
+        }
+        admission_ = limit::admit(r.levels, gate_.loop.now_ns());
+        if (admission_.refused == problem::none) {
+            admitted_ = true;
+            return {};
+        }
+        failure f = refused(admission_.refused, "");
+        f.retry_after_s = retry_after_seconds(admission_);
+        return f;
+    }
+
+    // --- redirects of ours ---
+
+    bool redirect_wanted() const {
+        return client_.facts().redirect_to_https != 0 || !redirect_host_.empty() || !route_->route->spec.redirect.empty();
+    }
+
+    net::task<failure> redirect() {
+        stage_ = stage::answer;
+        write_location(s_.target, request_, client_.facts(), path_and_query_, redirect_host_, route_->route->spec);
+        const bool by_route = client_.facts().redirect_to_https == 0 && redirect_host_.empty();
+        write_extra_fields();
+        const http::own_redirect answer{
+            .status = by_route ? route_->route->spec.redirect_status : std::uint16_t{308},
+            .location = s_.target,
+            .request_id = request_id(),
+            .date = gate_.loop.http_date(),
+            .hsts_field = hsts_field(),
+            .extra_fields = s_.extra_fields,
+            .keep_alive = reusable()};
+        status_ = answer.status;
+        decision_ = "redirect";
+        const error_code ec = co_await client_.redirect(answer);
+        ending_ = answer.keep_alive ? ending::keep_alive : ending::close_after_draining;
+        co_return ec ? client_lost(ec) : failure{};
+    }
+
+    // --- forward: attempts until one gives a response ---
+
+    net::task<failure> forward() {
+        stage_ = stage::forward;
+        decision_ = "forward";
+        if (!tenant::rewrite_target(*route_->route, path_and_query_, s_.target)) {
+            co_return refused(problem::bad_request, "The target leaves the part of the application it may reach.");
+        }
+        body_is_whole_ = client_.whole_body(whole_body_) && whole_body_.size() <= replayable_body_bytes;
+        if (route_->retry_credit < credit_limit) ++route_->retry_credit;
+        for (;;) {
+            ++attempts_;
+            const failure f = co_await attempt();
+            if (!f) co_return f;
+            gate_.counters.upstream_connect_failures.set(gate_.upstreams.counts().connect_failures);
+            const retry_facts facts{.attempts = attempts_,
+                                    .body_replayable = body_is_whole_ || !body_begun_,
+                                    .response_begun = response_begun_,
+                                    .credit = route_->retry_credit,
+                                    .method = request_.method};
+            if (!may_retry(f, facts)) co_return f;
+            route_->retry_credit -= credit_a_retry;
+            gate_.counters.retries.add();
+        }
+    }
+
+    net::task<failure> attempt() {
+        endpoint_ = choose_endpoint(*route_, tried_, choice_key(), gate_.random());
+        if (!endpoint_) {
+            const char* why = tried_.empty() ? "No backend of this tenant can take the request."
+                                             : "No backend of this tenant answers.";
+            co_return refused(tried_.empty() ? problem::no_endpoint : problem::upstream_failed, why);
+        }
+        // Decided once more where it matters: whatever made the lists, a strict tenant stays in its region.
+        if (!may_use(*binding_->effective, *endpoint_)) co_return refused(problem::no_endpoint, "No backend in this tenant's region.");
+        in_flight_guard in_flight(*endpoint_->state);
+
+        upstream::lease lease = gate_.upstreams.take_idle(*route_->pool, *endpoint_);
+        if (!lease) {
+            const std::int64_t before = gate_.loop.now_ns();
+            upstream::connections::opened opened =
+                co_await gate_.upstreams.open(*route_->pool, *endpoint_, before + route_->timeouts.connect);
+            connect_ns_ += gate_.loop.now_ns() - before;
+            if (opened.ec) {
+                tried_.add(*endpoint_);
+                if (opened.full) co_return failure{.what = problem::overloaded, .retry = retry::nothing_sent, .detail = "Every backend is at its connection limit."};
+                endpoint_->state->failures.fetch_add(1, std::memory_order_relaxed);
+                co_return upstream_lost(opened.ec, "The backend could not be reached.", retry::nothing_sent);
+            }
+            lease = std::move(opened.lease);
+        }
+        lease_ = std::move(lease);
+        client_.watch_gone(&exchange::on_client_gone, this);
+        upload sender(client_, lease_.stream(), request_.body == http::body_kind::chunked,
+                      {.client_idle_ns = route_->timeouts.request_body_idle,
+                       .upstream_idle_ns = route_->timeouts.upstream_body_idle,
+                       .max_body_bytes = route_->route->max_body_bytes});
+        failure f = co_await converse(sender);
+        client_.watch_gone(nullptr, nullptr);
+        const bool uploaded = !body_begun_ || sender.complete();
+        if (sender.running()) co_await sender.stop();
+        if (sender.outcome() && !response_begun_) f = sender.outcome();
+        if (!f && uploaded && upstream_reusable_) lease_.keep();
+        lease_.discard();
+        if (f.side == side::upstream && f.what != problem::none && !f.silent) {
+            endpoint_->state->failures.fetch_add(1, std::memory_order_relaxed);
+            if (f.retry == retry::nothing_sent) tried_.add(*endpoint_);
+        }
+        co_return f;
+    }
+
+    // One attempt's talk with the upstream: request, response, both bodies.
+    net::task<failure> converse(upload& sender) {
+        const bool reused = lease_.reused();
+        net::stream& up = lease_.stream();
+        write_request();
+        const bool has_body = request_.body != http::body_kind::none;
+        const std::string_view with_head = has_body && body_is_whole_ ? whole_body_ : std::string_view{};
+        const net::io_result sent =
+            co_await up.write(s_.upstream_out, with_head, {}, gate_.loop.now_ns() + route_->timeouts.upstream_body_idle);
+        if (sent.ec && sent.ec == errc::client_gone) co_return client_lost(sent.ec);
+        if (sent.ec) {
+            co_return upstream_lost(sent.ec, "The backend closed the connection.", reused ? retry::reused_closed : retry::never);
+        }
+        const bool separate_body = has_body && !body_is_whole_;
+        if (separate_body && !request_.expect_continue) begin_upload(sender);
+        const failure f = co_await receive_head(sender, separate_body && request_.expect_continue, reused);
+        if (f) co_return f;
+        if (response_.status == 101) co_return co_await tunnel();
+        co_return co_await relay();
+    }
+
+    void begin_upload(upload& sender) {
+        body_begun_ = true;
+        sender.start();
+    }
+
+    void write_request() {
+        s_.upstream_out.clear();
+        char trace[gate::traceparent_bytes];
+        gate_.write_traceparent(trace);
+        const client_facts& client = client_.facts();
+        http::write_upstream_request(
+            s_.upstream_out, request_,
+            {.target = s_.target,
+             .host = upstream_host(),
+             .client_ip = client.ip_text,
+             .scheme = client.tls ? "https" : "http",
+             .original_host = request_.authority,
+             .listener_port = client.listener_port,
+             .client_is_trusted = client.trusted,
+             .context_prefix = gate_.settings().context_prefix,
+             .context_fields = binding_->effective->context_fields,
+             .via = gate_.settings().via,
+             .request_id = request_id(),
+             .traceparent = {trace, sizeof trace},
+             .edits = &route_->route->spec.request_fields,
+             .upgrade = request_.upgrade_websocket});
+    }
+
+    std::string_view upstream_host() const {
+        const std::string& host = route_->pool->spec.host;
+        if (host == "client") return request_.authority;
+        return host == "endpoint" ? std::string_view(endpoint_->authority) : std::string_view(host);
+    }
+
+    // Reads until a final head is there; passes interim ones on.
+    net::task<failure> receive_head(upload& sender, bool awaits_continue, bool reused) {
+        net::stream& up = lease_.stream();
+        net::buffer& in = s_.upstream_in;
+        in.clear();
+        in.reserve(net::buffer_pool::small_bytes);
+        s_.response_scan.reset();
+        response_.clear();
+        std::uint64_t received = 0;
+        std::int64_t since = gate_.loop.now_ns();
+        for (int interim = 0; interim <= interim_limit;) {
+            if (!in.empty()) {
+                const http::parse_outcome parsed =
+                    http::parse_response(in.view(), s_.response_scan, gate_.settings().response_limits,
+                                         request_.is_head, request_.upgrade_websocket, response_);
+                if (parsed.what == http::parse_outcome::kind::refused) {
+                    co_return upstream_lost(errc::bad_message, "The backend's answer is not valid HTTP.");
+                }
+                if (parsed.what == http::parse_outcome::kind::complete) {
+                    head_bytes_ = parsed.consumed;
+                    if (response_.status >= 200 || response_.status == 101) {
+                        if (first_byte_ns_ == 0) first_byte_ns_ = gate_.loop.now_ns();
+                        co_return failure{};
+                    }
+                    const error_code ec = co_await pass_interim(awaits_continue);
+                    if (ec) co_return client_lost(ec);
+                    if (awaits_continue && response_.status == 100) {
+                        awaits_continue = false;
+                        begin_upload(sender);
+                    }
+                    in.consume(head_bytes_);
+                    in.compact();
+                    s_.response_scan.reset();
+                    response_.clear();
+                    ++interim;
+                    continue;
+                }
+            }
+            if (in.free_bytes() == 0) in.reserve(in.capacity() * 4);
+            const std::int64_t patience = awaits_continue ? continue_patience_ns : route_->timeouts.upstream_head;
+            const net::io_result got = co_await up.read_some(in.free_space(), in.free_bytes(), since + patience);
+            if (!got.ec) {
+                in.commit(got.bytes);
+                received += got.bytes;
+                continue;
+            }
+            if (sender.outcome()) co_return sender.outcome();
+            if (got.ec == errc::timeout && awaits_continue) {
+                // The application does not speak 100-continue; it has the head, so we speak for it.
+                awaits_continue = false;
+                since = gate_.loop.now_ns();
+                const error_code ec = co_await client_.send_continue();
+                if (ec) co_return client_lost(ec);
+                begin_upload(sender);
+                continue;
+            }
+            if (got.ec == errc::timeout && sender.last_progress_ns() > since) {
+                since = sender.last_progress_ns();   // the clock starts when the request has been sent
+                continue;
+            }
+            if (got.ec == errc::client_gone) co_return client_lost(got.ec);
+            const bool untouched = reused && received == 0 && got.ec != errc::timeout;
+            co_return upstream_lost(got.ec,
+                                    got.ec == errc::timeout ? "The backend did not answer in time."
+                                                            : "The backend closed the connection before it answered.",
+                                    untouched ? retry::reused_closed : retry::never);
+        }
+        co_return upstream_lost(errc::too_large, "The backend sent too many interim responses.");
+    }
+
+    net::task<error_code> pass_interim(bool awaits_continue) {
+        if (response_.status == 100) {
+            // One that nobody asked for is of no use to the client.
+            if (!awaits_continue) co_return error_code{};
+            co_return co_await client_.send_continue();
+        }
+        if (request_.minor_version == 0) co_return error_code{};
+        co_return co_await client_.send_interim(response_);
+    }
+
+    // --- answer: the upstream's response, as it comes ---
+
+    net::task<failure> relay() {
+        stage_ = stage::answer;
+        status_ = response_.status;
+        net::buffer& in = s_.upstream_in;
+        in.skip(head_bytes_);   // the head's views stay where they are
+        http::body_decoder body;
+        body.start(response_.body, response_.content_length);
+        live_entry event_stream;
+        watch_event_stream(event_stream);
+
+        const body_step first = co_await next_piece(body, wait::no);
+        if (first.f) co_return first.f;
+        http::response_forwarding f = response_forwarding();
+        response_begun_ = true;
+        error_code ec = co_await client_.respond(response_, f, first.data, first.last);
+        ending_ = f.keep_alive && f.framing != http::body_kind::until_close ? ending::keep_alive : ending::close_after_draining;
+        bool last = first.last;
+        while (!ec && !last) {
+            const body_step piece = co_await next_piece(body, wait::yes);
+            if (piece.f) {
+                failure broken = piece.f;
+                broken.silent = true;   // the client has part of the response; closing tells it so
+                co_return broken;
+            }
+            last = piece.last;
+            ec = co_await client_.send_body(piece.data, last);
+        }
+        if (ec) co_return client_lost(ec);
+        upstream_reusable_ = response_.keep_alive && in.empty() && response_.body != http::body_kind::until_close;
+        co_return failure{};
+    }
+
+    struct body_step {
+        failure f;
+        std::string_view data;
+        bool last = false;
+    };
+    enum class wait : std::uint8_t { no, yes };
+
+    // What of the body lies in the buffer, or, if it may wait, the next to arrive.
+    net::task<body_step> next_piece(http::body_decoder& body, wait w) {
+        net::buffer& in = s_.upstream_in;
+        for (;;) {
+            if (body.done()) co_return body_step{.f = {}, .data = {}, .last = true};
+            while (!in.empty()) {
+                const http::body_decoder::step step = body.next(in.view());
+                if (step.error) co_return body_step{.f = upstream_lost(errc::bad_message, "The backend's answer is not valid HTTP."), .data = {}};
+                in.skip(step.consumed);
+                if (!step.data.empty()) co_return body_step{.f = {}, .data = step.data, .last = step.done || ends_here(body)};
+                if (step.done) co_return body_step{.f = {}, .data = {}, .last = true};
+                if (step.consumed == 0) break;
+            }
+            if (w == wait::no) co_return body_step{};
+            const net::io_result got = co_await read_body();
+            if (got.ec == errc::end_of_stream && body.finish()) co_return body_step{.f = {}, .data = {}, .last = true};
+            if (got.ec == errc::client_gone) co_return body_step{.f = client_lost(got.ec), .data = {}};
+            if (got.ec) co_return body_step{.f = upstream_lost(got.ec, "The backend's answer broke off."), .data = {}};
+        }
+    }
+
+    // A chunked body's last chunk often lies behind its data: then head, data and end are one write.
+    bool ends_here(http::body_decoder& body) {
+        net::buffer& in = s_.upstream_in;
+        http::body_decoder look = body;
+        const http::body_decoder::step step = look.next(in.view());
+        if (step.error || !step.data.empty() || !step.done) return false;
+        in.skip(step.consumed);
+        body = look;
+        return true;
+    }
+
+    net::task<net::io_result> read_body() {
+        net::buffer& in = s_.upstream_in;
+        const bool filled = in.free_bytes() == 0;
+        if (in.empty()) in.clear();
+        if (filled) in.reserve(net::buffer_pool::large_bytes);
+        in.compact();
+        const net::io_result got = co_await lease_.stream().read_some(
+            in.free_space(), in.free_bytes(), gate_.loop.now_ns() + route_->timeouts.upstream_body_idle);
+        if (!got.ec) in.commit(got.bytes);
+        co_return got;
+    }
+
+    http::response_forwarding response_forwarding() {
+        const http::body_kind framing = http::client_framing(response_, request_.is_head, request_.minor_version);
+        write_extra_fields();
+        return {.date = gate_.loop.http_date(),
+                .extra_fields = s_.extra_fields,
+                .edits = &route_->route->spec.response_fields,
+                .drop_hsts = !hsts_field().empty(),
+                .framing = framing,
+                .client_is_10 = request_.minor_version == 0,
+                .keep_alive = reusable()};
+    }
+
+    void watch_event_stream(live_entry& entry) {
+        const http::field* type = response_.find(http::known::content_type);
+        if (!type || !iequals(type->value.substr(0, 17), "text/event-stream")) return;
+        gate_.live.add(entry, binding_->effective->self->id, &exchange::on_client_gone, this);
+    }
+
+    // --- answer: a tunnel ---
+
+    net::task<failure> tunnel() {
+        stage_ = stage::answer;
+        status_ = 101;
+        decision_ = "tunnel";
+        s_.upstream_in.skip(head_bytes_);
+        write_extra_fields();
+        response_begun_ = true;
+        const http::response_forwarding f{.date = gate_.loop.http_date(),
+                                          .extra_fields = s_.extra_fields,
+                                          .edits = &route_->route->spec.response_fields,
+                                          .upgrade = true};
+        const error_code ec = co_await client_.respond(response_, f, {}, true);
+        if (ec) co_return client_lost(ec);
+        client_.watch_gone(nullptr, nullptr);
+        leave_admission();   // a tunnel counts among connections alone
+        gate_.counters.tunnels_opened.add();
+        gate_.counters.tunnels_active.add();
+        std::string_view from_client;
+        net::stream* stream = client_.take_over(from_client);
+        const tunnel_ends ends{.client = *stream,
+                               .upstream = lease_.stream(),
+                               .from_client = from_client,
+                               .from_upstream = s_.upstream_in.view(),
+                               .idle_ns = route_->timeouts.tunnel_idle,
+                               .tenant_id = binding_->effective->self->id};
+        tunnel_bytes_ = co_await run_tunnel(gate_, ends);
+        gate_.counters.tunnels_active.sub();
+        ending_ = ending::tunnel_ended;
+        co_return failure{};
+    }
+
+    // --- answer: a problem of ours ---
+
+    net::task<void> answer(const failure& f) {
+        ending_ = ending::close;
+        if (f.silent || response_begun_) co_return;
+        const problem_row& row = gatehouse::row(f.what);
+        status_ = row.status;
+        const tenant::effective* e = binding_ ? binding_->effective.get() : nullptr;
+        if (f.what == problem::wrong_region && gate_.settings().wrong_region == config::wrong_region::redirect) {
+            if (write_region_location(s_.target, request_, *e)) {
+                status_ = 307;
+                const http::own_redirect to{.status = 307, .location = s_.target, .request_id = request_id(), .date = gate_.loop.http_date(),
+                                            .extra_fields = {}, .keep_alive = reusable()};
+                const error_code ec = co_await client_.redirect(to);
+                ending_ = to.keep_alive && !ec ? ending::keep_alive : ending::close_after_draining;
+                co_return;
+            }
+        }
+        write_refusal_fields(s_.extra_fields, f.what, admission_, route_, gate_.settings(), e);
+        const http::field* accept = request_.find(http::known::accept);
+        const http::own_answer a{.problem = f.what,
+                                 .detail = f.detail.empty() ? refusal_detail(s_.host_out, admission_) : f.detail,
+                                 .request_id = request_id(),
+                                 .date = gate_.loop.http_date(),
+                                 .extra_fields = s_.extra_fields,
+                                 .retry_after_s = retry_after(f),
+                                 .prefers_html = accept && http::prefers_html(accept->value),
+                                 .head_request = request_.is_head,
+                                 .keep_alive = !row.closes && reusable(),
+                                 .branding = e ? &e->branding : nullptr,
+                                 .tenant_name = e && e->self->tenant ? std::string_view(e->self->tenant->name) : std::string_view{},
+                                 .language = e && !e->locale.language.empty() ? std::string_view(e->locale.language) : "en",
+                                 .hsts_field = hsts_field()};
+        const error_code ec = co_await client_.answer(a);
+        if (!ec) ending_ = a.keep_alive ? ending::keep_alive : ending::close_after_draining;
+    }
+
+    static std::int64_t retry_after(const failure& f) {
+        if (f.retry_after_s > 0) return f.retry_after_s;
+        return gatehouse::row(f.what).retry_after ? default_retry_after_s : 0;
+    }
+
+    // --- settle: release, count, log; once ---
+
+    void settle(const failure& f) {
+        if (!f) stage_ = stage::settle;
+        leave_admission();
+        worker_counters& c = gate_.counters;
+        c.requests_active.sub();
+        c.answered(status_);
+        if (f.what != problem::none) c.refused(f.what);
+        if (status_ != 101) c.request_time.observe_us(elapsed_us(gate_.loop.now_ns()));
+        if (binding_) count_for_tenant(*binding_->effective->self->state, f);
+        if (access_record* r = gate_.log->enabled() ? gate_.log->begin() : nullptr) {
+            fill(*r, f);
+            gate_.log->commit();
+        }
+    }
+
+    void count_for_tenant(tenant::state& t, const failure& f) {
+        constexpr auto relaxed = std::memory_order_relaxed;
+        tenant::counters& c = t.counters;
+        c.requests.fetch_add(1, relaxed);
+        c.bytes_in.fetch_add(client_.bytes_in() + tunnel_bytes_.up, relaxed);
+        c.bytes_out.fetch_add(client_.bytes_out() + tunnel_bytes_.down, relaxed);
+        if (status_ >= 100 && status_ < 600) c.status_class[status_ / 100].fetch_add(1, relaxed);
+        if (f.what != problem::none && f.side == side::client) c.refused.fetch_add(1, relaxed);
+        if (f.side == side::upstream && f.ec) c.upstream_errors.fetch_add(1, relaxed);
+    }
+
+    void fill(access_record& r, const failure& f) const {
+        const client_facts& client = client_.facts();
+        const std::int64_t now = gate_.loop.now_ns();
+        r.time_us = gate_.loop.unix_microseconds() - (now - began_ns_) / 1000;
+        r.bytes_in = client_.bytes_in() + tunnel_bytes_.up;
+        r.bytes_out = client_.bytes_out() + tunnel_bytes_.down;
+        r.handshake_us = client.handshake_us;
+        r.connect_us = static_cast<std::uint32_t>(connect_ns_ / 1000);
+        r.first_byte_us = first_byte_ns_ == 0 ? 0 : static_cast<std::uint32_t>((first_byte_ns_ - began_ns_) / 1000);
+        r.total_us = elapsed_us(now);
+        r.status = status_;
+        r.problem = f.what;
+        r.stage = stage_;
+        r.attempts = attempts_;
+        r.tls_minor = client.tls_minor;
+        r.resumed = client.resumed;
+        r.request_id.set(request_id());
+        if (binding_) {
+            r.tenant.set(binding_->effective->self->id);
+            if (binding_->effective->self->tenant) r.parent.set(binding_->effective->self->tenant->parent);
+            r.region.set(binding_->effective->region);
+        }
+        if (route_) r.route.set(route_->route->spec.path);
+        if (endpoint_) r.upstream.set(endpoint_->text);
+        r.decision.set(f.what == problem::none ? std::string_view(decision_) : std::string_view("refuse"));
+        r.method.set(request_.method);
+        r.client.set(client.ip_text);
+        r.host.set(request_.host);
+        r.set_path(request_.path_and_query);
+    }
+
+    // --- small things ---
+
+    void leave_admission() {
+        if (admitted_) limit::release(route_->route->levels);
+        admitted_ = false;
+    }
+
+    std::uint64_t elapsed_us(std::int64_t now_ns) const { return static_cast<std::uint64_t>((now_ns - began_ns_) / 1000); }
+    std::string_view request_id() const { return {request_id_, sizeof request_id_}; }
+    std::string_view hsts_field() const {
+        return client_.facts().tls && binding_ ? std::string_view(binding_->effective->hsts_field) : std::string_view{};
+    }
+    // The connection can carry another request: nobody asked for its end, and no long rest of a body is in the way.
+    bool reusable() const {
+        return request_.keep_alive && !gate_.draining && client_.body_left() <= drained_body_bytes;
+    }
+    void write_extra_fields() {
+        proxy::write_extra_fields(s_.extra_fields, request_id(), hsts_field(), gate_.settings(), admission_, route_);
+    }
+    std::uint64_t choice_key() const { return proxy::choice_key(route_->pool ? &route_->pool->spec : nullptr, request_, client_.facts()); }
+
+    static void on_client_gone(void* context) {
+        auto& self = *static_cast<exchange*>(context);
+        if (self.lease_) self.lease_.stream().cancel(errc::client_gone);
+    }
+
+    static constexpr int interim_limit = 16;
+    static constexpr std::int64_t continue_patience_ns = 1'000'000'000;
+    static constexpr std::uint64_t drained_body_bytes = 64 * 1024;
+    static constexpr std::int64_t default_retry_after_s = 5;
+
+    gate& gate_;
+    client_side& client_;
+    session_tenant& who_;
+    scratch& s_;
+    http::request_head& request_;
+    http::response_head& response_;
+
+    const binding* binding_ = nullptr;       // borrowed from the session
+    const bound_route* route_ = nullptr;
+    const upstream::endpoint* endpoint_ = nullptr;
+    upstream::lease lease_;
+    tenant::signal by_ = tenant::signal::host;
+    std::size_t strip_bytes_ = 0;
+    std::string_view redirect_host_, path_and_query_, whole_body_;
+    tenant::guard_input guard_input_;
+    limit::admission admission_;
+    tried_endpoints tried_;
+    tunnel_bytes tunnel_bytes_;
+    const char* decision_ = "refuse";
+    std::size_t head_bytes_ = 0;
+    std::int64_t began_ns_ = 0, connect_ns_ = 0, first_byte_ns_ = 0;
+    std::uint16_t status_ = 0;
+    std::uint8_t attempts_ = 0;
+    stage stage_ = stage::resolve;
+    ending ending_ = ending::close;
+    bool admitted_ = false, body_is_whole_ = false, body_begun_ = false, response_begun_ = false, upstream_reusable_ = false;
+    char request_id_[gate::request_id_bytes];
+};
+
+}  // namespace
+
+net::task<ending> run_exchange(gate& g, client_side& client, session_tenant& who, scratch& s) {
+    exchange e(g, client, who, s);
+    co_return co_await e.run();
+}
+
+}  // namespace gatehouse::proxy

@@ -1,0 +1,283 @@
+#include <cstring>
+#include <gatehouse/proxy/h1_session.hpp>
+
+namespace gatehouse::proxy {
+
+// After a close of ours the client may still be sending: it gets this long to read what we said.
+static constexpr std::int64_t linger_ns = 1'000'000'000;
+static constexpr std::uint64_t linger_bytes = 256 * 1024;
+// An idle connection gives OpenSSL's buffers back after this.
+static constexpr std::int64_t shrink_after_ns = 1'000'000'000;
+
+h1_session::h1_session(gate& g, int fd, client_facts facts, tls::server_context* tls, handshake_slots& slots)
+    : gate_(g),
+      facts_(std::move(facts)),
+      stream_(g.loop, fd, net::stream::phase::connected),
+      tls_(tls),
+      slots_(slots),
+      in_(g.loop.buffers()),
+      body_in_(g.loop.buffers()) {}
+
+h1_session::~h1_session() {
+    if (hello_) hello_->connected = false;
+    if (scratch_) gate_.give_back(std::move(scratch_));
+}
+
+net::task<void> h1_session::run() {
+    if (tls_) {
+        const bool shaken = co_await handshake();
+        if (!shaken) {
+            co_await linger();
+            co_return;
+        }
+    }
+    std::int64_t patience = gate_.settings().timeouts.request_head;
+    for (;;) {
+        if (in_.empty()) {
+            in_.release();
+            idle_since_ns_ = gate_.loop.now_ns();
+            const net::io_result ready = co_await stream_.readable(idle_since_ns_ + patience);
+            idle_since_ns_ = 0;
+            shrunk_ = false;
+            if (ready.ec || ending_asked_) co_return;
+        }
+        const ending e = co_await serve_one();
+        if (scratch_) gate_.give_back(std::move(scratch_));
+        if (e == ending::close_after_draining) co_await linger();
+        if (e != ending::keep_alive || ending_asked_) {
+            stream_.shutdown_write();
+            co_return;
+        }
+        patience = gate_.settings().timeouts.keep_alive;
+    }
+}
+
+// --- TLS ---
+
+net::task<bool> h1_session::handshake() {
+    const std::int64_t began = gate_.loop.now_ns();
+    const std::int64_t deadline = began + gate_.settings().timeouts.tls_handshake;
+    if (!slots_.try_take()) {
+        slot_ = std::make_unique<net::event>(gate_.loop);
+        slots_.queue(*slot_);
+        const error_code late = co_await slot_->wait(deadline);
+        slots_.forget(*slot_);
+        slot_.reset();
+        if (late || !slots_.try_take()) co_return false;
+    }
+    hello_ = std::make_shared<hello_state>(gate_.loop);
+    SSL* ssl = tls_->make(&hello_);
+    error_code ec = errc::tls_failed;
+    if (ssl) {
+        stream_.start_tls(ssl);
+        ec = co_await stream_.handshake(deadline, &hello_->ready, hello::patience_ns);
+    }
+    slots_.give_back();
+    if (ec) {
+        const auto why = hello_->unknown_name     ? handshake_failure::unknown_name
+                         : ec == errc::timeout ? handshake_failure::timeout
+                                               : handshake_failure::other;
+        gate_.counters.handshake_failed(why);
+        co_return false;
+    }
+    learn_from_handshake(began);
+    co_return true;
+}
+
+void h1_session::learn_from_handshake(std::int64_t began_ns) {
+    SSL* ssl = stream_.ssl();
+    facts_.tls_minor = SSL_version(ssl) == TLS1_3_VERSION ? 3 : 2;
+    facts_.resumed = SSL_session_reused(ssl) == 1;
+    facts_.sni_tenant = std::move(hello_->tenant);
+    facts_.sni_tls_policy = std::move(hello_->tls_policy);
+    facts_.sni_was_shared_host = hello_->shared_host;
+    facts_.handshake_us = static_cast<std::uint32_t>((gate_.loop.now_ns() - began_ns) / 1000);
+    (facts_.resumed ? gate_.counters.handshakes_resumed : gate_.counters.handshakes_full).add();
+    hello_->connected = false;
+    hello_.reset();
+}
+
+// --- one request ---
+
+net::task<ending> h1_session::serve_one() {
+    scratch_ = gate_.borrow();
+    const head_end head = co_await read_head();
+    if (head == head_end::closed) co_return ending::close;
+    if (head == head_end::refused) co_return ending::close_after_draining;
+    body_.start(scratch_->request.body, scratch_->request.content_length);
+    bytes_out_ = 0;
+    const ending e = co_await run_exchange(gate_, *this, tenant_, *scratch_);
+    gate_.counters.client_bytes_in.add(bytes_in_);
+    gate_.counters.client_bytes_out.add(bytes_out_);
+    if (e != ending::keep_alive) co_return e;
+    const bool drained = co_await drain_body();
+    if (!drained) co_return ending::close_after_draining;
+    keep_leftover();
+    co_return ending::keep_alive;
+}
+
+net::task<h1_session::head_end> h1_session::read_head() {
+    scratch& s = *scratch_;
+    const parameters& p = gate_.settings();
+    s.scan.reset();
+    in_.reserve(net::buffer_pool::small_bytes);
+    in_.compact();
+    const std::int64_t deadline = gate_.loop.now_ns() + p.timeouts.request_head;
+    for (;;) {
+        if (!in_.empty()) {
+            const http::parse_outcome parsed = http::parse_request(in_.view(), s.scan, p.request_limits, s.request);
+            if (parsed.what == http::parse_outcome::kind::complete) {
+                bytes_in_ = parsed.consumed;
+                in_.skip(parsed.consumed);   // the head's views stay where they are
+                co_return head_end::complete;
+            }
+            if (parsed.what == http::parse_outcome::kind::refused) {
+                co_await refuse(parsed.refused, parsed.detail);
+                co_return head_end::refused;
+            }
+        }
+        if (in_.free_bytes() == 0) in_.reserve(in_.capacity() * 2);
+        const net::io_result got = co_await stream_.read_some(in_.free_space(), in_.free_bytes(), deadline);
+        if (!got.ec) {
+            in_.commit(got.bytes);
+            continue;
+        }
+        if (got.ec == errc::timeout && !in_.empty()) {
+            co_await refuse(problem::request_timeout, "The request's head did not arrive in time.");
+            co_return head_end::refused;
+        }
+        co_return head_end::closed;
+    }
+}
+
+// A head that never became a request: answered, counted and logged here, seen by nobody else.
+net::task<void> h1_session::refuse(problem p, std::string_view detail) {
+    char id[gate::request_id_bytes];
+    gate_.write_request_id(id);
+    const std::string_view request_id(id, sizeof id);
+    bytes_in_ = in_.size();
+    bytes_out_ = 0;
+    const http::own_answer a{.problem = p, .detail = detail, .request_id = request_id, .date = gate_.loop.http_date(), .keep_alive = false};
+    static_cast<void>(co_await answer(a));
+    worker_counters& c = gate_.counters;
+    c.requests.add();
+    c.answered(row(p).status);
+    c.refused(p);
+    c.client_bytes_in.add(bytes_in_);
+    c.client_bytes_out.add(bytes_out_);
+    access_record* r = gate_.log->enabled() ? gate_.log->begin() : nullptr;
+    if (!r) co_return;
+    r->time_us = gate_.loop.unix_microseconds();
+    r->bytes_in = bytes_in_;
+    r->bytes_out = bytes_out_;
+    r->status = row(p).status;
+    r->problem = p;
+    r->stage = p == problem::request_timeout ? stage::head : stage::framing;
+    r->tls_minor = facts_.tls_minor;
+    r->resumed = facts_.resumed;
+    r->request_id.set(request_id);
+    r->client.set(facts_.ip_text);
+    r->decision.set("refuse");
+    gate_.log->commit();
+}
+
+// What is left of a short body nobody wanted, so that the connection can go on.
+net::task<bool> h1_session::drain_body() {
+    while (!body_.done()) {
+        const body_piece piece = co_await read_body(gate_.settings().timeouts.request_body_idle);
+        if (piece.ec) co_return false;
+    }
+    co_return true;
+}
+
+// Bytes of the next request that came with this one's body.
+void h1_session::keep_leftover() {
+    if (in_.empty() && !body_in_.empty()) {
+        in_.clear();
+        in_.reserve(body_in_.size());
+        std::memcpy(in_.free_space(), body_in_.view().data(), body_in_.size());
+        in_.commit(body_in_.size());
+    }
+    body_in_.release();
+    if (in_.empty()) in_.clear();
+}
+
+// Says that no more will come and waits for the client to have read it; closing with bytes unread
+// would reset the connection under our last words.
+net::task<void> h1_session::linger() {
+    stream_.shutdown_write();
+    if (!body_in_.capacity()) body_in_.reserve(net::buffer_pool::small_bytes);
+    body_in_.clear();
+    const std::int64_t deadline = gate_.loop.now_ns() + linger_ns;
+    for (std::uint64_t read = 0; read < linger_bytes;) {
+        const net::io_result got = co_await stream_.read_some(body_in_.free_space(), body_in_.free_bytes(), deadline);
+        if (got.ec) break;
+        read += got.bytes;
+    }
+}
+
+// --- from outside ---
+
+void h1_session::drain() noexcept {
+    ending_asked_ = true;
+    if (idle_since_ns_ != 0) stream_.cancel(errc::cancelled);
+}
+
+void h1_session::abandon() noexcept {
+    ending_asked_ = true;
+    if (hello_) hello_->ready.fail(errc::cancelled);
+    if (slot_) slot_->fail(errc::cancelled);
+    stream_.cancel(errc::client_gone);
+    stream_.break_off();
+}
+
+void h1_session::sweep(std::int64_t now_ns) {
+    if (hello_) hello_->ready.expire(now_ns);
+    if (slot_) slot_->expire(now_ns);
+    if (idle_since_ns_ != 0 && !shrunk_ && now_ns - idle_since_ns_ > shrink_after_ns) {
+        stream_.shrink();
+        shrunk_ = true;
+    }
+}
+
+bool handshake_slots::try_take() noexcept {
+    counter& active = gate_.counters.handshakes_active;
+    if (active.value() >= gate_.settings().handshakes) return false;
+    active.add();
+    return true;
+}
+
+void handshake_slots::give_back() noexcept {
+    gate_.counters.handshakes_active.sub();
+    if (waiting_.empty()) return;
+    waiting_.front()->set();
+    waiting_.erase(waiting_.begin());
+}
+
+void session_list::add(h1_session& s) noexcept {
+    s.next_ = first_;
+    if (first_) first_->previous_ = &s;
+    first_ = &s;
+    ++size_;
+}
+
+void session_list::remove(h1_session& s) noexcept {
+    if (s.previous_) s.previous_->next_ = s.next_;
+    if (s.next_) s.next_->previous_ = s.previous_;
+    if (first_ == &s) first_ = s.next_;
+    --size_;
+}
+
+void session_list::drain() noexcept {
+    for (h1_session* s = first_; s; s = s->next_) s->drain();
+}
+
+void session_list::abandon() noexcept {
+    for (h1_session* s = first_; s; s = s->next_) s->abandon();
+}
+
+void session_list::sweep(std::int64_t now_ns) {
+    for (h1_session* s = first_; s; s = s->next_) s->sweep(now_ns);
+}
+
+}  // namespace gatehouse::proxy

@@ -1,0 +1,109 @@
+#include <gatehouse/base/log.hpp>
+#include <gatehouse/proxy/hello.hpp>
+
+namespace gatehouse::proxy {
+
+hello::hello(gate& g, tls::certificate_source& source, executor run_in_pool, std::size_t cache_count)
+    : gate_(g),
+      source_(source),
+      run_in_pool_(std::move(run_in_pool)),
+      cache_(cache_count),
+      self_(std::make_shared<hello*>(this)) {}
+
+static tls::hello_verdict refuse(int alert) {
+    tls::hello_verdict v;
+    v.what = tls::hello_verdict::kind::refuse;
+    v.alert = alert;
+    return v;
+}
+
+static tls::hello_verdict wait(hello_state& state) {
+    state.waited = true;
+    tls::hello_verdict v;
+    v.what = tls::hello_verdict::kind::wait;
+    return v;
+}
+
+tls::hello_verdict hello::on_hello(std::string_view server_name, void* connection) {
+    const auto& state = *static_cast<std::shared_ptr<hello_state>*>(connection);
+    const tenant::platform& platform = *gate_.directory.current_platform();
+    if (server_name.empty()) {
+        if (platform.default_tls_tenant.empty()) return refuse(SSL_AD_UNRECOGNIZED_NAME);
+        const tenant::record_ptr* r = gate_.directory.find_tenant(platform.default_tls_tenant);
+        if (!r || (*r)->hosts.empty()) return refuse(SSL_AD_UNRECOGNIZED_NAME);
+        return for_tenant((*r)->hosts.front(), *r, state);
+    }
+    if (platform.shared_hosts.contains(server_name)) {
+        state->shared_host = true;
+        return with_certificate(server_name, {}, {}, state);
+    }
+    const tenant::record_ptr* r = gate_.directory.find_host(server_name);
+    if (!r) {
+        state->unknown_name = true;
+        return refuse(SSL_AD_UNRECOGNIZED_NAME);
+    }
+    return for_tenant(server_name, *r, state);
+}
+
+tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record_ptr& r,
+                                     const std::shared_ptr<hello_state>& state) {
+    state->tenant = r->id;
+    if (!r->tenant) return with_certificate(host, r->id, {}, state);   // gone: so that 410 can be said
+    const binding_ptr& b = gate_.bindings.get(r);
+    const tenant::client_tls& wanted = r->tenant->tls;
+    tls::trust_ptr trust;
+    if (!wanted.client_ca_file.empty()) {
+        const auto found = trusts_.find(wanted.client_ca_file);
+        if (found == trusts_.end()) {
+            if (state->waited) return refuse(SSL_AD_INTERNAL_ERROR);
+            load_trust(wanted.client_ca_file, state);
+            return wait(*state);
+        }
+        if (!found->second) return refuse(SSL_AD_INTERNAL_ERROR);
+        trust = found->second;
+        state->waited = false;   // the certificate may have to be loaded too
+    }
+    state->tls_policy = b->effective->tls_policy;
+    tls::hello_verdict v = with_certificate(host, r->id, b->effective->tls_policy, state);
+    v.client_ca = trust.get();
+    if (wanted.min_version == "1.3") v.min_version = TLS1_3_VERSION;
+    if (wanted.min_version == "1.2") v.min_version = TLS1_2_VERSION;
+    return v;
+}
+
+tls::hello_verdict hello::with_certificate(std::string_view host, std::string_view tenant_id, std::string_view tls_policy,
+                                           const std::shared_ptr<hello_state>& state) {
+    if (const tls::certificate_ptr* known = cache_.find(host)) {
+        if (!*known) return refuse(SSL_AD_INTERNAL_ERROR);   // the source has said why in the log
+        tls::hello_verdict v;
+        v.what = tls::hello_verdict::kind::serve;
+        v.certificate = known->get();
+        v.session_context = tls::server_context::session_context_of(tenant_id, tls_policy);
+        return v;
+    }
+    if (state->waited) return refuse(SSL_AD_INTERNAL_ERROR);
+    net::loop& loop = gate_.loop;
+    const std::string name(host);
+    source_.request(name, [weak = std::weak_ptr<hello*>(self_), &loop, name, state](tls::certificate_ptr c) {
+        loop.post([weak, name, state, c = std::move(c)] {
+            if (const auto self = weak.lock()) (*self)->cache_.put(name, c);
+            if (state->connected) state->ready.set();
+        });
+    });
+    return wait(*state);
+}
+
+void hello::load_trust(const std::string& file, const std::shared_ptr<hello_state>& state) {
+    net::loop& loop = gate_.loop;
+    run_in_pool_([weak = std::weak_ptr<hello*>(self_), &loop, file, state] {
+        std::string error;
+        tls::trust_ptr trust = tls::load_trust(file, error);
+        if (!trust) log::error("{}", error);
+        loop.post([weak, file, state, trust = std::move(trust)] {
+            if (const auto self = weak.lock()) (*self)->trusts_[file] = trust;
+            if (state->connected) state->ready.set();
+        });
+    });
+}
+
+}  // namespace gatehouse::proxy

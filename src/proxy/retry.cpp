@@ -1,0 +1,20 @@
+#include "retry.hpp"
+
+namespace gatehouse::proxy {
+
+bool is_idempotent(std::string_view method) noexcept {
+    return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
+}
+
+bool may_retry(const failure& f, const retry_facts& facts) noexcept {
+    if (facts.response_begun || !facts.body_replayable) return false;
+    if (facts.attempts >= attempts_limit || facts.credit < credit_a_retry) return false;
+    switch (f.retry) {
+        case retry::nothing_sent: return true;
+        case retry::reused_closed: return is_idempotent(facts.method);
+        case retry::never: break;
+    }
+    return false;
+}
+
+}  // namespace gatehouse::proxy

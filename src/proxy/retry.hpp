@@ -1,0 +1,29 @@
+// The retry table: whether a failed attempt may be made again. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "failure.hpp"
+
+namespace gatehouse::proxy {
+
+inline constexpr std::uint8_t attempts_limit = 3;                // the first and two more
+inline constexpr std::size_t replayable_body_bytes = 64 * 1024;
+// A retry costs five exchanges' worth of credit: at most 20 % of what a route did recently, and a
+// few while it is young.
+inline constexpr std::uint32_t credit_a_retry = 5, credit_limit = 500, credit_at_start = 50;
+
+// RFC 9110 9.2.2.
+bool is_idempotent(std::string_view method) noexcept;
+
+struct retry_facts {
+    std::uint8_t attempts = 0;         // made so far
+    bool body_replayable = false;      // none, wholly buffered, or untouched
+    bool response_begun = false;       // a byte reached the client
+    std::uint32_t credit = 0;
+    std::string_view method;
+};
+bool may_retry(const failure& f, const retry_facts& facts) noexcept;
+
+}  // namespace gatehouse::proxy

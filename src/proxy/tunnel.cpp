@@ -1,0 +1,70 @@
+#include "tunnel.hpp"
+
+namespace gatehouse::proxy {
+
+namespace {
+
+struct shared_state {
+    gate& g;
+    net::stream& client;
+    net::stream& upstream;
+    const std::int64_t idle_ns;
+    std::int64_t last_ns;
+    bool ended = false;   // both ways, whatever is still under way
+
+    void end() {
+        ended = true;
+        client.cancel(errc::cancelled);
+        upstream.cancel(errc::cancelled);
+    }
+};
+
+void close_tunnel(void* context) { static_cast<shared_state*>(context)->end(); }
+
+net::task<bool> forward(shared_state& s, net::stream& to, std::string_view data, std::uint64_t& count) {
+    const net::io_result written = co_await to.write(data, s.g.loop.now_ns() + s.idle_ns);
+    s.last_ns = s.g.loop.now_ns();
+    count += data.size();
+    co_return !written.ec;
+}
+
+// One direction. Returns when `from` has ended and `to` was told, or when all is over.
+net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::string_view first, std::uint64_t& count) {
+    net::buffer buf(s.g.loop.buffers());
+    bool going = true;
+    if (!first.empty()) going = co_await forward(s, to, first, count);
+    while (going && !s.ended) {
+        // Memory is held only while there is something to carry.
+        const net::io_result ready = co_await from.readable(s.last_ns + s.idle_ns);
+        if (ready.ec == errc::timeout && s.g.loop.now_ns() < s.last_ns + s.idle_ns) continue;
+        if (ready.ec) break;
+        buf.reserve(net::buffer_pool::small_bytes);
+        const net::io_result got = co_await from.read_some(buf.free_space(), buf.free_bytes(), s.last_ns + s.idle_ns);
+        if (got.ec == errc::end_of_stream) {
+            to.shutdown_write();
+            co_return;
+        }
+        if (got.ec == errc::timeout && s.g.loop.now_ns() < s.last_ns + s.idle_ns) continue;
+        if (got.ec) break;
+        going = co_await forward(s, to, {buf.free_space(), got.bytes}, count);
+        if (!from.stirred()) buf.release();
+    }
+    s.end();
+}
+
+}  // namespace
+
+net::task<tunnel_bytes> run_tunnel(gate& g, const tunnel_ends& ends) {
+    shared_state s{g, ends.client, ends.upstream, ends.idle_ns, g.loop.now_ns()};
+    tunnel_bytes bytes;
+    live_entry entry;
+    g.live.add(entry, ends.tenant_id, &close_tunnel, &s);
+    net::child up;
+    up.start(pump(s, ends.client, ends.upstream, ends.from_client, bytes.up));
+    co_await pump(s, ends.upstream, ends.client, ends.from_upstream, bytes.down);
+    co_await up.join();
+    ends.client.shutdown_write();
+    co_return bytes;
+}
+
+}  // namespace gatehouse::proxy

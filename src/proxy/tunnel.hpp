@@ -1,0 +1,24 @@
+// Raw bytes both ways between a client and its upstream after a 101, until both sides have ended,
+// nothing has moved for long, or the tenant may no longer run. The loop's thread alone.
+#pragma once
+
+#include <gatehouse/net/stream.hpp>
+#include <gatehouse/net/task.hpp>
+#include <gatehouse/proxy/gate.hpp>
+#include <string_view>
+
+namespace gatehouse::proxy {
+
+struct tunnel_ends {
+    net::stream& client;
+    net::stream& upstream;
+    std::string_view from_client, from_upstream;   // already read; must stay until the end
+    std::int64_t idle_ns;
+    std::string tenant_id;
+};
+struct tunnel_bytes {
+    std::uint64_t up = 0, down = 0;
+};
+net::task<tunnel_bytes> run_tunnel(gate& g, const tunnel_ends& ends);
+
+}  // namespace gatehouse::proxy

@@ -1,0 +1,46 @@
+// Carries a request's body from the client to the upstream while the exchange waits for the
+// response. A child coroutine of the exchange; the loop's thread alone.
+#pragma once
+
+#include <gatehouse/http/body.hpp>
+#include <gatehouse/proxy/client_side.hpp>
+
+#include "failure.hpp"
+
+namespace gatehouse::proxy {
+
+class upload {
+   public:
+    struct limits {
+        std::int64_t client_idle_ns, upstream_idle_ns;
+        std::uint64_t max_body_bytes;   // 0: unbounded
+    };
+    upload(client_side& client, net::stream& upstream, bool chunked, const limits& l)
+        : client_(client), upstream_(upstream), limits_(l), chunked_(chunked) {}
+
+    void start() { child_.start(run()); }
+    bool running() const noexcept { return child_.running(); }
+    bool complete() const noexcept { return complete_; }
+    // The client's fault, or its end; an upstream that stops reading is not one: it may answer yet.
+    const failure& outcome() const noexcept { return outcome_; }
+    std::int64_t last_progress_ns() const noexcept { return last_progress_ns_; }
+    // Ends both waits and waits for the end.
+    net::task<void> stop();
+
+   private:
+    net::task<void> run();
+    bool too_slow(std::int64_t waited_since_ns) noexcept;
+    void fail(const failure& f);
+
+    client_side& client_;
+    net::stream& upstream_;
+    const limits limits_;
+    const bool chunked_;
+    bool complete_ = false, stopping_ = false;
+    failure outcome_;
+    std::uint64_t sent_bytes_ = 0;
+    std::int64_t waited_ns_ = 0, last_progress_ns_ = 0;
+    net::child child_;
+};
+
+}  // namespace gatehouse::proxy

@@ -1,0 +1,189 @@
+#include <netdb.h>
+
+#include <cstring>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <gatehouse/base/log.hpp>
+#include <gatehouse/base/text.hpp>
+#include <gatehouse/upstream/pools.hpp>
+
+namespace gatehouse::upstream {
+
+namespace asio = boost::asio;
+
+namespace {
+
+using state_key = std::string;   // pool name, a space, the address
+using state_map = std::map<state_key, std::weak_ptr<endpoint_state>, std::less<>>;
+
+// All addresses a name has now; blocks.
+std::vector<net::address> resolve(const std::string& host, std::uint16_t port, std::string& trouble) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICSERV;
+    addrinfo* found = nullptr;
+    const int rc = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+    std::vector<net::address> out;
+    if (rc != 0) {
+        trouble = host + ": " + ::gai_strerror(rc);
+        return out;
+    }
+    constexpr std::size_t addresses_limit = 64;
+    for (const addrinfo* a = found; a && out.size() < addresses_limit; a = a->ai_next) {
+        net::address address;
+        std::memcpy(&address.storage, a->ai_addr, a->ai_addrlen);
+        address.bytes = a->ai_addrlen;
+        out.push_back(address);
+    }
+    ::freeaddrinfo(found);
+    return out;
+}
+
+// One configured endpoint becomes as many as its name has addresses. A name that cannot be resolved
+// now keeps the addresses it had.
+void add_endpoints(pool& p, std::size_t index, const pool* before) {
+    const tenant::endpoint_spec& spec = p.spec.endpoints[index];
+    std::vector<net::address> addresses;
+    endpoint base;
+    base.region = spec.region;
+    base.weight = spec.weight;
+    base.max_connections = spec.max_connections;
+    base.max_pending = spec.max_pending;
+    base.spec_index = index;
+    base.authority = spec.address;
+    if (const result<net::address> literal = net::parse_address(spec.address)) {
+        addresses.push_back(*literal);
+        if (literal->is_unix()) {
+            base.name = base.authority = "localhost";
+        } else {
+            base.name = literal->ip()->to_string();
+        }
+    } else if (const result<net::host_port> parts = net::split_host_port(spec.address)) {
+        base.name = parts->host;
+        std::string trouble;
+        addresses = resolve(parts->host, parts->port, trouble);
+        if (addresses.empty()) p.trouble = trouble;
+        if (addresses.empty() && before) {
+            for (const endpoint& e : before->endpoints) {
+                if (e.authority == spec.address) addresses.push_back(e.address);
+            }
+        }
+    }
+    for (const net::address& a : addresses) {
+        endpoint e = base;
+        e.address = a;
+        e.text = a.to_string();
+        bool known = false;
+        for (const endpoint& other : p.endpoints) known = known || other.text == e.text;
+        if (!known) p.endpoints.push_back(std::move(e));
+    }
+}
+
+std::shared_ptr<pool> make_pool(const tenant::pool& spec, const pool* before) {
+    auto p = std::make_shared<pool>();
+    p->spec = spec;
+    p->security = spec.name;
+    for (std::size_t i = 0; i < spec.endpoints.size(); ++i) add_endpoints(*p, i, before);
+    if (!spec.tls) return p;
+    try {
+        const bool same = before && before->tls && before->spec.tls == spec.tls;
+        p->tls = same ? before->tls : std::make_shared<tls::upstream_context>(*spec.tls);
+        p->security += '\n' + spec.tls->ca_file + '\n' + spec.tls->server_name + '\n' +
+                       spec.tls->client_cert_file + (spec.tls->verify ? "\nverified" : "\nunverified");
+    } catch (const std::exception& e) {
+        // Without its TLS material a pool must not be spoken to in the clear.
+        p->endpoints.clear();
+        p->trouble = e.what();
+    }
+    return p;
+}
+
+bool same_addresses(const pool& a, const pool& b) {
+    if (!(a.spec == b.spec) || a.endpoints.size() != b.endpoints.size() || a.tls != b.tls ||
+        a.trouble != b.trouble) {
+        return false;
+    }
+    for (std::size_t i = 0; i < a.endpoints.size(); ++i) {
+        if (a.endpoints[i].text != b.endpoints[i].text) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+struct pools::impl : std::enable_shared_from_this<pools::impl> {
+    explicit impl(dependencies d) : deps(std::move(d)), timer(deps.control) {}
+
+    dependencies deps;
+    asio::steady_timer timer;
+    std::vector<tenant::pool> specs;
+    std::shared_ptr<const pool_map> current = std::make_shared<pool_map>();
+    state_map states;
+    std::uint64_t wanted = 0;   // counts apply(); an older answer is dropped
+    bool stopped = false;
+
+    void look() {
+        deps.run_in_pool([self = shared_from_this(), specs = specs, before = current, number = wanted] {
+            auto made = std::make_shared<pool_map>();
+            for (const tenant::pool& spec : specs) {
+                const auto old = before->find(spec.name);
+                (*made)[spec.name] = make_pool(spec, old == before->end() ? nullptr : old->second.get());
+            }
+            asio::post(self->deps.control, [self, made, number] { self->take(*made, number); });
+        });
+    }
+
+    void take(const pool_map& made, std::uint64_t number) {
+        if (stopped || number != wanted) return;
+        auto next = std::make_shared<pool_map>();
+        bool changed = made.size() != current->size();
+        for (const auto& [name, p] : made) {
+            const auto old = current->find(name);
+            if (old != current->end() && same_addresses(*old->second, *p)) {
+                (*next)[name] = old->second;
+                continue;
+            }
+            changed = true;
+            if (!p->trouble.empty()) log::error("pool {}: {}", name, p->trouble);
+            (*next)[name] = with_states(*p);
+        }
+        current = next;
+        if (changed) deps.publish(current);
+        timer.expires_after(std::chrono::seconds(resolve_interval_s));
+        timer.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
+            if (!ec && !self->stopped) self->look();
+        });
+    }
+
+    pool_ptr with_states(const pool& p) {
+        auto out = std::make_shared<pool>(p);
+        std::erase_if(states, [](const auto& entry) { return entry.second.expired(); });
+        for (endpoint& e : out->endpoints) {
+            const state_key key = p.spec.name + " " + e.text;
+            e.identity = hash_text(key);
+            e.state = states[key].lock();
+            if (!e.state) states[key] = e.state = std::make_shared<endpoint_state>();
+        }
+        return out;
+    }
+};
+
+pools::pools(dependencies d) : impl_(std::make_shared<impl>(std::move(d))) {}
+pools::~pools() { stop(); }
+
+void pools::apply(std::vector<tenant::pool> specs) {
+    impl_->specs = std::move(specs);
+    ++impl_->wanted;
+    impl_->look();
+}
+
+std::shared_ptr<const pool_map> pools::current() const { return impl_->current; }
+
+void pools::stop() {
+    impl_->stopped = true;
+    impl_->timer.cancel();
+}
+
+}  // namespace gatehouse::upstream
