@@ -60,13 +60,21 @@ bool name_host(SSL* ssl, const std::string& name) {
 struct upstream_context::sessions {
     lru<session_ptr> last{most_sessions};  // by verified name
 
-    // OpenSSL's new-session callback: 1 takes the reference over.
+    // OpenSSL's new-session callback: 0 leaves the reference with the SSL. Sessions are copied in
+    // and out, because OpenSSL spoils that of a connection which ends without close_notify.
     static int keep(SSL* ssl, SSL_SESSION* session) {
         auto* self = static_cast<sessions*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
         const std::string name = verified_name(ssl);
         if (self == nullptr || name.empty()) return 0;
-        self->last.put(name, session_ptr(session));
-        return 1;
+        if (session_ptr copy{SSL_SESSION_dup(session)}) self->last.put(name, std::move(copy));
+        return 0;
+    }
+
+    void offer(SSL* ssl) {
+        const session_ptr* stored = last.find(verified_name(ssl));
+        if (stored == nullptr || SSL_SESSION_is_resumable(stored->get()) != 1) return;
+        if (const session_ptr copy{SSL_SESSION_dup(stored->get())})
+            SSL_set_session(ssl, copy.get());
     }
 };
 
@@ -110,8 +118,7 @@ SSL* upstream_context::make(const std::string& name) const {
     } else if (!host.empty() && !name_host(ssl.get(), host)) {
         return nullptr;
     }
-    if (const session_ptr* last = sessions_->last.find(verified_name(ssl.get())))
-        if (SSL_SESSION_is_resumable(last->get()) == 1) SSL_set_session(ssl.get(), last->get());
+    sessions_->offer(ssl.get());
     SSL_set_connect_state(ssl.get());
     return ssl.release();
 }

@@ -1,0 +1,104 @@
+// What is accepted as chain and key, and what the refusals say.
+#include <catch2/catch.hpp>
+
+#include "certificate_file.hpp"
+#include "pki.hpp"
+
+using namespace gatehouse::tls;
+using namespace gatehouse::tls::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::string refusal(const std::string& pem) {
+    std::string error;
+    CHECK(parse_certificate(pem, error) == nullptr);
+    return error;
+}
+
+}  // namespace
+
+TEST_CASE("chains with the usual keys are accepted in the order given") {
+    const authority ca;
+    const auto kind =
+        GENERATE(key_kind::p256, key_kind::p384, key_kind::rsa2048, key_kind::ed25519);
+    const issued site = ca.issue({.dns = {"shop.acme.example"}, .kind = kind});
+    const certificate_ptr c = parsed(site.key_pem() + site.cert_pem() + ca.pem());
+    CHECK(X509_cmp(c->leaf, site.cert.get()) == 0);
+    CHECK(sk_X509_num(c->chain) == 1);
+    CHECK(c->not_after > 0);
+    CHECK(name_error(*c, "shop.acme.example").empty());
+}
+
+TEST_CASE("what a handshake could not use is refused with what to do") {
+    const authority ca;
+    const issued site = ca.issue_for("a.x"), other = ca.issue_for("b.x");
+    CHECK_THAT(refusal(""), Contains("no certificate"));
+    CHECK_THAT(refusal("rubbish"), Contains("no certificate"));
+    CHECK_THAT(refusal(site.key_pem()), Contains("no certificate"));
+    CHECK_THAT(refusal(site.cert_pem()), Contains("no private key"));
+    CHECK_THAT(refusal(site.cert_pem() + other.key_pem()), Contains("does not belong"));
+    CHECK_THAT(refusal(ca.pem() + site.pem()), Contains("wrong order"));
+    CHECK_THAT(refusal(site.pem() + other.key_pem()), Contains("two private keys"));
+    CHECK_THAT(refusal(site.cert_pem() + encrypted_key_pem(site.key.get())),
+               Contains("encrypted") && Contains("openssl pkey"));
+    CHECK_THAT(refusal(ca.issue({.dns = {"a.x"}, .kind = key_kind::rsa1024}).pem()),
+               Contains("1024 bits") && Contains("2048"));
+    CHECK_THAT(refusal(ca.issue({.dns = {"a.x"}, .kind = key_kind::p521}).pem()),
+               Contains("P-256 or P-384"));
+    std::string cut = site.pem();
+    cut.resize(cut.size() - 40);
+    CHECK_FALSE(refusal(cut).empty());
+    std::string bent = site.pem();
+    bent[60] = '!';
+    CHECK_FALSE(refusal(bent).empty());
+    std::string many = site.pem();
+    for (int i = 0; i < 20; ++i)
+        many += ca.pem();
+    CHECK_THAT(refusal(many), Contains("more than 16"));
+}
+
+TEST_CASE("the leaf must name what its file is called after") {
+    const authority ca;
+    const certificate_ptr exact = parsed(ca.issue_for("a.acme.example").pem());
+    const certificate_ptr star = parsed(ca.issue_for("*.acme.example").pem());
+    CHECK(name_error(*exact, "a.acme.example").empty());
+    CHECK_THAT(name_error(*exact, "b.acme.example"),
+               Contains("b.acme.example") && Contains("it names a.acme.example"));
+    CHECK_FALSE(name_error(*exact, "*.acme.example").empty());
+    CHECK(name_error(*star, "*.acme.example").empty());
+    CHECK(name_error(*star, "b.acme.example").empty());
+    CHECK_FALSE(name_error(*star, "b.c.acme.example").empty());
+    CHECK_FALSE(name_error(*star, "acme.example").empty());
+    CHECK_THAT(name_error(*parsed(ca.issue_for("*.localhost").pem()), "*.localhost"),
+               Contains("never accepted"));
+}
+
+TEST_CASE("hosts and files belong together, and none leaves the folder") {
+    CHECK(exact_file("a.acme.example") == "a.acme.example.pem");
+    CHECK(wildcard_file("a.acme.example") == "_.acme.example.pem");
+    CHECK(wildcard_file("localhost").empty());
+    CHECK(pattern_of("a.acme.example.pem") == "a.acme.example");
+    CHECK(pattern_of("_.acme.example.pem") == "*.acme.example");
+    const auto odd =
+        GENERATE(as<std::string>(), "", ".", "..", "../x", "a/b", ".a", "a.", "a..b", "A.x", "_.x",
+                 "a_b", "*.x", "a b", "a%2f", std::string("a\0b", 3), std::string(254, 'a'));
+    CAPTURE(odd);
+    CHECK_FALSE(is_file_host(odd));
+    CHECK(pattern_of(odd).empty());
+    if (odd != "_.x") CHECK(pattern_of(odd + ".pem").empty());
+}
+
+TEST_CASE("only regular files of a sane size are read") {
+    const temporary_folder folder;
+    folder.write("big.pem", std::string(most_certificate_bytes + 1, 'x'));
+    folder.write("fits.pem", std::string(most_certificate_bytes, 'x'));
+    std::filesystem::create_directory(folder.file("folder.pem"));
+    CHECK_THAT(read_small_file(folder.file("big.pem"), most_certificate_bytes).error,
+               Contains("allowed"));
+    CHECK(read_small_file(folder.file("fits.pem"), most_certificate_bytes).error.empty());
+    CHECK_THAT(read_small_file(folder.file("folder.pem"), 10).error, Contains("regular file"));
+    const file_text none = read_small_file(folder.file("none.pem"), 10);
+    CHECK(none.missing);
+    CHECK_FALSE(read_small_file(folder.file("folder.pem"), 10).missing);
+}
