@@ -137,6 +137,7 @@ bool head_reader::status_line(response_head& out) {
     if (scan_.where != at::reason && !status_code()) return false;
     if (!reason(out)) return false;
     out.minor_version = static_cast<std::uint8_t>(bytes_[7] - '0');
+    if (out.minor_version > 1) return refuse(problem::upstream_failed, "the status line is malformed");
     out.status = static_cast<std::uint16_t>((bytes_[9] - '0') * 100 + (bytes_[10] - '0') * 10 +
                                             (bytes_[11] - '0'));
     line_is_new_ = true;

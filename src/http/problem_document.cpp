@@ -39,12 +39,30 @@ void safe_field(head_writer& w, std::string_view name, std::string_view value) {
     if (!value.empty() && chars::all(value, chars::value)) w.field(name, value);
 }
 
-// Taken as a ready line or as the bare value, which has no colon.
-void hsts(head_writer& w, std::string_view line) {
-    if (line.empty()) return;
-    if (line.find(':') == std::string_view::npos) w.text("Strict-Transport-Security: ");
-    w.text(line);
-    if (!line.ends_with("\r\n")) w.text("\r\n");
+// True when the ready lines have one of that name.
+bool brings(std::string_view lines, std::string_view name) noexcept {
+    while (!lines.empty()) {
+        if (lines.size() > name.size() && lines[name.size()] == ':' && chars::same(lines.substr(0, name.size()), name))
+            return true;
+        const auto end = lines.find('\n');
+        if (end == std::string_view::npos) return false;
+        lines.remove_prefix(end + 1);
+    }
+    return false;
+}
+
+// `hsts` is taken as a ready line or as the bare value, which has no colon.
+void common_fields(head_writer& w, std::string_view date, std::string_view request_id, std::string_view hsts,
+                   std::string_view extra) {
+    constexpr std::string_view hsts_name = "Strict-Transport-Security";
+    safe_field(w, "Date", date);
+    if (!brings(extra, "X-Request-Id")) safe_field(w, "X-Request-Id", request_id);
+    if (!hsts.empty() && !brings(extra, hsts_name)) {
+        if (hsts.ends_with("\r\n")) hsts.remove_suffix(2);
+        const bool bare = hsts.find(':') == std::string_view::npos;
+        safe_field(w, hsts_name, bare ? hsts : chars::trim(hsts.substr(hsts.find(':') + 1)));
+    }
+    w.text(extra);
 }
 
 }  // namespace
@@ -59,15 +77,12 @@ void write_problem(std::string& out, const own_answer& a) {
     w.field("Cache-Control", "no-store");
     w.field("X-Content-Type-Options", "nosniff");
     if (a.prefers_html) w.field("Content-Security-Policy", page_policy);
-    safe_field(w, "Date", a.date);
-    safe_field(w, "X-Request-Id", a.request_id);
     if (a.retry_after_s > 0)
         w.field("Retry-After", static_cast<std::uint64_t>(a.retry_after_s));
     else if (r.retry_after)
         w.field("Retry-After", "1");
     if (r.status == 405) w.field("Allow", allowed_methods);
-    hsts(w, a.hsts_field);
-    w.text(a.extra_fields);
+    common_fields(w, a.date, a.request_id, a.hsts_field, a.extra_fields);
     if (!a.keep_alive || r.closes) w.field("Connection", "close");
     w.text("\r\n");
     if (!a.head_request) w.text(body);
@@ -79,10 +94,7 @@ void write_redirect(std::string& out, const own_redirect& r) {
     status_line(w, r.status);
     safe_field(w, "Location", r.location);
     w.field("Content-Length", std::uint64_t{0});
-    safe_field(w, "Date", r.date);
-    safe_field(w, "X-Request-Id", r.request_id);
-    hsts(w, r.hsts_field);
-    w.text(r.extra_fields);
+    common_fields(w, r.date, r.request_id, r.hsts_field, r.extra_fields);
     if (!r.keep_alive) w.field("Connection", "close");
     w.text("\r\n");
     w.finish();

@@ -38,8 +38,8 @@ struct request_forwarding {
 void write_upstream_request(std::string& out, const request_head& head, const request_forwarding& f);
 
 struct response_forwarding {
-    std::string_view date;                 // IMF-fixdate, added when upstream sent none
-    std::string_view extra_fields;         // ready lines (HSTS, RateLimit, X-Request-Id)
+    std::string_view date{};               // IMF-fixdate, added when upstream sent none
+    std::string_view extra_fields{};       // ready lines (HSTS, RateLimit, X-Request-Id)
     const tenant::field_edits* edits = nullptr;
     bool drop_hsts = false;                // extra_fields brings our own
     body_kind framing = body_kind::none;   // as it will be sent to this client

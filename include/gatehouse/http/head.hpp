@@ -56,6 +56,10 @@ struct request_head {
     bool has_underscores = false;      // some name in `fields` has a '_' (under `pass` alone)
     std::string normalised, host_storage;   // backing store, reused
 
+    request_head() = default;
+    request_head(const request_head&) = delete;   // views point into its own strings
+    request_head& operator=(const request_head&) = delete;
+
     void clear() noexcept;             // keeps capacity
     const field* find(known id) const noexcept;                  // first
     const field* find(std::string_view name) const noexcept;     // first, any case

@@ -11,26 +11,26 @@ namespace gatehouse::http {
 
 struct own_answer {
     gatehouse::problem problem = problem::none;
-    std::string_view detail;
-    std::string_view request_id;
-    std::string_view date;
-    std::string_view extra_fields;          // ready lines: RateLimit fields, X-Gatehouse-Region
+    std::string_view detail{};
+    std::string_view request_id{};
+    std::string_view date{};
+    std::string_view extra_fields{};        // ready lines; one named X-Request-Id or HSTS stands for ours
     std::int64_t retry_after_s = 0;         // sent when > 0
     bool prefers_html = false;
     bool head_request = false;              // no body is sent; its length is
     bool keep_alive = false;
     const tenant::branding* branding = nullptr;   // escaped; logo must be https; at most 8 KiB in all
-    std::string_view tenant_name;
+    std::string_view tenant_name{};
     std::string_view language = "en";
-    std::string_view hsts_field;
+    std::string_view hsts_field{};          // ready line or bare value
 };
 void write_problem(std::string& out, const own_answer& a);
 
 // 301/302/307/308 with Location and an empty body.
 struct own_redirect {
     std::uint16_t status = 308;
-    std::string_view location, request_id, date, hsts_field;
-    std::string_view extra_fields;
+    std::string_view location{}, request_id{}, date{}, hsts_field{};
+    std::string_view extra_fields{};
     bool keep_alive = true;
 };
 void write_redirect(std::string& out, const own_redirect& r);

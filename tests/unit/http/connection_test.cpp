@@ -5,18 +5,18 @@ using namespace gatehouse::http;
 
 namespace {
 
-request_head head_with(const std::string& raw) {
-    head_scan scan;
-    request_head head;
-    head_limits limits;
-    limits.underscore_fields = head_limits::underscores::pass;
-    REQUIRE(parse_request(raw, scan, limits, head).what == parse_outcome::kind::complete);
-    return head;
-}
+struct head_with : request_head {
+    explicit head_with(const std::string& raw) {
+        head_scan scan;
+        head_limits limits;
+        limits.underscore_fields = head_limits::underscores::pass;
+        REQUIRE(parse_request(raw, scan, limits, *this).what == parse_outcome::kind::complete);
+    }
+};
 
 bool connection(const std::string& value) {
     const std::string raw = "GET / HTTP/1.1\r\nHost: a\r\nConnection: " + value + "\r\n\r\n";
-    request_head head = head_with(raw);
+    head_with head(raw);
     return apply_connection(head, "X-Tenant-");
 }
 
@@ -38,7 +38,7 @@ TEST_CASE("what Connection may nominate") {
         CHECK_FALSE(connection(refused));
     }
     const std::string raw = "GET / HTTP/1.1\r\nHost: a\r\nX-Foo: 1\r\nConnection: x-foo\r\nx-FOO: 2\r\nX-Bar: 3\r\n\r\n";
-    request_head head = head_with(raw);
+    head_with head(raw);
     REQUIRE(apply_connection(head, ""));
     for (const field& f : head.fields) CHECK(f.nominated == (f.value == "1" || f.value == "2"));
 }

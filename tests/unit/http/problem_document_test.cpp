@@ -115,10 +115,14 @@ TEST_CASE("answers to HEAD, closing ones, and redirects") {
     CHECK(answer(a)->field_of("Strict-Transport-Security") == "max-age=9");
 
     std::string out;
-    write_redirect(out, {.status = 307, .location = "https://a.example/x", .request_id = "r", .date = "D", .hsts_field = {}, .extra_fields = {}});
+    write_redirect(out, {.status = 307, .location = "https://a.example/x", .request_id = "r", .date = "D"});
     CHECK(out == "HTTP/1.1 307 Temporary Redirect\r\nLocation: https://a.example/x\r\nContent-Length: 0\r\nDate: D\r\nX-Request-Id: r\r\n\r\n");
     out.clear();
-    write_redirect(out, {.location = "/a\r\nEvil: 1", .request_id = {}, .date = {}, .hsts_field = {}, .extra_fields = {}, .keep_alive = false});
+    const std::string ready = "X-Request-Id: r\r\nStrict-Transport-Security: max-age=1\r\n";
+    write_redirect(out, {.location = "/", .request_id = "r", .hsts_field = "Strict-Transport-Security: max-age=1\r\n", .extra_fields = ready});
+    CHECK(out == "HTTP/1.1 308 Permanent Redirect\r\nLocation: /\r\nContent-Length: 0\r\n" + ready + "\r\n");
+    out.clear();
+    write_redirect(out, {.location = "/a\r\nEvil: 1", .keep_alive = false});
     CHECK(out == "HTTP/1.1 308 Permanent Redirect\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }
 
