@@ -78,6 +78,14 @@ bool is_label(std::string_view s) noexcept {
            all(s, [](char c) { return is_lower(c) || is_digit(c) || c == '-'; });
 }
 
+bool is_label_or_empty(std::string_view s) noexcept {
+    return s.empty() || is_label(s);
+}
+
+bool is_tls_version(std::string_view s) noexcept {
+    return s == "1.2" || s == "1.3";
+}
+
 bool is_entry_name(std::string_view s) noexcept {
     return !s.empty() && s.size() <= 63 &&
            all(s, [](char c) { return is_lower(c) || is_digit(c) || c == '-' || c == '_'; });

@@ -28,6 +28,8 @@ enum class wildcard : std::uint8_t { refused, allowed };
 // Lower case A-labels, at most 253 characters; with `allowed` the first label may be "*".
 bool is_host_name(std::string_view s, wildcard w = wildcard::refused) noexcept;
 bool is_plain_host_name(std::string_view s) noexcept;
+bool is_label_or_empty(std::string_view s) noexcept;
+bool is_tls_version(std::string_view s) noexcept;  // "1.2" or "1.3"
 
 // "host:port" or "[v6]:port" taken apart; host without brackets.
 struct host_port {
@@ -49,6 +51,8 @@ inline constexpr text_rule label{is_label, "a label",
                                  "use 1 to 63 of a-z, 0-9 and '-', with no '-' at an end"};
 inline constexpr text_rule entry_name{is_entry_name, "a name",
                                       "use 1 to 63 of a-z, 0-9, '_' and '-'"};
+inline constexpr text_rule optional_label{is_label_or_empty, "a label", label.advice};
+inline constexpr text_rule tls_version{is_tls_version, "a TLS version", "use \"1.2\" or \"1.3\""};
 inline constexpr text_rule token{is_token, "a token",
                                  "use letters, digits and any of !#$%&'*+-.^_`|~"};
 inline constexpr text_rule plain_text{is_plain_text, "plain text", "leave control characters out"};

@@ -81,7 +81,7 @@ void read_node(table_reader& root, node_settings& out) {
     out.state_dir = root.doc().absolute("state");
     root.section("node", [&](table_reader& in) {
         in.text("id", out.id, rules::entry_name);
-        in.text("region", out.region, rules::label);
+        in.text("region", out.region, rules::optional_label);
         in.number("workers", out.workers, {0, 1024});
         in.path("state_dir", out.state_dir);
         if (in.choice("wrong_region", out.wrong_region, names::wrong_regions) &&

@@ -42,11 +42,8 @@ bool is_child_name(std::string_view s) noexcept {
 constexpr text_rule child_name{is_child_name, "a form of child names",
                                "use \"{child}.{parent}\" or \"{parent}.{child}\""};
 
-bool is_tls_version(std::string_view s) noexcept {
-    return s == "1.2" || s == "1.3";
+return s == "1.2" || s == "1.3";
 }
-constexpr text_rule tls_version{is_tls_version, "a TLS version", "use \"1.2\" or \"1.3\""};
-
 bool is_redis_prefix(std::string_view s) noexcept {
     return is_token(s) && s.size() <= 64 && s.find_first_of("*`|") == s.npos;
 }
@@ -168,7 +165,7 @@ void read_tls(table_reader& root, tls_settings& out) {
         in.path("certs_dir", out.certs_dir);
         where = in.at("certs_dir");
         in.number("cache_certs", out.cache_certs, {1, 10'000'000});
-        in.text("min_version", out.min_version, tls_version);
+        in.text("min_version", out.min_version, rules::tls_version);
         in.text("default_tenant", out.default_tenant, optional_tenant);
     });
     if (root.doc().look_at_files && !is_folder(out.certs_dir))

@@ -61,7 +61,7 @@ bool read_endpoint_address(table_reader& in, std::string& out) {
 void read_endpoint(table_reader& in, tenant::endpoint_spec& out) {
     in.require("address", endpoint_advice);
     read_endpoint_address(in, out.address);
-    in.text("region", out.region, rules::label);
+    in.text("region", out.region, rules::optional_label);
     in.number("weight", out.weight, {0, 1000});
     in.number("max_connections", out.max_connections, {0, 1'000'000});
     in.number("max_pending", out.max_pending, {0, 1'000'000});

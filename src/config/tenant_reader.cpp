@@ -40,11 +40,8 @@ constexpr text_rule time_zone_rule{is_time_zone, "a time zone",
 constexpr text_rule currency_rule{is_currency, "a currency",
                                   "write three capital letters: \"EUR\""};
 
-bool is_tls_version(std::string_view s) noexcept {
-    return s == "1.2" || s == "1.3";
+return s == "1.2" || s == "1.3";
 }
-constexpr text_rule tls_version{is_tls_version, "a TLS version", "use \"1.2\" or \"1.3\""};
-
 bool is_database(std::string_view s) noexcept {
     return s.empty() || s == "parent";
 }
@@ -246,7 +243,7 @@ void read_tenant(table_reader& root, const tenant_context& ctx, tenant::tenant& 
     root.networks("allow", out.allow);
     root.networks("deny", out.deny);
     root.section("tls", [&](table_reader& in) {
-        in.text("min_version", out.tls.min_version, tls_version);
+        in.text("min_version", out.tls.min_version, rules::tls_version);
         in.path("client_ca", out.tls.client_ca_file);
     });
     read_maintenance(root, out);
