@@ -122,7 +122,7 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
     std::shared_ptr<const pool_map> current = std::make_shared<pool_map>();
     state_map states;
     std::uint64_t wanted = 0;   // counts apply(); an older answer is dropped
-    bool stopped = false;
+    bool published = false, stopped = false;
 
     void look() {
         deps.run_in_pool([self = shared_from_this(), specs = specs, before = current, number = wanted] {
@@ -138,7 +138,7 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
     void take(const pool_map& made, std::uint64_t number) {
         if (stopped || number != wanted) return;
         auto next = std::make_shared<pool_map>();
-        bool changed = made.size() != current->size();
+        bool changed = !std::exchange(published, true) || made.size() != current->size();
         for (const auto& [name, p] : made) {
             const auto old = current->find(name);
             if (old != current->end() && same_addresses(*old->second, *p)) {

@@ -1,0 +1,343 @@
+#include "node.hpp"
+
+#include <signal.h>
+
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <ctime>
+#include <exception>
+#include <gatehouse/base/log.hpp>
+#include <gatehouse/server/node.hpp>
+
+#include "listeners.hpp"
+
+namespace gatehouse::server {
+
+namespace asio = boost::asio;
+
+static constexpr std::size_t pool_threads = 3;
+static constexpr std::int64_t second_ns = 1'000'000'000;
+static constexpr std::int64_t ticket_rotation_ns = 12 * 3600 * second_ns;
+static constexpr auto tick_interval = std::chrono::milliseconds(500);
+
+static std::int64_t monotonic_ns() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+static std::size_t worker_count(const config::settings& s) {
+    if (s.node.workers != 0) return s.node.workers;
+    return std::max(1U, std::thread::hardware_concurrency());
+}
+
+// --- start ---
+
+node::node(const config::settings& s, std::string settings_file)
+    : settings_(s),
+      settings_file_(std::move(settings_file)),
+      pool_(pool_threads),
+      signals_(control_),
+      drain_timer_(control_),
+      tick_timer_(control_),
+      access_log_(s.log.access),
+      certificates_(s.tls.certs_dir, s.tls.cache_certs, pool_executor()),
+      parts_{directory_, certificates_, ticket_keys_, access_log_, connections_, pool_executor()},
+      pools_({.control = control_,
+              .run_in_pool = pool_executor(),
+              .publish = [this](std::shared_ptr<const upstream::pool_map> p) { pools_published(std::move(p)); }}),
+      registry_(s, {.control = control_,
+                    .run_in_pool = pool_executor(),
+                    .directory = directory_,
+                    .after_publish = [this] { directory_changed(); },
+                    .on_tenant_changed = {}}),
+      started_unix_s_(std::time(nullptr)) {
+    certificates_.on_replaced([this](const std::string& pattern) {
+        asio::post(control_, [this, pattern] {
+            each_worker([pattern](worker& w) { w.certificate_replaced(pattern); });
+        });
+    });
+}
+
+node::~node() {
+    pool_.join();
+    for (auto& w : workers_) {
+        w->stop();
+        w->join();
+    }
+}
+
+std::function<void(std::function<void()>)> node::pool_executor() {
+    return [this](std::function<void()> job) {
+        asio::post(pool_, [job = std::move(job)] {
+            try {
+                job();
+            } catch (const std::exception& e) {
+                log::error("a job of the blocking pool failed: {}", e.what());
+            }
+        });
+    };
+}
+
+int node::run() {
+    log::set_level(settings_.log.level);
+    const std::uint64_t files = raise_file_limit();
+    // A client connection and its upstream one, and some for the rest.
+    if (files < settings_.limits.connections * 2ULL + 200) {
+        log::warn("only {} files can be open, which is enough for about {} connections, not limits.connections = {}; "
+                  "raise the hard limit (systemd: LimitNOFILE)",
+                  files, files > 400 ? (files - 200) / 2 : 0, settings_.limits.connections);
+    }
+    std::string error;
+    listeners_ = open_listeners(settings_.listeners, worker_count(settings_), error);
+    if (!error.empty()) {
+        log::error("{}", error);
+        return 1;
+    }
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) signals_.add(number);
+    wait_for_signal();
+    registry_.start([this](error_code ec, std::string why) { registry_ready(ec, why); });
+    tick();
+    control_.run();
+    return exit_code_;
+}
+
+void node::fail(const std::string& why) {
+    log::error("{}", why);
+    exit_code_ = 1;
+    finish();
+}
+
+void node::registry_ready(const error_code& ec, const std::string& why) {
+    if (ec) return fail(why.empty() ? ec.message() : why);
+    make_workers();
+    pools_.apply(settings_.pools);   // begin_serving() when they are there
+}
+
+void node::make_workers() {
+    const proxy::parameters_ptr p = proxy::make_parameters(settings_, registry_.fleet_id());
+    for (std::size_t i = 0; i < worker_count(settings_); ++i) {
+        workers_.push_back(std::make_unique<worker>(parts_, settings_, worker_count(settings_), p));
+    }
+}
+
+void node::pools_published(std::shared_ptr<const upstream::pool_map> p) {
+    each_worker([p](worker& w) { w.set_pools(p); });
+    if (phase_ == phase::starting) begin_serving();
+}
+
+void node::begin_serving() {
+    try {
+        if (!settings_.admin.address.empty()) {
+            admin_ = std::make_unique<admin::server>(
+                control_,
+                admin::server_options{.address = settings_.admin.address, .token_file = settings_.admin.token_file}, *this);
+            admin_->start();
+        }
+    } catch (const std::exception& e) {
+        return fail(e.what());
+    }
+    phase_ = phase::serving;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+        worker& w = *workers_[i];
+        w.post([&w, row = std::move(listeners_[i])] { w.listen(row); });
+        w.start();
+    }
+    listeners_.clear();
+    certs_folder_ = std::make_unique<watch::folder>(
+        control_, settings_.tls.certs_dir, ".pem",
+        [this](std::vector<watch::event> events) {
+            for (const watch::event& e : events) certificates_.file_changed(e.name);
+        },
+        watch::options{.run_in_pool = pool_executor()});
+    certs_folder_->start();
+    std::string where;
+    for (const config::listener_settings& l : settings_.listeners) where += (l.tls ? " https " : " http ") + l.address;
+    log::info("gatehouse {} serves {} tenants on{}, {} workers, admin at {}", GATEHOUSE_VERSION,
+              directory_.tenant_count(), where, workers_.size(), admin_ ? admin_->address() : "nowhere");
+}
+
+// --- signals ---
+
+void node::wait_for_signal() {
+    signals_.async_wait([this](const boost::system::error_code& ec, int number) {
+        if (ec) return;
+        wait_for_signal();
+        on_signal(number);
+    });
+}
+
+void node::on_signal(int number) {
+    if (number == SIGUSR1) {
+        access_log_.reopen();
+    } else if (number == SIGHUP) {
+        reload(false, [](const registry::change_report&) {});
+    } else if (phase_ == phase::starting) {
+        finish();
+    } else if (phase_ == phase::serving) {
+        drain();
+    } else {
+        log::warn("second signal: ending at once");
+        std::_Exit(1);
+    }
+}
+
+// --- change ---
+
+void node::reload(bool force, report_callback done) {
+    // The file is read in the pool; only what is right as a whole comes into force.
+    asio::post(pool_, [this, force, done = std::move(done)] {
+        auto loaded = std::make_shared<config::loaded<config::settings>>(config::load_settings(settings_file_));
+        asio::post(control_, [this, force, done, loaded] {
+            if (phase_ != phase::serving) return;
+            if (loaded->value && !config::has_errors(loaded->diagnostics)) {
+                return apply_settings(std::move(*loaded->value), force, done);
+            }
+            registry::change_report refused;
+            refused.revision = registry_.revision();
+            refused.refused = settings_file_ + " has errors; what was in force stays";
+            refused.diagnostics = loaded->diagnostics;
+            for (const config::diagnostic& d : loaded->diagnostics) log::error("{}", config::to_text(d));
+            log::error("{}", refused.refused);
+            done(refused);
+        });
+    });
+}
+
+void node::apply_settings(config::settings s, bool force, report_callback done) {
+    if (s.node.workers != settings_.node.workers || s.node.state_dir != settings_.node.state_dir) {
+        log::warn("node.workers and node.state_dir change at the next restart");
+        s.node.workers = settings_.node.workers;
+        s.node.state_dir = settings_.node.state_dir;
+    }
+    std::string error;
+    if (!take_listeners(s, error)) {
+        registry::change_report refused;
+        refused.refused = error;
+        log::error("{}", error);
+        return done(refused);
+    }
+    registry_.apply_settings(s, [this, s, force, done](registry::change_report report) {
+        if (!report.refused.empty()) {
+            log::error("the new settings are refused: {}", report.refused);
+            return done(report);
+        }
+        take_settings(s);
+        registry_.reload(force, [done](registry::change_report files) {
+            log::info("reloaded: {} tenants changed, {} removed, {} files quarantined", files.applied, files.removed,
+                      files.quarantined);
+            done(files);
+        });
+    });
+}
+
+void node::take_settings(config::settings s) {
+    settings_ = std::move(s);
+    log::set_level(settings_.log.level);
+    const proxy::parameters_ptr p = proxy::make_parameters(settings_, registry_.fleet_id());
+    each_worker([p, t = settings_.tls](worker& w) {
+        w.set_parameters(p);
+        w.set_tls(t);
+        w.forget_trust();
+    });
+    pools_.apply(settings_.pools);
+    access_log_.reopen();
+    certificates_.rescan();
+}
+
+// Sockets of listeners that stay are replaced as well: SO_REUSEPORT lets old and new overlap.
+bool node::take_listeners(const config::settings& s, std::string& error) {
+    if (s.listeners == settings_.listeners) return true;
+    auto rows = open_listeners(s.listeners, workers_.size(), error);
+    if (!error.empty()) return false;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+        worker& w = *workers_[i];
+        w.post([&w, row = std::move(rows[i])] { w.listen(row); });
+    }
+    return true;
+}
+
+// What the directory let go is destroyed when the last worker has passed: the no-op's captures.
+void node::directory_changed() {
+    auto retired = std::make_shared<std::vector<std::shared_ptr<const void>>>(directory_.take_retired());
+    if (!retired->empty()) each_worker([retired](worker&) {});
+}
+
+void node::each_worker(std::function<void(worker&)> f) {
+    for (auto& w : workers_) w->post([worker = w.get(), f] { f(*worker); });
+}
+
+// --- end ---
+
+void node::drain() {
+    phase_ = phase::delaying;
+    log::info("draining: no new connections after {}, {} for exchanges to finish", to_text(settings_.timeouts.drain_delay),
+              to_text(settings_.timeouts.drain));
+    drain_timer_.expires_after(settings_.timeouts.drain_delay);
+    drain_timer_.async_wait([this](const boost::system::error_code& ec) {
+        if (!ec) stop_accepting();
+    });
+}
+
+void node::stop_accepting() {
+    phase_ = phase::draining;
+    workers_draining_ = workers_.size();
+    each_worker([this](worker& w) {
+        w.drain([this] { asio::post(control_, [this] { worker_drained(); }); });
+    });
+    drain_timer_.expires_after(settings_.timeouts.drain);
+    drain_timer_.async_wait([this](const boost::system::error_code& ec) {
+        if (ec) return;
+        log::warn("the drain's time is over: {} connections are cut", connections_.count());
+        each_worker([](worker& w) { w.abandon(); });
+    });
+}
+
+void node::worker_drained() {
+    if (--workers_draining_ == 0) finish();
+}
+
+void node::finish() {
+    phase_ = phase::ended;
+    signals_.cancel();
+    drain_timer_.cancel();
+    tick_timer_.cancel();
+    certs_folder_.reset();
+    if (admin_) admin_->stop();
+    registry_.stop();
+    pools_.stop();
+    for (auto& w : workers_) w->stop();
+    for (auto& w : workers_) w->join();
+    access_log_.stop();
+    control_.stop();
+    if (exit_code_ == 0) log::info("ended");
+}
+
+// --- now and then ---
+
+void node::tick() {
+    const std::int64_t now = monotonic_ns();
+    if (tick_due_ns_ != 0) control_lag_s_ = std::max(0.0, static_cast<double>(now - tick_due_ns_) / second_ns);
+    if (next_rotation_ns_ == 0) next_rotation_ns_ = now + ticket_rotation_ns;
+    if (now >= next_rotation_ns_) {
+        ticket_keys_.rotate();
+        next_rotation_ns_ = now + ticket_rotation_ns;
+    }
+    tick_timer_.expires_after(tick_interval);
+    tick_due_ns_ = now + std::chrono::nanoseconds(tick_interval).count();
+    tick_timer_.async_wait([this](const boost::system::error_code& ec) {
+        if (!ec) tick();
+    });
+}
+
+int serve(const config::settings& settings, const std::string& settings_file) {
+    ::signal(SIGPIPE, SIG_IGN);
+    try {
+        node n(settings, settings_file);
+        return n.run();
+    } catch (const std::exception& e) {
+        log::error("cannot start: {}", e.what());
+        return 1;
+    }
+}
+
+}  // namespace gatehouse::server

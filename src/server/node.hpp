@@ -1,0 +1,104 @@
+// A node, put together: control thread, workers, registry, pools, certificates, admin API. Control's
+// thread alone; docs/architecture.md draws it.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <gatehouse/admin/node_view.hpp>
+#include <gatehouse/admin/server.hpp>
+#include <gatehouse/registry/service.hpp>
+#include <gatehouse/upstream/pools.hpp>
+#include <gatehouse/watch/folder.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "connection_limits.hpp"
+#include "worker.hpp"
+
+namespace gatehouse::server {
+
+class node final : public admin::node_view {
+   public:
+    node(const config::settings& settings, std::string settings_file);
+    ~node() override;
+    int run();   // until drained; the exit code
+
+    // --- admin::node_view ---
+    admin::node_identity who() const override;
+    std::uint64_t revision() const override;
+    std::vector<std::string> not_ready() const override;
+    std::vector<std::string> warnings() const override;
+    std::vector<const proxy::worker_counters*> workers() const override;
+    std::uint64_t access_log_lost() const override;
+    double control_loop_lag_s() const override { return control_lag_s_; }
+    std::vector<tls::certificate_row> certificates() const override;
+    std::size_t tenant_count() const override;
+    std::size_t quarantined_count() const override;
+    std::vector<registry::tenant_row> tenant_page(std::string_view after, std::size_t limit,
+                                                  std::string_view parent) const override;
+    const registry::tenant_row* find_tenant(std::string_view id) const override;
+    tenant::effective_ptr effective(std::string_view id) const override;
+    void visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const override;
+    const config::settings& settings() const override { return settings_; }
+    explain::report explain(explain::explain_input in) const override;
+    void reload(bool force, std::function<void(registry::change_report)> done) override;
+
+   private:
+    using report_callback = std::function<void(registry::change_report)>;
+
+    // start
+    void make_workers();
+    void registry_ready(const error_code& ec, const std::string& why);
+    void pools_published(std::shared_ptr<const upstream::pool_map> p);
+    void begin_serving();
+    void fail(const std::string& why);
+    // signals
+    void wait_for_signal();
+    void on_signal(int number);
+    // change
+    void apply_settings(config::settings s, bool force, report_callback done);
+    void take_settings(config::settings s);
+    bool take_listeners(const config::settings& s, std::string& error);
+    void directory_changed();
+    void each_worker(std::function<void(worker&)> f);
+    // end
+    void drain();
+    void stop_accepting();
+    void worker_drained();
+    void finish();
+    // now and then
+    void tick();
+
+    std::function<void(std::function<void()>)> pool_executor();
+
+    config::settings settings_;
+    const std::string settings_file_;
+    boost::asio::io_context control_{1};
+    boost::asio::thread_pool pool_;
+    boost::asio::signal_set signals_;
+    boost::asio::steady_timer drain_timer_, tick_timer_;
+
+    tenant::directory directory_;
+    connection_limits connections_;
+    tls::ticket_keys ticket_keys_;
+    proxy::access_log access_log_;
+    tls::certificate_source certificates_;
+    shared_parts parts_;
+    std::vector<std::unique_ptr<worker>> workers_;
+    std::vector<std::vector<bound_listener>> listeners_;   // until the workers take them
+    upstream::pools pools_;
+    registry::service registry_;
+    std::unique_ptr<watch::folder> certs_folder_;
+    std::unique_ptr<admin::server> admin_;
+
+    enum class phase { starting, serving, delaying, draining, ended } phase_ = phase::starting;
+    int exit_code_ = 0;
+    std::size_t workers_draining_ = 0;
+    double control_lag_s_ = 0;
+    std::int64_t started_unix_s_ = 0, tick_due_ns_ = 0, next_rotation_ns_ = 0;
+};
+
+}  // namespace gatehouse::server

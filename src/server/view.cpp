@@ -1,0 +1,79 @@
+// What the node shows of itself to the admin API.
+#include "node.hpp"
+
+#include <ctime>
+
+namespace gatehouse::server {
+
+admin::node_identity node::who() const {
+    return {.id = settings_.node.id,
+            .region = settings_.node.region,
+            .version = GATEHOUSE_VERSION,
+            .fleet_id = registry_.fleet_id(),
+            .started_unix_s = started_unix_s_};
+}
+
+std::uint64_t node::revision() const { return registry_.revision(); }
+
+std::vector<std::string> node::not_ready() const {
+    if (phase_ == phase::delaying || phase_ == phase::draining) return {"draining"};
+    if (phase_ != phase::serving) return {"starting"};
+    if (!registry_.ready()) return {"the registry is not loaded"};
+    return {};
+}
+
+std::vector<std::string> node::warnings() const {
+    std::vector<std::string> out;
+    for (const std::string& w : {registry_.held(), registry_.trouble()}) {
+        if (!w.empty()) out.push_back(w);
+    }
+    for (const auto& [name, pool] : *pools_.current()) {
+        if (!pool->trouble.empty()) out.push_back("pool " + name + ": " + pool->trouble);
+    }
+    return out;
+}
+
+std::vector<const proxy::worker_counters*> node::workers() const {
+    std::vector<const proxy::worker_counters*> out;
+    for (const auto& w : workers_) out.push_back(&w->counters());
+    return out;
+}
+
+std::uint64_t node::access_log_lost() const { return access_log_.lines_lost(); }
+
+std::vector<tls::certificate_row> node::certificates() const { return certificates_.list(); }
+
+std::size_t node::tenant_count() const { return directory_.tenant_count(); }
+
+std::size_t node::quarantined_count() const {
+    std::size_t n = 0;
+    for (const registry::tenant_row& r : registry_.rows()) n += r.quarantine.empty() ? 0 : 1;
+    return n;
+}
+
+std::vector<registry::tenant_row> node::tenant_page(std::string_view after, std::size_t limit,
+                                                    std::string_view parent) const {
+    return admin::page_of(registry_.rows(), after, limit, parent);
+}
+
+const registry::tenant_row* node::find_tenant(std::string_view id) const { return registry_.find(id); }
+
+tenant::effective_ptr node::effective(std::string_view id) const {
+    const tenant::record_ptr* r = directory_.find_tenant(id);
+    return r && (*r)->tenant ? tenant::make_effective(*r, directory_) : nullptr;
+}
+
+void node::visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const {
+    auto call = [&f](const tenant::record_ptr& r) { f(r); };
+    directory_.for_each(call);
+}
+
+explain::report node::explain(explain::explain_input in) const {
+    in.now = tenant::utc_time(std::chrono::seconds(std::time(nullptr)));
+    in.now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+                    .count();
+    in.node_region = settings_.node.region;
+    return explain::explain(directory_, in);
+}
+
+}  // namespace gatehouse::server

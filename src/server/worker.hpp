@@ -1,0 +1,82 @@
+// One worker: a thread with its loop, listeners, sessions and upstream connections. Made and
+// destroyed by the node while its thread does not run; everything else reaches it through post().
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <gatehouse/net/listener.hpp>
+#include <gatehouse/proxy/h1_session.hpp>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "connection_limits.hpp"
+
+namespace gatehouse::server {
+
+// What all workers share; outlives them.
+struct shared_parts {
+    const tenant::directory& directory;
+    tls::certificate_source& certificates;
+    const tls::ticket_keys& ticket_keys;
+    proxy::access_log& access_log;
+    connection_limits& connections;
+    std::function<void(std::function<void()>)> run_in_pool;
+};
+
+// A listening socket for one worker.
+struct bound_listener {
+    config::listener_settings settings;
+    int fd = -1;
+};
+
+class worker {
+   public:
+    worker(shared_parts& parts, const config::settings& s, std::size_t worker_count, proxy::parameters_ptr p);
+    ~worker();
+    worker(const worker&) = delete;
+    worker& operator=(const worker&) = delete;
+
+    void start();                              // its thread
+    void join();
+    void post(std::function<void()> f) { loop_.post(std::move(f)); }
+    proxy::worker_counters& counters() noexcept { return counters_; }
+    proxy::access_ring& ring() noexcept { return *ring_; }
+
+    // --- on the worker's thread ---
+    void listen(const std::vector<bound_listener>& listeners);   // takes the sockets, instead of those before
+    void set_parameters(proxy::parameters_ptr p) { gate_.bindings.set_parameters(std::move(p)); }
+    void set_pools(std::shared_ptr<const upstream::pool_map> p) { gate_.bindings.set_pools(std::move(p)); }
+    void set_tls(const config::tls_settings& t);   // for handshakes from now on
+    void certificate_replaced(const std::string& pattern) { hello_.certificate_replaced(pattern); }
+    void forget_trust() { hello_.forget_trust(); }
+    // Stops accepting; idle connections end now, others after their exchange. `drained` runs once
+    // nothing is left.
+    void drain(std::function<void()> drained);
+    void abandon();                            // ends what is left
+    void stop() noexcept { loop_.stop(); }
+
+   private:
+    static net::task<void> serve(worker& w, int fd, proxy::client_facts facts, std::shared_ptr<tls::server_context> tls,
+                                 connection_limits::ticket ticket);
+    void accepted(const config::listener_settings& l, std::uint16_t port, int fd, const net::address& peer);
+    void sweep(std::int64_t now_ns);
+
+    shared_parts& parts_;
+    proxy::worker_counters counters_;
+    proxy::access_ring* ring_;
+    net::loop loop_;
+    proxy::gate gate_;
+    proxy::hello hello_;
+    std::shared_ptr<tls::server_context> tls_;
+    proxy::handshake_slots slots_;
+    proxy::session_list sessions_;
+    net::task_group tasks_;
+    std::vector<std::unique_ptr<net::listener>> listeners_;
+    std::function<void()> drained_;
+    std::int64_t next_trim_ns_ = 0, lag_window_ends_ns_ = 0;
+    std::uint64_t lag_max_ns_ = 0;
+    std::thread thread_;
+};
+
+}  // namespace gatehouse::server
