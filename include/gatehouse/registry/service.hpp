@@ -18,24 +18,27 @@ namespace gatehouse::registry {
 
 // One tenant as the registry knows it, or one file that no tenant could be made of.
 struct tenant_row {
-    std::string id;              // of a file that never was good: what it declares; empty: unreadable
-    tenant::record_ptr record;   // in force; null: never was. record->tenant null: removed (410)
-    std::string source;          // "file /x/acme.toml"
-    std::uint64_t revision = 0;  // of the registry, when this tenant last changed; 0: never in force
-    std::vector<config::diagnostic> quarantine;   // why the newer version is not in force; empty: it is
-    std::vector<config::diagnostic> conflicts;    // hosts it claims and did not get
+    std::string id;  // of a file that never was good: what it declares; empty: unreadable
+    tenant::record_ptr record;  // in force; null: never was. record->tenant null: removed (410)
+    std::string source;         // "file /x/acme.toml"
+    std::uint64_t revision =
+        0;  // of the registry, when this tenant last changed; 0: never in force
+    std::vector<config::diagnostic>
+        quarantine;  // why the newer version is not in force; empty: it is
+    std::vector<config::diagnostic> conflicts;  // hosts it claims and did not get
 };
 
 struct change_report {
-    std::uint64_t revision = 0;   // of the registry afterwards
-    std::size_t applied = 0, removed = 0, quarantined = 0;   // tenants this change touched; quarantined: files
-    std::string held;      // non-empty: a mass removal is held back, and why
-    std::string refused;   // non-empty: nothing of this change is in force, and why
+    std::uint64_t revision = 0;  // of the registry afterwards
+    std::size_t applied = 0, removed = 0,
+                quarantined = 0;  // tenants this change touched; quarantined: files
+    std::string held;             // non-empty: a mass removal is held back, and why
+    std::string refused;          // non-empty: nothing of this change is in force, and why
     std::vector<config::diagnostic> diagnostics;
 };
 
 class service {
-   public:
+ public:
     struct dependencies {
         boost::asio::io_context& control;
         std::function<void(std::function<void()>)> run_in_pool;
@@ -46,7 +49,7 @@ class service {
         std::function<void(const std::string& tenant_id)> on_tenant_changed;
     };
     service(config::settings settings, dependencies d);
-    ~service();   // as stop(); work in the pool ends by itself
+    ~service();  // as stop(); work in the pool ends by itself
     service(const service&) = delete;
     service& operator=(const service&) = delete;
 
@@ -54,7 +57,8 @@ class service {
     // watches. Broken or unreadable files are no failure; a state_dir that cannot be used is.
     void start(std::function<void(error_code ec, std::string why)> ready);
     // Plans, pools, platform changed: in force as a whole, or refused when a tenant in service
-    // would break by it (report.refused, diagnostics name the tenants). node.state_dir stays as it was.
+    // would break by it (report.refused, diagnostics name the tenants). node.state_dir stays as it
+    // was.
     void apply_settings(config::settings settings, std::function<void(change_report)> done);
     // Reads all tenant files again. force: goes on with a held mass removal, and frees hosts that
     // are reserved for removed tenants when another claims them.
@@ -62,17 +66,18 @@ class service {
     // Nothing is called back after this.
     void stop();
 
-    std::vector<tenant_row> rows() const;   // by id; files without a tenant last
-    // By tenant id, or by the path of a file that no tenant was made of. Valid until control's next turn.
+    std::vector<tenant_row> rows() const;  // by id; files without a tenant last
+    // By tenant id, or by the path of a file that no tenant was made of. Valid until control's next
+    // turn.
     const tenant_row* find(std::string_view id) const;
     std::uint64_t revision() const;
     bool ready() const;
-    const std::string& fleet_id() const;   // random hex, made once, kept in central.db; used in Via
-    const config::settings& settings() const;   // those in force
-    const std::string& held() const;       // the mass removal held back now; empty: none
-    const std::string& trouble() const;    // why changes cannot be stored now; empty: they can
+    const std::string& fleet_id() const;  // random hex, made once, kept in central.db; used in Via
+    const config::settings& settings() const;  // those in force
+    const std::string& held() const;           // the mass removal held back now; empty: none
+    const std::string& trouble() const;        // why changes cannot be stored now; empty: they can
 
-   private:
+ private:
     class impl;
     std::shared_ptr<impl> impl_;
 };

@@ -1,0 +1,206 @@
+// Which version of each tenant is in force, who owns which host, and why something is not.
+// Decides alone: reads no files, stores nothing, has no clock. A change costs what it touches.
+// One thread at a time.
+#pragma once
+
+#include <functional>
+#include <gatehouse/base/text.hpp>
+#include <gatehouse/config/load.hpp>
+#include <gatehouse/registry/rules.hpp>
+#include <gatehouse/tenant/directory.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace gatehouse::registry {
+
+// A removed tenant's hosts stay its own for this long, and answer 410 until somebody takes them ...
+inline constexpr std::chrono::seconds hosts_reserved_for{3600};
+// ... or until it is forgotten.
+inline constexpr std::chrono::seconds gone_kept_for{24 * 3600};
+// More tenants than this, and more than this share of all, vanishing together are held back.
+inline constexpr std::size_t mass_removal_count = 5;
+inline constexpr std::size_t mass_removal_percent = 10;
+// Removals this close together count as one.
+inline constexpr std::chrono::seconds mass_removal_window{10};
+inline constexpr std::size_t max_ancestors = 8;
+
+using tenant_ptr = std::shared_ptr<const tenant::tenant>;
+using diagnostics = std::vector<config::diagnostic>;
+
+// A tenant file as it was read.
+struct document {
+    std::string file, hash;
+    tenant_ptr parsed;  // null: not usable, `reasons` say why
+    diagnostics reasons;
+};
+
+struct batch {
+    std::vector<document> seen;
+    std::vector<std::string> vanished;  // files
+    bool force = false;                 // goes on with removals held back, frees reserved hosts
+    bool all = false;                   // judges every tenant anew, as after restore
+};
+
+// What central.db keeps of a tenant.
+struct kept_tenant {
+    std::string id;
+    tenant_ptr good;               // null: removed
+    std::string file, hash, name;  // name: on the platform, without the domain
+    std::uint64_t revision = 0;
+    std::optional<tenant::utc_time> gone_since;
+};
+struct kept {
+    std::uint64_t revision = 0;
+    std::vector<kept_tenant> tenants;
+    std::vector<std::pair<std::string, std::string>> hosts;  // host, owner
+    std::vector<document> broken;  // files in quarantine, with the reasons then
+};
+
+// A tenant after a change; all of it is new truth.
+struct tenant_update {
+    kept_tenant kept;
+    tenant::record_ptr record;  // null: never was in force
+    bool republish = false;     // the record is another than before
+    diagnostics quarantine, conflicts;
+};
+
+struct change_set {
+    std::uint64_t revision = 0;
+    std::map<std::string, tenant_update> tenants;
+    std::set<std::string> dropped;             // ids forgotten; their records go
+    std::map<std::string, std::string> hosts;  // host -> owner now; empty: nobody
+    std::map<std::string, document> orphans;   // files no tenant could be made of, parsed where
+                                               // only the id is taken; no reasons: no longer so
+    std::size_t applied = 0, removed = 0;
+    bool empty() const {
+        return tenants.empty() && dropped.empty() && hosts.empty() && orphans.empty();
+    }
+    // Adds what came later.
+    void merge(change_set later);
+};
+
+class state {
+ public:
+    explicit state(rules r) : rules_(std::move(r)) {}
+
+    // Takes over what was kept; call once, on an empty state. What can be published at once.
+    change_set restore(const kept& k);
+    change_set apply(batch b, tenant::utc_time now);
+    // Frees the hosts of removed tenants, forgets those gone for long.
+    change_set expire(tenant::utc_time now);
+
+    // A copy of this under other rules; its change goes to `out`. When tenants that are in order
+    // now would not be, the reasons are returned and the copy is not to be used.
+    state with_rules(rules r, tenant::utc_time now, change_set& out, diagnostics& broken) const;
+
+    const rules& current_rules() const noexcept { return rules_; }
+    std::uint64_t revision() const noexcept { return revision_; }
+    const std::string& held() const noexcept { return held_text_; }
+    // The hash of the file's contents when it was last read; empty: not known.
+    std::string_view known_hash(const std::string& file) const;
+    std::vector<std::string> known_files() const;
+    // Everything that is wrong now, by file.
+    diagnostics all_diagnostics() const;
+    std::size_t quarantined_count() const;
+    void for_each_record(const std::function<void(const tenant::record_ptr&)>& f) const;
+
+ private:
+    struct file_entry {
+        std::string hash, id;  // id: declared, or the last one when it does not parse any more
+        tenant_ptr parsed;
+        diagnostics reasons;
+    };
+    struct entry {
+        std::string id;
+        std::string file;   // the one that counts
+        tenant_ptr wanted;  // what it says; null: not usable
+        tenant_ptr good;    // in force
+        std::string hash;   // of the file `good` was read from
+        std::string name;   // on the platform, without the domain
+        std::vector<std::string> hosts;
+        tenant::record_ptr record;
+        std::shared_ptr<tenant::state> live;
+        std::uint64_t revision = 0;
+        std::optional<tenant::utc_time> gone_since;
+        diagnostics quarantine, conflicts;
+        // What the indexes hold of it, to be taken out again.
+        std::set<std::string> indexed_names, indexed_parents, claims;
+    };
+    struct claim {
+        std::string owner;
+        std::set<std::string> claimants;
+    };
+    struct work;  // one change being worked out
+    using entries = std::unordered_map<std::string, entry, text_hash, std::equal_to<>>;
+
+    // Files to tenants (sources.cpp).
+    void take_documents(batch& b, work& w);
+    void forget_file(const std::string& file, work& w);
+    void undeclare(const std::string& id, const std::string& file, work& w);
+    void choose_source(const std::string& id, work& w);
+    void settle_orphan(const std::string& file, work& w);
+    document orphan_of(const std::string& file, const file_entry& f) const;
+    void decide_removals(work& w);
+    void remove(entry& e, work& w);
+    void forget(const std::string& id, work& w);
+
+    // References and names (judge.cpp, references.cpp).
+    void judge(work& w);
+    void judge_one(entry& e, work& w);
+    diagnostics reasons_unread(const entry& e) const;
+    void accept(entry& e, const std::string& name, work& w);
+    void take_name(const entry& e, const std::string& name, work& w);
+    void index_names(entry& e, const std::string& wanted_name, work& w);
+    void index_parents(entry& e);
+    void touch_children(const std::string& id, work& w);
+    std::string name_in_force(const entry& e, const tenant::tenant& t) const;
+    std::string name_wanted(const entry& e) const;
+    diagnostics check_references(const entry& e, const tenant::tenant& t) const;
+    void check_parent(const entry& e, const tenant::tenant& t, diagnostics& out) const;
+    void check_pools(const entry& e, const tenant::tenant& t, diagnostics& out) const;
+    void check_region(const entry& e, const tenant::tenant& t, diagnostics& out) const;
+    void check_hosts(const entry& e, const tenant::tenant& t, diagnostics& out) const;
+    diagnostics check_name(const entry& e, const std::string& name, const work& w) const;
+    bool gives_up(const entry& gone, const entry& claimant, const work& w) const;
+    const entry* find(std::string_view id) const;
+    const entry* in_force(std::string_view id) const;
+
+    // Hosts and records (hosts.cpp).
+    void update_claims(entry& e, work& w);
+    void settle_host(const std::string& host, work& w);
+    std::string owner_of(const claim& c, const work& w) const;
+    void write_record(entry& e, bool anyway, work& w);
+    std::vector<std::string> hosts_of(const entry& e) const;
+    diagnostics conflicts_of(const entry& e) const;
+
+    void restore_tenant(const kept_tenant& t);
+    void restore_broken(const document& d);
+    tenant_update update_of(const entry& e, bool republish) const;
+    change_set settle(work& w);
+    std::string platform_host(const entry& e) const;
+    config::diagnostic complain(const entry& e, std::string key, std::string message,
+                                std::string advice) const;
+
+    rules rules_;
+    std::uint64_t revision_ = 0;
+    std::string held_text_;
+    entries entries_;
+    std::unordered_map<std::string, file_entry> files_;
+    std::unordered_map<std::string, std::set<std::string>> declared_;  // id -> files
+    std::unordered_map<std::string, std::set<std::string>> names_;     // platform name -> ids
+    std::unordered_map<std::string, std::set<std::string>> children_;  // parent -> ids
+    std::unordered_map<std::string, claim> hosts_;
+    std::map<std::string, document> orphans_;  // by file
+    std::set<std::string> quarantined_;        // ids with anything to say
+    std::set<std::string> held_;               // ids whose file is away
+    std::set<std::string> gone_;
+    std::size_t serving_ = 0;  // tenants in force
+    std::vector<std::pair<tenant::utc_time, std::size_t>> recent_removals_;
+};
+
+}  // namespace gatehouse::registry

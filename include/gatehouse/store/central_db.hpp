@@ -1,0 +1,73 @@
+// state_dir/central.db: the last good document of each tenant, host ownership, why files are in
+// quarantine, the fleet's id. Holds text and numbers; what they mean is the registry's.
+// One thread at a time (it moves between the threads of the blocking pool).
+#pragma once
+
+#include <cstdint>
+#include <gatehouse/store/database.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gatehouse::store {
+
+struct tenant_row {
+    std::string id;
+    std::string document;       // TOML; empty: removed, its hosts are still kept
+    std::string source;         // the file it was read from
+    std::string file_hash;      // of that file's bytes
+    std::string platform_name;  // without the domain: "bpub.pixel"
+    std::uint64_t revision = 0;
+    std::int64_t gone_since = 0;  // UTC seconds; 0: in service
+};
+
+struct reason_row {
+    std::string file;    // the quarantined file
+    std::string tenant;  // may be empty
+    bool is_error = true;
+    std::string named_file;  // file, line, key, message, advice as reported
+    std::uint32_t line = 0;
+    std::string key, message, advice;
+};
+
+// One change set, written whole or not at all.
+struct change {
+    std::uint64_t revision = 0;
+    std::vector<tenant_row> put;
+    std::vector<std::string> drop;                           // tenant ids
+    std::vector<std::pair<std::string, std::string>> hosts;  // host, owner; empty owner: nobody
+    std::vector<std::string> cleared_files;  // quarantine forgotten, before `reasons`
+    std::vector<reason_row> reasons;
+};
+
+struct contents {
+    std::uint64_t revision = 0;
+    std::string fleet_id;
+    std::string writer;  // program version that wrote the documents last
+    std::vector<tenant_row> tenants;
+    std::vector<std::pair<std::string, std::string>> hosts;
+    std::vector<reason_row> reasons;
+};
+
+class central_db {
+ public:
+    // Makes or migrates the file. A damaged one is moved aside; *moved_to then says where.
+    static central_db open(const std::string& file, failure& why, std::string* moved_to);
+    // For looking only, beside a running node; never makes or changes the file's contents.
+    static central_db open_read_only(const std::string& file, failure& why);
+
+    bool is_open() const noexcept { return db_.is_open(); }
+    std::optional<contents> read(failure& why);
+    failure write(const change& c);
+
+ private:
+    static central_db open_checked(const std::string& file, failure& why);
+    failure migrate();
+    failure write_tenants(const change& c);
+    failure write_hosts(const change& c);
+    failure write_reasons(const change& c);
+    database db_;
+};
+
+}  // namespace gatehouse::store

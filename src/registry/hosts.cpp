@@ -1,0 +1,142 @@
+// Who owns which host, and the record that says so.
+#include "state_work.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <algorithm>
+
+namespace gatehouse::registry {
+
+std::string state::platform_host(const entry& e) const {
+    if (e.name.empty() || rules_.platform->domain.empty()) return {};
+    return e.name + '.' + rules_.platform->domain;
+}
+
+void state::update_claims(entry& e, work& w) {
+    std::set<std::string> now;
+    if (e.good) {
+        now.insert(e.good->hosts.begin(), e.good->hosts.end());
+        for (const auto& [from, to] : e.good->redirect_hosts)
+            now.insert(from);
+    }
+    for (const auto& host : e.claims) {
+        if (now.contains(host)) continue;
+        hosts_[host].claimants.erase(e.id);
+        w.hosts.insert(host);
+    }
+    for (const auto& host : now) {
+        if (e.claims.contains(host)) continue;
+        hosts_[host].claimants.insert(e.id);
+        w.hosts.insert(host);
+    }
+    e.claims = std::move(now);
+}
+
+// The one that had it, while it wants it; otherwise the only one that does.
+std::string state::owner_of(const claim& c, const work& w) const {
+    const entry* owner = c.owner.empty() ? nullptr : find(c.owner);
+    if (owner != nullptr && c.claimants.contains(c.owner)) return c.owner;
+    if (owner != nullptr && owner->gone_since) {
+        if (c.claimants.empty()) return c.owner;
+        for (const auto& id : c.claimants) {
+            if (gives_up(*owner, entries_.at(id), w)) continue;
+            return c.owner;
+        }
+    }
+    return c.claimants.size() == 1 ? *c.claimants.begin() : std::string();
+}
+
+void state::settle_host(const std::string& host, work& w) {
+    const auto it = hosts_.find(host);
+    if (it == hosts_.end()) return;
+    claim& c = it->second;
+    auto owner = owner_of(c, w);
+    w.review.insert(c.claimants.begin(), c.claimants.end());
+    if (owner != c.owner) {
+        w.review.insert(c.owner);
+        w.review.insert(owner);
+        w.out.hosts[host] = owner;
+        c.owner = std::move(owner);
+    }
+    if (c.owner.empty() && c.claimants.empty()) hosts_.erase(it);
+}
+
+std::vector<std::string> state::hosts_of(const entry& e) const {
+    std::vector<std::string> out;
+    const auto add = [&](const std::string& host) {
+        const auto it = hosts_.find(host);
+        if (it == hosts_.end() || it->second.owner != e.id) return;
+        if (std::find(out.begin(), out.end(), host) == out.end()) out.push_back(host);
+    };
+    const auto platform = platform_host(e);
+    if (e.good) {
+        if (!platform.empty()) out.push_back(platform);
+        for (const auto& host : e.good->hosts)
+            add(host);
+        for (const auto& [from, to] : e.good->redirect_hosts)
+            add(from);
+    } else {
+        for (const auto& host : e.hosts) {
+            if (host == platform)
+                out.push_back(host);
+            else
+                add(host);
+        }
+    }
+    return out;
+}
+
+diagnostics state::conflicts_of(const entry& e) const {
+    diagnostics out;
+    for (const auto& host : e.claims) {
+        const auto& c = hosts_.at(host);
+        if (c.owner == e.id) continue;
+        const entry* owner = c.owner.empty() ? nullptr : find(c.owner);
+        if (owner == nullptr) {
+            out.push_back(
+                complain(e, "hosts",
+                         fmt::format("\"{}\" is claimed by {} and served for none of them", host,
+                                     fmt::join(c.claimants, ", ")),
+                         "remove it from all but one"));
+        } else if (owner->gone_since) {
+            out.push_back(complain(
+                e, "hosts",
+                fmt::format("\"{}\" stays reserved for the removed tenant \"{}\"", host, owner->id),
+                "wait an hour, or run `gatehouse reload --force`"));
+        } else {
+            out.push_back(complain(
+                e, "hosts",
+                fmt::format("\"{}\" belongs to tenant \"{}\" ({})", host, owner->id, owner->file),
+                "remove it here or there"));
+        }
+    }
+    return out;
+}
+
+void state::write_record(entry& e, bool anyway, work& w) {
+    auto hosts = hosts_of(e);
+    auto conflicts = conflicts_of(e);
+    const bool was = e.record != nullptr;
+    const bool in_service_or_gone = e.good || e.gone_since;
+    const bool same_tenant = was && (e.record->tenant == e.good ||
+                                     (e.record->tenant && e.good && *e.record->tenant == *e.good));
+    const bool republish = in_service_or_gone && (!same_tenant || hosts != e.hosts);
+    if (!anyway && !republish && same(conflicts, e.conflicts)) return;
+    e.hosts = std::move(hosts);
+    e.conflicts = std::move(conflicts);
+    if (republish) {
+        e.revision = w.out.revision;
+        e.record = std::make_shared<tenant::record>(tenant::record{.id = e.id,
+                                                                   .tenant = e.good,
+                                                                   .state = e.live,
+                                                                   .revision = e.revision,
+                                                                   .hosts = e.hosts});
+    }
+    if (e.quarantine.empty() && e.conflicts.empty())
+        quarantined_.erase(e.id);
+    else
+        quarantined_.insert(e.id);
+    w.out.tenants.insert_or_assign(e.id, update_of(e, republish));
+}
+
+}  // namespace gatehouse::registry

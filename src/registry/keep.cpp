@@ -1,0 +1,103 @@
+// Tenants as TOML text in rows, and back.
+#include "keep.hpp"
+
+#include <map>
+
+namespace gatehouse::registry {
+namespace {
+
+kept_tenant from_row(const store::tenant_row& row, bool same_program,
+                     std::vector<std::string>& unreadable) {
+    kept_tenant t{.id = row.id,
+                  .good = nullptr,
+                  .file = row.source,
+                  // Another program may read the same bytes otherwise, so it reads them again.
+                  .hash = same_program ? row.file_hash : std::string(),
+                  .name = row.platform_name,
+                  .revision = row.revision,
+                  .gone_since = std::nullopt};
+    if (row.gone_since != 0) {
+        t.gone_since = tenant::utc_time(std::chrono::seconds(row.gone_since));
+        return t;
+    }
+    // Hosts under the domain are judged by the state: a new domain must not lose the document.
+    auto loaded = config::parse_tenant(row.document, row.source, {});
+    if (loaded.value && loaded.value->id == row.id)
+        t.good = std::make_shared<const tenant::tenant>(std::move(*loaded.value));
+    else
+        unreadable.push_back(row.id);
+    return t;
+}
+
+store::reason_row to_row(const std::string& file, const std::string& id,
+                         const config::diagnostic& d) {
+    return {.file = file,
+            .tenant = id,
+            .is_error = d.severity == config::severity::error,
+            .named_file = d.file,
+            .line = d.line,
+            .key = d.key,
+            .message = d.message,
+            .advice = d.advice};
+}
+
+void add_reasons(store::change& out, const std::string& file, const std::string& id,
+                 const diagnostics& reasons) {
+    if (file.empty()) return;
+    out.cleared_files.push_back(file);
+    for (const auto& d : reasons)
+        out.reasons.push_back(to_row(file, id, d));
+}
+
+}  // namespace
+
+kept from_rows(const store::contents& c, std::vector<std::string>& unreadable) {
+    kept out;
+    out.revision = c.revision;
+    for (const auto& row : c.tenants) {
+        auto t = from_row(row, c.writer == GATEHOUSE_VERSION, unreadable);
+        if (t.good || t.gone_since) out.tenants.push_back(std::move(t));
+    }
+    out.hosts = c.hosts;
+    std::map<std::string, document> broken;
+    for (const auto& r : c.reasons) {
+        auto& d = broken[r.file];
+        d.file = r.file;
+        d.reasons.push_back(
+            {.severity = r.is_error ? config::severity::error : config::severity::warning,
+             .file = r.named_file,
+             .line = r.line,
+             .key = r.key,
+             .message = r.message,
+             .advice = r.advice});
+    }
+    for (auto& [file, d] : broken)
+        out.broken.push_back(std::move(d));
+    return out;
+}
+
+store::change to_rows(const change_set& c, const std::set<std::string>& vanished_files) {
+    store::change out;
+    out.revision = c.revision;
+    out.cleared_files.assign(vanished_files.begin(), vanished_files.end());
+    for (const auto& [id, update] : c.tenants) {
+        const auto& t = update.kept;
+        add_reasons(out, t.file, id, update.quarantine);
+        if (!t.good && !t.gone_since) continue;
+        out.put.push_back(
+            {.id = id,
+             .document = t.good ? config::to_toml(*t.good) : std::string(),
+             .source = t.file,
+             .file_hash = t.hash,
+             .platform_name = t.name,
+             .revision = t.revision,
+             .gone_since = t.gone_since ? t.gone_since->time_since_epoch().count() : 0});
+    }
+    out.drop.assign(c.dropped.begin(), c.dropped.end());
+    out.hosts.assign(c.hosts.begin(), c.hosts.end());
+    for (const auto& [file, d] : c.orphans)
+        add_reasons(out, file, d.parsed ? d.parsed->id : std::string(), d.reasons);
+    return out;
+}
+
+}  // namespace gatehouse::registry

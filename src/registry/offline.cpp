@@ -1,0 +1,114 @@
+// The registry without a node: check, and a directory to explain by. Changes nothing on disk.
+#include "keep.hpp"
+#include "tenant_files.hpp"
+
+#include "pipeline.hpp"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <gatehouse/registry/service.hpp>
+#include <gatehouse/watch/listing.hpp>
+#include <set>
+
+namespace gatehouse::registry {
+namespace {
+
+result<batch> read_folder(const config::settings& s, const state& known) {
+    const auto found = watch::list_folder(s.registry.tenants_dir, tenant_file_suffix);
+    if (!found) return found.error();
+    std::set<std::string> names;
+    for (const auto& [name, stamp] : *found)
+        names.insert(s.registry.tenants_dir + '/' + name);
+    batch b;
+    b.all = true;
+    for (const auto& file : names) {
+        document d;
+        if (read_tenant_file(file, s.platform.domain, known.known_hash(file), d) == finding::read)
+            b.seen.push_back(std::move(d));
+    }
+    for (auto& file : known.known_files())
+        if (!names.contains(file)) b.vanished.push_back(std::move(file));
+    return b;
+}
+
+config::diagnostic about_folder(const config::settings& s, const error_code& ec) {
+    return {.severity = config::severity::error,
+            .file = s.registry.tenants_dir,
+            .line = 0,
+            .key = "registry.tenants_dir",
+            .message = fmt::format("cannot be listed: {}", ec.message()),
+            .advice = "make the folder, and readable"};
+}
+
+// Warnings of files that are in order otherwise, which the state does not keep.
+diagnostics remarks_of(const batch& b) {
+    diagnostics out;
+    for (const auto& d : b.seen)
+        if (d.parsed) out.insert(out.end(), d.reasons.begin(), d.reasons.end());
+    return out;
+}
+
+diagnostics platform_remarks(const config::settings& s, const state& known) {
+    std::set<std::string> ids;
+    known.for_each_record([&](const tenant::record_ptr& r) {
+        if (r->tenant) ids.insert(r->id);
+    });
+    diagnostics out;
+    const auto check = [&](const std::string& id, std::string_view key) {
+        if (id.empty() || ids.contains(id)) return;
+        out.push_back({.severity = config::severity::error,
+                       .file = s.file,
+                       .line = 0,
+                       .key = std::string(key),
+                       .message = fmt::format("there is no tenant \"{}\" in service", id),
+                       .advice = "create it, or leave the key out"});
+    };
+    check(s.platform.primary_tenant, "platform.primary_tenant");
+    check(s.tls.default_tenant, "tls.default_tenant");
+    return out;
+}
+
+}  // namespace
+
+std::vector<config::diagnostic> check(const std::string& settings_file) {
+    auto loaded = config::load_settings(settings_file);
+    auto out = std::move(loaded.diagnostics);
+    if (!loaded.value) return out;
+    const auto& s = *loaded.value;
+    state judged(make_rules(s, 1));
+    auto found = read_folder(s, judged);
+    if (!found) {
+        out.push_back(about_folder(s, found.error()));
+        return out;
+    }
+    const auto remarks = remarks_of(*found);
+    (void)judged.apply(std::move(*found), utc_now());
+    for (const auto& list : {remarks, judged.all_diagnostics(), platform_remarks(s, judged)})
+        out.insert(out.end(), list.begin(), list.end());
+    return out;
+}
+
+result<std::unique_ptr<tenant::directory>> offline_directory(const config::settings& s,
+                                                             std::vector<config::diagnostic>& out) {
+    state known(make_rules(s, 1));
+    store::failure why;
+    auto db = store::central_db::open_read_only(s.node.state_dir + "/central.db", why);
+    if (!why) {
+        std::vector<std::string> ignored;
+        if (const auto contents = db.read(why)) (void)known.restore(from_rows(*contents, ignored));
+    }
+    if (auto found = read_folder(s, known)) {
+        (void)known.apply(std::move(*found), utc_now());
+    } else {
+        out.push_back(about_folder(s, found.error()));
+    }
+    auto all = known.all_diagnostics();
+    out.insert(out.end(), all.begin(), all.end());
+    auto directory = std::make_unique<tenant::directory>();
+    directory->set_platform(known.current_rules().platform);
+    known.for_each_record([&](const tenant::record_ptr& r) { directory->put(r); });
+    (void)directory->take_retired();
+    return directory;
+}
+
+}  // namespace gatehouse::registry

@@ -1,0 +1,191 @@
+// The operations of the service: start, settings, reload, events, and the timers behind them.
+#include "service_impl.hpp"
+
+#include <boost/asio/post.hpp>
+#include <gatehouse/base/log.hpp>
+
+namespace gatehouse::registry {
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::seconds retry_after{5};
+constexpr std::chrono::seconds expiry_interval{60};
+
+}  // namespace
+
+service::impl::impl(config::settings settings, dependencies d)
+    : outside_(std::move(d)),
+      settings_(std::move(settings)),
+      pipeline_(std::make_shared<pipeline>(make_rules(settings_, 1))),
+      retry_timer_(outside_.control),
+      expiry_timer_(outside_.control) {}
+
+void service::impl::enqueue(std::function<void()> operation) {
+    operations_.push_back(std::move(operation));
+    if (!busy_) next();
+}
+
+void service::impl::next() {
+    if (operations_.empty() || *stopped_) return;
+    busy_ = true;
+    auto operation = std::move(operations_.front());
+    operations_.pop_front();
+    operation();
+}
+
+void service::impl::finish() {
+    busy_ = false;
+    next();
+}
+
+void service::impl::start(std::function<void(error_code, std::string)> ready) {
+    enqueue([this, ready = std::move(ready)]() mutable {
+        auto result = std::make_shared<opened>();
+        in_pool(
+            [result, folder = settings_.node.state_dir](pipeline& p) {
+                *result = p.open(folder);
+                return outcome{};
+            },
+            [this, result, ready = std::move(ready)](outcome) mutable {
+                opened_store(std::move(*result), std::move(ready));
+            });
+    });
+}
+
+void service::impl::opened_store(opened o, std::function<void(error_code, std::string)> ready) {
+    if (o.ec) {
+        log::error("{}", o.why);
+        finish();
+        ready(o.ec, o.why);
+        return;
+    }
+    fleet_id_ = o.fleet_id;
+    revision_ = o.changes.revision;
+    rules_revision_ = 1;
+    publish(std::move(o.changes), make_rules(settings_, rules_revision_).platform,
+            [this, ready = std::move(ready)]() mutable {
+                // Watching begins before the first reading, so that nothing falls between.
+                watch_folder();
+                read_all(false, true, [this, ready = std::move(ready)](outcome result) mutable {
+                    conclude(std::move(result), [this, ready = std::move(ready)](change_report) {
+                        ready_ = true;
+                        schedule_expiry();
+                        finish();
+                        ready({}, {});
+                    });
+                });
+            });
+}
+
+void service::impl::reload(bool force, report_handler done) {
+    enqueue([this, force, done = std::move(done)]() mutable {
+        read_all(force, false, [this, done = std::move(done)](outcome o) mutable {
+            conclude_operation(std::move(o), std::move(done));
+        });
+    });
+}
+
+void service::impl::apply_settings(config::settings settings, report_handler done) {
+    enqueue([this, settings = std::move(settings), done = std::move(done)]() mutable {
+        settings.node.state_dir = settings_.node.state_dir;
+        const bool other_folder = settings.registry.tenants_dir != settings_.registry.tenants_dir;
+        auto r = make_rules(settings, ++rules_revision_);
+        in_pool([r = std::move(r)](pipeline& p) { return p.set_rules(r); },
+                [this, settings = std::move(settings), other_folder,
+                 done = std::move(done)](outcome o) mutable {
+                    const bool refused = !o.report.refused.empty();
+                    // Not stored is not refused for good: it comes into force once it can be.
+                    if (!refused || !o.trouble.empty()) settings_waiting_ = std::move(settings);
+                    conclude(std::move(o), [this, refused, other_folder,
+                                            done = std::move(done)](change_report first) mutable {
+                        if (refused) {
+                            finish();
+                            if (done) done(std::move(first));
+                            return;
+                        }
+                        if (other_folder) watch_folder();
+                        // Files that were refused under the old settings may be right under these.
+                        read_all(false, false,
+                                 [this, first = std::move(first),
+                                  done = std::move(done)](outcome second) mutable {
+                                     second.report.applied += first.applied;
+                                     second.report.removed += first.removed;
+                                     conclude_operation(std::move(second), std::move(done));
+                                 });
+                    });
+                });
+    });
+}
+
+void service::impl::stop() {
+    *stopped_ = true;
+    ready_ = false;
+    folder_.reset();
+    retry_timer_.cancel();
+    expiry_timer_.cancel();
+    operations_.clear();
+}
+
+void service::impl::watch_folder() {
+    folder_.reset();
+    watch::options o;
+    o.run_in_pool = outside_.run_in_pool;
+    folder_.emplace(
+        outside_.control, settings_.registry.tenants_dir, std::string(tenant_file_suffix),
+        [this](std::vector<watch::event> events) { on_events(std::move(events)); }, std::move(o),
+        [this](const std::string& text) { on_folder_trouble(text); });
+    folder_->start();
+}
+
+void service::impl::on_events(std::vector<watch::event> events) {
+    // A burst that comes while another is worked on is read once.
+    const bool first = names_waiting_.empty();
+    for (const auto& e : events)
+        names_waiting_.insert(settings_.registry.tenants_dir + '/' + e.name);
+    if (!first) return;
+    enqueue([this] {
+        const auto names = std::exchange(names_waiting_, {});
+        read_some({names.begin(), names.end()},
+                  [this](outcome o) { conclude_operation(std::move(o), {}); });
+    });
+}
+
+void service::impl::on_folder_trouble(const std::string& text) {
+    if (!text.empty()) {
+        log::error("tenants cannot be read, those known stay in service: {}", text);
+        return;
+    }
+    log::info("{} can be read again", settings_.registry.tenants_dir);
+    reload(false, {});
+}
+
+void service::impl::schedule_retry() {
+    if (retry_scheduled_) return;
+    retry_scheduled_ = true;
+    retry_timer_.expires_after(retry_after);
+    retry_timer_.async_wait([self = shared_from_this()](error_code ec) {
+        self->retry_scheduled_ = false;
+        if (ec || *self->stopped_ || self->trouble_.empty()) return;
+        auto* p = self.get();
+        p->enqueue([p] {
+            p->in_pool([](pipeline& pipe) { return pipe.retry(); },
+                       [p](outcome o) { p->conclude_operation(std::move(o), {}); });
+        });
+    });
+}
+
+void service::impl::schedule_expiry() {
+    expiry_timer_.expires_after(expiry_interval);
+    expiry_timer_.async_wait([self = shared_from_this()](error_code ec) {
+        if (ec || *self->stopped_) return;
+        auto* p = self.get();
+        p->enqueue([p] {
+            p->in_pool([](pipeline& pipe) { return pipe.expire(); },
+                       [p](outcome o) { p->conclude_operation(std::move(o), {}); });
+        });
+        p->schedule_expiry();
+    });
+}
+
+}  // namespace gatehouse::registry

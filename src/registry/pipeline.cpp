@@ -1,0 +1,148 @@
+// Store first, then publish: what is in force has survived the machine's next crash.
+#include "pipeline.hpp"
+
+#include "keep.hpp"
+
+#include <fmt/ranges.h>
+#include <gatehouse/base/log.hpp>
+#include <gatehouse/watch/listing.hpp>
+
+namespace gatehouse::registry {
+
+tenant::utc_time utc_now() {
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
+opened pipeline::open(const std::string& state_dir) {
+    opened out;
+    auto lock = store::state_lock::acquire(state_dir, out.why);
+    if (!lock) {
+        out.ec = lock.error();
+        return out;
+    }
+    lock_ = std::move(*lock);
+    store::failure why;
+    std::string moved_to;
+    const auto file = state_dir + "/central.db";
+    db_ = store::central_db::open(file, why, &moved_to);
+    if (!moved_to.empty())
+        log::error(
+            "{} is damaged; moved to {} and made anew from the tenant files: host ownership "
+            "and last good versions of broken files are lost",
+            file, moved_to);
+    std::optional<store::contents> contents;
+    if (!why) contents = db_.read(why);
+    if (!contents) {
+        out.ec = make_error_code(errc::not_ready);
+        out.why = fmt::format("{} cannot be used: {}", file, why.text);
+        return out;
+    }
+    out.fleet_id = contents->fleet_id;
+    std::vector<std::string> unreadable;
+    out.changes = state_.restore(from_rows(*contents, unreadable));
+    for (const auto& id : unreadable)
+        log::warn("the kept version of tenant {} is not understood; it comes from its file again",
+                  id);
+    stored_revision_ = contents->revision;
+    return out;
+}
+
+void pipeline::read(const std::vector<std::string>& files, batch& into) const {
+    for (const auto& file : files) {
+        document d;
+        switch (read_tenant_file(file, state_.current_rules().platform->domain,
+                                 state_.known_hash(file), d)) {
+            case finding::read:
+                into.seen.push_back(std::move(d));
+                break;
+            case finding::vanished:
+                into.vanished.push_back(file);
+                break;
+            case finding::unchanged:
+                break;
+        }
+    }
+}
+
+result<std::vector<std::string>> pipeline::list(const std::string& folder, batch& into) const {
+    const auto found = watch::list_folder(folder, tenant_file_suffix);
+    if (!found) return found.error();
+    std::vector<std::string> files;
+    files.reserve(found->size());
+    std::set<std::string> present;
+    for (const auto& [name, stamp] : *found)
+        files.push_back(folder + '/' + name);
+    present.insert(files.begin(), files.end());
+    for (auto& file : state_.known_files())
+        if (!present.contains(file)) into.vanished.push_back(std::move(file));
+    return files;
+}
+
+outcome pipeline::apply(batch b) {
+    waiting_vanished_.insert(b.vanished.begin(), b.vanished.end());
+    for (const auto& d : b.seen)
+        waiting_vanished_.erase(d.file);
+    return store(state_.apply(std::move(b), utc_now()));
+}
+
+outcome pipeline::expire() {
+    return store(state_.expire(utc_now()));
+}
+outcome pipeline::retry() {
+    return store({});
+}
+
+outcome pipeline::set_rules(rules r) {
+    change_set changes;
+    diagnostics broken;
+    auto platform = r.platform;
+    auto next = state_.with_rules(std::move(r), utc_now(), changes, broken);
+    if (!broken.empty()) {
+        outcome out;
+        out.report.revision = stored_revision_;
+        out.report.refused = "tenants in service would break by these settings";
+        out.report.diagnostics = std::move(broken);
+        out.report.held = state_.held();
+        return out;
+    }
+    state_ = std::move(next);
+    waiting_platform_ = std::move(platform);
+    return store(std::move(changes));
+}
+
+outcome pipeline::store(change_set c) {
+    outcome out;
+    if (!c.empty()) waiting_.merge(std::move(c));
+    if (!waiting_.empty() || !waiting_vanished_.empty()) {
+        waiting_.revision = std::max(waiting_.revision, state_.revision());
+        if (const auto why = db_.write(to_rows(waiting_, waiting_vanished_)); why) {
+            out.trouble = why.text;
+            out.report.refused =
+                fmt::format("cannot be stored: {}; tried again until it can", why.text);
+            out.report.revision = stored_revision_;
+            out.report.held = state_.held();
+            return out;
+        }
+    }
+    waiting_vanished_.clear();
+    stored_revision_ = state_.revision();
+    out.changes = std::exchange(waiting_, {});
+    out.platform = std::exchange(waiting_platform_, nullptr);
+    out.report.revision = stored_revision_;
+    out.report.applied = out.changes.applied;
+    out.report.removed = out.changes.removed;
+    out.report.held = state_.held();
+    for (const auto& [id, update] : out.changes.tenants) {
+        if (!update.quarantine.empty()) ++out.report.quarantined;
+        for (const auto* list : {&update.quarantine, &update.conflicts})
+            out.report.diagnostics.insert(out.report.diagnostics.end(), list->begin(), list->end());
+    }
+    for (const auto& [file, d] : out.changes.orphans) {
+        if (!d.reasons.empty()) ++out.report.quarantined;
+        out.report.diagnostics.insert(out.report.diagnostics.end(), d.reasons.begin(),
+                                      d.reasons.end());
+    }
+    return out;
+}
+
+}  // namespace gatehouse::registry

@@ -1,0 +1,61 @@
+// The part of the registry that blocks: files, the state's arithmetic, central.db. What it returns
+// is stored, so control may publish it. In the pool, one call at a time.
+#pragma once
+
+#include "tenant_files.hpp"
+
+#include <gatehouse/registry/service.hpp>
+#include <gatehouse/registry/state.hpp>
+#include <gatehouse/store/central_db.hpp>
+#include <gatehouse/store/state_lock.hpp>
+#include <set>
+#include <string>
+
+namespace gatehouse::registry {
+
+struct outcome {
+    change_report report;
+    change_set changes;             // stored; to publish
+    tenant::platform_ptr platform;  // to publish before them; null: as it was
+    std::string trouble;            // why changes cannot be stored now
+};
+
+struct opened {
+    error_code ec;
+    std::string why;
+    std::string fleet_id;
+    change_set changes;  // what was kept; to publish
+};
+
+class pipeline {
+ public:
+    explicit pipeline(rules r) : state_(std::move(r)) {}
+
+    opened open(const std::string& state_dir);
+    // Reads some files into the batch; names a vanished one as such.
+    void read(const std::vector<std::string>& files, batch& into) const;
+    // All of a folder's tenant files. Files known so far that are not there go to into.vanished.
+    result<std::vector<std::string>> list(const std::string& folder, batch& into) const;
+    outcome apply(batch b);
+    outcome expire();
+    outcome set_rules(rules r);
+    // Stores what could not be stored before.
+    outcome retry();
+    // Everything that is wrong now.
+    diagnostics all_diagnostics() const { return state_.all_diagnostics(); }
+
+ private:
+    outcome store(change_set c);
+    state state_;
+    store::state_lock lock_;
+    store::central_db db_;
+    std::uint64_t stored_revision_ = 0;
+    // Decided but not stored, hence not in force.
+    change_set waiting_;
+    std::set<std::string> waiting_vanished_;
+    tenant::platform_ptr waiting_platform_;
+};
+
+tenant::utc_time utc_now();
+
+}  // namespace gatehouse::registry

@@ -1,0 +1,220 @@
+// From the pool to the directory: reading in steps, publishing in slices, then the report.
+#include "service_impl.hpp"
+
+#include <fmt/format.h>
+#include <boost/asio/post.hpp>
+#include <gatehouse/base/log.hpp>
+
+namespace gatehouse::registry {
+namespace asio = boost::asio;
+
+namespace {
+
+// About a millisecond of control's time, and about ten of a pool thread's.
+constexpr std::size_t records_a_slice = 500;
+constexpr std::size_t files_a_step = 256;
+constexpr std::size_t diagnostics_logged = 50;  // of one change
+
+}  // namespace
+
+struct service::impl::courier {
+    std::shared_ptr<impl> self;
+    outcome_handler then;
+};
+
+void service::impl::deliver(asio::io_context& control, const std::shared_ptr<courier>& c,
+                            outcome o) {
+    asio::post(control,
+               [self = std::move(c->self), then = std::move(c->then), o = std::move(o)]() mutable {
+                   if (!*self->stopped_) then(std::move(o));
+               });
+}
+
+void service::impl::in_pool(std::function<outcome(pipeline&)> job, outcome_handler then) {
+    auto c = std::make_shared<courier>(courier{shared_from_this(), std::move(then)});
+    outside_.run_in_pool([c, job = std::move(job), pipe = pipeline_, &control = outside_.control] {
+        deliver(control, c, job(*pipe));
+    });
+}
+
+// A reading of many files, a step at a time, so that a pool thread is never taken for long.
+struct service::impl::scan {
+    std::shared_ptr<courier> back;
+    asio::io_context& control;
+    std::function<void(std::function<void()>)> run_in_pool;
+    std::shared_ptr<std::atomic<bool>> stopped;
+    std::shared_ptr<pipeline> pipe;
+    std::string folder;  // empty: `files` alone
+    std::vector<std::string> files;
+    std::size_t at = 0;
+    batch found;
+    diagnostics trouble;
+};
+
+void service::impl::read_all(bool force, bool all, outcome_handler then) {
+    auto s = std::make_shared<scan>(scan{.back = nullptr,
+                                         .control = outside_.control,
+                                         .run_in_pool = outside_.run_in_pool,
+                                         .stopped = stopped_,
+                                         .pipe = pipeline_,
+                                         .folder = settings_.registry.tenants_dir,
+                                         .files = {},
+                                         .at = 0,
+                                         .found = {},
+                                         .trouble = {}});
+    s->found.force = force;
+    s->found.all = all;
+    s->back = std::make_shared<courier>(courier{shared_from_this(), std::move(then)});
+    outside_.run_in_pool([s] {
+        if (auto listed = s->pipe->list(s->folder, s->found)) {
+            s->files = std::move(*listed);
+        } else {
+            s->trouble.push_back(
+                {.severity = config::severity::error,
+                 .file = s->folder,
+                 .line = 0,
+                 .key = "registry.tenants_dir",
+                 .message = fmt::format("cannot be listed: {}", listed.error().message()),
+                 .advice = "the tenants known stay in service; make the folder readable"});
+        }
+        step(s);
+    });
+}
+
+void service::impl::read_some(std::vector<std::string> files, outcome_handler then) {
+    auto s = std::make_shared<scan>(scan{.back = nullptr,
+                                         .control = outside_.control,
+                                         .run_in_pool = outside_.run_in_pool,
+                                         .stopped = stopped_,
+                                         .pipe = pipeline_,
+                                         .folder = {},
+                                         .files = std::move(files),
+                                         .at = 0,
+                                         .found = {},
+                                         .trouble = {}});
+    s->back = std::make_shared<courier>(courier{shared_from_this(), std::move(then)});
+    outside_.run_in_pool([s] { step(s); });
+}
+
+void service::impl::step(std::shared_ptr<scan> s) {
+    const auto end_of_step = std::min(s->files.size(), s->at + files_a_step);
+    s->pipe->read({s->files.begin() + static_cast<std::ptrdiff_t>(s->at),
+                   s->files.begin() + static_cast<std::ptrdiff_t>(end_of_step)},
+                  s->found);
+    s->at = end_of_step;
+    if (s->at < s->files.size() && !*s->stopped) {
+        const auto& run = s->run_in_pool;
+        run([s] { step(s); });
+        return;
+    }
+    end(std::move(s));
+}
+
+void service::impl::end(std::shared_ptr<scan> s) {
+    outcome o;
+    if (!*s->stopped) o = s->pipe->apply(std::move(s->found));
+    // Who asked for everything to be read wants to hear everything that is wrong.
+    if (!s->folder.empty()) o.report.diagnostics = s->pipe->all_diagnostics();
+    o.report.diagnostics.insert(o.report.diagnostics.begin(), s->trouble.begin(), s->trouble.end());
+    deliver(s->control, s->back, std::move(o));
+}
+
+struct service::impl::publication {
+    change_set changes;
+    std::map<std::string, tenant_update>::iterator next;
+    std::function<void()> then;
+};
+
+void service::impl::publish(change_set changes, tenant::platform_ptr platform,
+                            std::function<void()> then) {
+    // Plans and pools first: a tenant may name new ones.
+    if (platform) outside_.directory.set_platform(platform);
+    auto p = std::make_shared<publication>();
+    p->changes = std::move(changes);
+    p->next = p->changes.tenants.begin();
+    p->then = std::move(then);
+    publish_slice(std::move(p));
+}
+
+void service::impl::publish_slice(std::shared_ptr<publication> p) {
+    const auto end = p->changes.tenants.end();
+    for (std::size_t n = 0; p->next != end && n < records_a_slice; ++n, ++p->next) {
+        const auto& update = p->next->second;
+        if (update.republish) outside_.directory.put(update.record);
+        table_.put(update);
+    }
+    if (p->next != end) {
+        asio::post(outside_.control, [self = shared_from_this(), p] {
+            if (!*self->stopped_) self->publish_slice(p);
+        });
+        return;
+    }
+    for (const auto& id : p->changes.dropped) {
+        outside_.directory.remove(id);
+        table_.drop(id);
+    }
+    for (const auto& [file, document] : p->changes.orphans)
+        table_.put_orphan(document);
+    if (outside_.after_publish) outside_.after_publish();
+    if (outside_.on_tenant_changed) {
+        for (const auto& [id, update] : p->changes.tenants)
+            if (update.republish) outside_.on_tenant_changed(id);
+        for (const auto& id : p->changes.dropped)
+            outside_.on_tenant_changed(id);
+    }
+    p->then();
+}
+
+void service::impl::conclude(outcome o, report_handler done) {
+    if (!o.trouble.empty()) {
+        if (o.trouble != trouble_)
+            log::error("a change of tenants is not in force, as it cannot be stored: {}",
+                       o.trouble);
+        trouble_ = o.trouble;
+        schedule_retry();
+    } else if (o.report.refused.empty() && !trouble_.empty()) {
+        log::info("changes of tenants can be stored again");
+        trouble_.clear();
+    }
+    if (o.report.held != held_ && !o.report.held.empty()) log::error("{}", o.report.held);
+    held_ = o.report.held;
+    if (o.changes.empty() && !o.platform) {
+        report(o.report);
+        done(std::move(o.report));
+        return;
+    }
+    if (o.platform && settings_waiting_)
+        settings_ = *std::exchange(settings_waiting_, std::nullopt);
+    publish(std::move(o.changes), std::move(o.platform),
+            [this, r = std::move(o.report), done = std::move(done)]() mutable {
+                revision_ = r.revision;
+                report(r);
+                done(std::move(r));
+            });
+}
+
+void service::impl::conclude_operation(outcome o, report_handler done) {
+    conclude(std::move(o), [this, done = std::move(done)](change_report r) {
+        finish();
+        if (done) done(std::move(r));
+    });
+}
+
+void service::impl::report(const change_report& r) const {
+    std::size_t logged = 0;
+    for (const auto& d : r.diagnostics) {
+        if (++logged > diagnostics_logged) {
+            log::warn("and {} more; see `gatehouse check`",
+                      r.diagnostics.size() - diagnostics_logged);
+            break;
+        }
+        log::warn("{}", config::to_text(d));
+    }
+    if (!r.refused.empty())
+        log::error("change refused: {}", r.refused);
+    else if (r.applied + r.removed + r.quarantined > 0)
+        log::info("registry revision {}: {} tenants applied, {} removed, {} in quarantine",
+                  r.revision, r.applied, r.removed, r.quarantined);
+}
+
+}  // namespace gatehouse::registry

@@ -1,0 +1,46 @@
+// Settings to the platform that tenants share, and the naming of children.
+#include <gatehouse/registry/rules.hpp>
+
+namespace gatehouse::registry {
+
+rules make_rules(const config::settings& s, std::uint64_t revision) {
+    auto p = std::make_shared<tenant::platform>();
+    p->revision = revision;
+    p->node_region = s.node.region;
+    p->domain = s.platform.domain;
+    p->context_prefix = s.platform.context_prefix;
+    p->default_plan = s.platform.default_plan;
+    p->primary_tenant = s.platform.primary_tenant;
+    p->default_tls_tenant = s.tls.default_tenant;
+    p->min_tls_version = s.tls.min_version;
+    p->shared_hosts.insert(s.platform.shared_hosts.begin(), s.platform.shared_hosts.end());
+    for (const auto& plan : s.plans)
+        p->plans.emplace(plan.name, plan);
+    for (const auto& pool : s.pools)
+        p->pools.emplace(pool.name, pool);
+    for (const auto& region : s.regions)
+        p->region_addresses.emplace(region.name, region.address);
+    return {.platform = std::move(p), .child_name = s.platform.child_name};
+}
+
+std::string derive_name(const std::string& child_name, std::string_view label,
+                        std::string_view parent) {
+    if (parent.empty()) return std::string(label);
+    std::string out;
+    for (std::size_t at = 0; at < child_name.size();) {
+        const auto rest = std::string_view(child_name).substr(at);
+        if (rest.starts_with("{child}")) {
+            out += label;
+            at += 7;
+        } else if (rest.starts_with("{parent}")) {
+            out += parent;
+            at += 8;
+        } else {
+            out += rest.front();
+            ++at;
+        }
+    }
+    return out;
+}
+
+}  // namespace gatehouse::registry

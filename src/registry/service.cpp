@@ -1,0 +1,50 @@
+// The public face: hands everything to the working side.
+#include "service_impl.hpp"
+
+namespace gatehouse::registry {
+
+service::service(config::settings settings, dependencies d)
+    : impl_(std::make_shared<impl>(std::move(settings), std::move(d))) {}
+service::~service() {
+    impl_->stop();
+}
+
+void service::start(std::function<void(error_code, std::string)> ready) {
+    impl_->start(std::move(ready));
+}
+void service::apply_settings(config::settings settings, std::function<void(change_report)> done) {
+    impl_->apply_settings(std::move(settings), std::move(done));
+}
+void service::reload(bool force, std::function<void(change_report)> done) {
+    impl_->reload(force, std::move(done));
+}
+void service::stop() {
+    impl_->stop();
+}
+
+std::vector<tenant_row> service::rows() const {
+    return impl_->known().rows();
+}
+const tenant_row* service::find(std::string_view id) const {
+    return impl_->known().find(id);
+}
+std::uint64_t service::revision() const {
+    return impl_->revision();
+}
+bool service::ready() const {
+    return impl_->ready();
+}
+const std::string& service::fleet_id() const {
+    return impl_->fleet_id();
+}
+const config::settings& service::settings() const {
+    return impl_->settings();
+}
+const std::string& service::held() const {
+    return impl_->held();
+}
+const std::string& service::trouble() const {
+    return impl_->trouble();
+}
+
+}  // namespace gatehouse::registry

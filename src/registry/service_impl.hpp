@@ -1,0 +1,85 @@
+// The service's working side: one operation after another, each read and stored in the pool, then
+// published on control in slices. Control thread alone.
+#pragma once
+
+#include "pipeline.hpp"
+#include "table.hpp"
+
+#include <atomic>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <gatehouse/registry/service.hpp>
+#include <gatehouse/watch/folder.hpp>
+#include <optional>
+
+namespace gatehouse::registry {
+
+class service::impl : public std::enable_shared_from_this<impl> {
+ public:
+    impl(config::settings settings, dependencies d);
+
+    void start(std::function<void(error_code, std::string)> ready);
+    void apply_settings(config::settings settings, std::function<void(change_report)> done);
+    void reload(bool force, std::function<void(change_report)> done);
+    void stop();
+
+    const table& known() const noexcept { return table_; }
+    const config::settings& settings() const noexcept { return settings_; }
+    std::uint64_t revision() const noexcept { return revision_; }
+    bool ready() const noexcept { return ready_; }
+    const std::string& fleet_id() const noexcept { return fleet_id_; }
+    const std::string& held() const noexcept { return held_; }
+    const std::string& trouble() const noexcept { return trouble_; }
+
+ private:
+    using report_handler = std::function<void(change_report)>;
+    using outcome_handler = std::function<void(outcome)>;
+    struct publication;
+    struct scan;
+    // What a job in the pool holds of control's; it gives all of it away with its result, so that
+    // nothing of control's is destroyed on a thread of the pool.
+    struct courier;
+    static void deliver(boost::asio::io_context& control, const std::shared_ptr<courier>& c,
+                        outcome o);
+
+    // Operations run one at a time; each ends with finish().
+    void enqueue(std::function<void()> operation);
+    void next();
+    void finish();
+
+    // `job` runs in the pool; `then` on control, unless stopped.
+    void in_pool(std::function<outcome(pipeline&)> job, outcome_handler then);
+    void read_all(bool force, bool all, outcome_handler then);
+    void read_some(std::vector<std::string> files, outcome_handler then);
+    static void step(std::shared_ptr<scan> s);
+    static void end(std::shared_ptr<scan> s);
+
+    void opened_store(opened o, std::function<void(error_code, std::string)> ready);
+    void publish(change_set changes, tenant::platform_ptr platform, std::function<void()> then);
+    void publish_slice(std::shared_ptr<publication> p);
+    void conclude(outcome o, report_handler done);
+    void conclude_operation(outcome o, report_handler done);
+    void report(const change_report& r) const;
+
+    void watch_folder();
+    void on_events(std::vector<watch::event> events);
+    void on_folder_trouble(const std::string& text);
+    void schedule_retry();
+    void schedule_expiry();
+
+    const dependencies outside_;
+    config::settings settings_;
+    std::optional<config::settings> settings_waiting_;  // decided, not stored yet
+    std::shared_ptr<pipeline> pipeline_;
+    table table_;
+    std::optional<watch::folder> folder_;
+    boost::asio::steady_timer retry_timer_, expiry_timer_;
+    std::deque<std::function<void()>> operations_;
+    std::set<std::string> names_waiting_;
+    std::string fleet_id_, held_, trouble_;
+    std::uint64_t revision_ = 0, rules_revision_ = 0;
+    bool busy_ = false, ready_ = false, retry_scheduled_ = false;
+    std::shared_ptr<std::atomic<bool>> stopped_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+}  // namespace gatehouse::registry

@@ -1,0 +1,26 @@
+// One change of registry::state while it is worked out. Used by the files that implement it.
+#pragma once
+
+#include <gatehouse/registry/state.hpp>
+#include <set>
+#include <string>
+
+namespace gatehouse::registry {
+
+struct state::work {
+    tenant::utc_time now;
+    bool force = false;
+    std::set<std::string> touched;  // ids whose files changed
+    std::set<std::string> missing;  // ids that no file declares any more
+    std::set<std::string> files;    // that may be, or may have been, without a tenant
+    std::set<std::string> dirty;    // ids to judge
+    std::set<std::string> claims;   // ids whose good version is another
+    std::set<std::string> hosts;    // whose owner may be another
+    std::set<std::string> changed;  // ids to write
+    std::set<std::string> review;   // ids to write if their hosts or conflicts are other ones
+    change_set out;
+};
+
+bool same(const diagnostics& a, const diagnostics& b);
+
+}  // namespace gatehouse::registry

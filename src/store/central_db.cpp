@@ -1,0 +1,244 @@
+// The schema of central.db, its migrations, and reading and writing it whole.
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <chrono>
+#include <filesystem>
+#include <gatehouse/base/text.hpp>
+#include <gatehouse/store/central_db.hpp>
+
+namespace gatehouse::store {
+namespace {
+
+constexpr std::int64_t schema_version = 1;
+constexpr std::size_t fleet_id_bytes = 8;
+
+// migrations[n] leads from version n to n + 1; existing ones are never edited.
+constexpr const char* migrations[] = {
+    R"(CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+       CREATE TABLE tenants(id TEXT PRIMARY KEY, document TEXT NOT NULL, source TEXT NOT NULL,
+           file_hash TEXT NOT NULL, platform_name TEXT NOT NULL, revision INTEGER NOT NULL,
+           gone_since INTEGER NOT NULL);
+       CREATE TABLE hosts(host TEXT PRIMARY KEY, tenant TEXT NOT NULL) WITHOUT ROWID;
+       CREATE TABLE quarantine(file TEXT NOT NULL, position INTEGER NOT NULL, tenant TEXT NOT NULL,
+           is_error INTEGER NOT NULL, named_file TEXT NOT NULL, line INTEGER NOT NULL,
+           key TEXT NOT NULL, message TEXT NOT NULL, advice TEXT NOT NULL,
+           PRIMARY KEY(file, position)) WITHOUT ROWID;)",
+};
+static_assert(std::size(migrations) == schema_version);
+
+std::int64_t single_number(database& db, std::string_view sql, failure& why) {
+    auto s = db.prepare(sql, why);
+    if (why) return 0;
+    const std::int64_t value = s.step() ? s.integer(0) : 0;
+    if (s.failed()) why = s.error();
+    return value;
+}
+
+failure check_whole(database& db) {
+    failure why;
+    auto s = db.prepare("PRAGMA quick_check(1)", why);
+    if (why) return why;
+    if (s.step() && s.text(0) == "ok") return {};
+    if (s.failed()) return s.error();
+    return {SQLITE_CORRUPT, fmt::format("central.db: {}", s.text(0))};
+}
+
+std::string move_aside(const std::string& file) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto target = fmt::format(
+        "{}.damaged-{}", file, std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+    std::error_code ignored;
+    std::filesystem::rename(file, target, ignored);
+    for (const char* suffix : {"-wal", "-shm"})
+        std::filesystem::rename(file + suffix, target + suffix, ignored);
+    return target;
+}
+
+}  // namespace
+
+central_db central_db::open_checked(const std::string& file, failure& why) {
+    central_db result;
+    result.db_ = database::open(file, access::read_write, why);
+    if (!why) why = check_whole(result.db_);
+    if (!why) why = result.migrate();
+    if (why) result.db_.close();
+    return result;
+}
+
+central_db central_db::open(const std::string& file, failure& why, std::string* moved_to) {
+    auto result = open_checked(file, why);
+    if (!why.is_corrupt()) return result;
+    *moved_to = move_aside(file);
+    why = {};
+    return open_checked(file, why);
+}
+
+central_db central_db::open_read_only(const std::string& file, failure& why) {
+    central_db result;
+    result.db_ = database::open(file, access::read_only, why);
+    if (!why && single_number(result.db_, "PRAGMA user_version", why) != schema_version && !why)
+        why = {SQLITE_MISMATCH, "central.db: written by another version of gatehouse"};
+    if (why) result.db_.close();
+    return result;
+}
+
+failure central_db::migrate() {
+    failure why;
+    auto version = single_number(db_, "PRAGMA user_version", why);
+    if (why) return why;
+    if (version > schema_version) {
+        return {SQLITE_MISMATCH,
+                fmt::format("central.db: schema {} is newer than this gatehouse knows ({})",
+                            version, schema_version)};
+    }
+    if (version == schema_version) return {};
+    transaction t(db_);
+    if (t.begun()) return t.begun();
+    const bool is_new = version == 0;
+    for (; version < schema_version; ++version)
+        if (why = db_.execute(migrations[version]); why) return why;
+    if (is_new) {
+        auto s = db_.prepare(
+            "INSERT INTO meta VALUES('fleet_id',?1),('revision','0'),('writer','')", why);
+        if (why) return why;
+        if (!s.bind(1, random_hex(fleet_id_bytes)).run()) return s.error();
+    }
+    why = db_.execute(fmt::format("PRAGMA user_version={}", schema_version).c_str());
+    return why ? why : t.commit();
+}
+
+namespace {
+
+failure read_meta(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT key,value FROM meta", why);
+    while (s.step()) {
+        if (s.text(0) == "fleet_id") out.fleet_id = s.text(1);
+        if (s.text(0) == "writer") out.writer = s.text(1);
+        if (s.text(0) == "revision") out.revision = std::strtoull(s.text(1).data(), nullptr, 10);
+    }
+    return s.error();
+}
+
+failure read_tenants(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare(
+        "SELECT id,document,source,file_hash,platform_name,revision,gone_since FROM tenants", why);
+    while (s.step()) {
+        out.tenants.push_back({.id = std::string(s.text(0)),
+                               .document = std::string(s.text(1)),
+                               .source = std::string(s.text(2)),
+                               .file_hash = std::string(s.text(3)),
+                               .platform_name = std::string(s.text(4)),
+                               .revision = static_cast<std::uint64_t>(s.integer(5)),
+                               .gone_since = s.integer(6)});
+    }
+    return s.error();
+}
+
+failure read_hosts(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT host,tenant FROM hosts", why);
+    while (s.step())
+        out.hosts.emplace_back(s.text(0), s.text(1));
+    return s.error();
+}
+
+failure read_reasons(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare(
+        "SELECT file,tenant,is_error,named_file,line,key,message,advice FROM quarantine "
+        "ORDER BY file,position",
+        why);
+    while (s.step()) {
+        out.reasons.push_back({.file = std::string(s.text(0)),
+                               .tenant = std::string(s.text(1)),
+                               .is_error = s.integer(2) != 0,
+                               .named_file = std::string(s.text(3)),
+                               .line = static_cast<std::uint32_t>(s.integer(4)),
+                               .key = std::string(s.text(5)),
+                               .message = std::string(s.text(6)),
+                               .advice = std::string(s.text(7))});
+    }
+    return s.error();
+}
+
+}  // namespace
+
+std::optional<contents> central_db::read(failure& why) {
+    contents out;
+    // One snapshot over the four tables.
+    if (why = db_.execute("BEGIN"); why) return std::nullopt;
+    why = read_meta(db_, out);
+    if (!why) why = read_tenants(db_, out);
+    if (!why) why = read_hosts(db_, out);
+    if (!why) why = read_reasons(db_, out);
+    (void)db_.execute("ROLLBACK");
+    if (why) return std::nullopt;
+    return out;
+}
+
+failure central_db::write_tenants(const change& c) {
+    failure why;
+    auto put = db_.prepare("INSERT OR REPLACE INTO tenants VALUES(?1,?2,?3,?4,?5,?6,?7)", why);
+    if (why) return why;
+    for (const auto& t : c.put) {
+        put.bind(1, t.id).bind(2, t.document).bind(3, t.source).bind(4, t.file_hash);
+        put.bind(5, t.platform_name).bind(6, static_cast<std::int64_t>(t.revision));
+        if (!put.bind(7, t.gone_since).run()) return put.error();
+    }
+    auto drop = db_.prepare("DELETE FROM tenants WHERE id=?1", why);
+    if (why) return why;
+    for (const auto& id : c.drop)
+        if (!drop.bind(1, id).run()) return drop.error();
+    return {};
+}
+
+failure central_db::write_hosts(const change& c) {
+    failure why;
+    auto put = db_.prepare("INSERT OR REPLACE INTO hosts VALUES(?1,?2)", why);
+    if (why) return why;
+    auto drop = db_.prepare("DELETE FROM hosts WHERE host=?1", why);
+    if (why) return why;
+    for (const auto& [host, owner] : c.hosts) {
+        auto& s = owner.empty() ? drop : put;
+        s.bind(1, host);
+        if (!owner.empty()) s.bind(2, owner);
+        if (!s.run()) return s.error();
+    }
+    return {};
+}
+
+failure central_db::write_reasons(const change& c) {
+    failure why;
+    auto clear = db_.prepare("DELETE FROM quarantine WHERE file=?1", why);
+    if (why) return why;
+    for (const auto& file : c.cleared_files)
+        if (!clear.bind(1, file).run()) return clear.error();
+    auto put =
+        db_.prepare("INSERT OR REPLACE INTO quarantine VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", why);
+    if (why) return why;
+    std::int64_t position = 0;
+    for (const auto& r : c.reasons) {
+        put.bind(1, r.file).bind(2, position++).bind(3, r.tenant).bind(4, r.is_error ? 1 : 0);
+        put.bind(5, r.named_file).bind(6, static_cast<std::int64_t>(r.line)).bind(7, r.key);
+        if (!put.bind(8, r.message).bind(9, r.advice).run()) return put.error();
+    }
+    return {};
+}
+
+failure central_db::write(const change& c) {
+    transaction t(db_);
+    if (t.begun()) return t.begun();
+    failure why = write_tenants(c);
+    if (!why) why = write_hosts(c);
+    if (!why) why = write_reasons(c);
+    if (why) return why;
+    auto meta = db_.prepare("UPDATE meta SET value=?2 WHERE key=?1", why);
+    if (why) return why;
+    if (!meta.bind(1, "revision").bind(2, std::to_string(c.revision)).run()) return meta.error();
+    if (!meta.bind(1, "writer").bind(2, GATEHOUSE_VERSION).run()) return meta.error();
+    return t.commit();
+}
+
+}  // namespace gatehouse::store
