@@ -94,7 +94,7 @@ def test_mistake_in_a_pool(gate, line, key):
 
 tenant_mistakes = [
     ({"nonsense": 1}, "nonsense"),
-    ({"id": "other"}, "id"),
+    ({"id": "Not Valid"}, "id"),
     ({"state": "asleep"}, "state"),
     ({"state": "suspended", "reason": "mood"}, "reason"),
     ({"pool": "nowhere"}, "pool"),
@@ -191,6 +191,14 @@ def test_later_features_are_warned_about(gate):
     out = result.stdout + result.stderr
     assert result.returncode == 0, out
     assert "warning" in out.lower() and "quota" in out
+
+
+def test_health_is_warned_about(gate):
+    lines = gate.config.read_text().replace("[pools.main]", "[pools.main]\nhealth = { path = \"/healthz\" }")
+    gate.config.write_text(lines)
+    result = check(gate)
+    out = result.stdout + result.stderr
+    assert result.returncode == 0 and "warning" in out.lower() and "pools.main.health" in out, out
 
 
 def test_check_touches_nothing(gate):

@@ -447,20 +447,6 @@ def test_hash(build, hash_on, vary, same):
         u.stop()
 
 
-def test_health_check_takes_out_and_brings_back(build):
-    good, sick = ScriptedUpstream("good"), ScriptedUpstream("sick")
-    sick.on("/healthz", ok(status=b"500 Sick"))
-    world = build(upstream=good, pools={"main": {
-        "balance": "round_robin", "endpoints": [{"address": good.address}, {"address": sick.address}],
-        "health": {"path": "/healthz", "interval": "100ms", "timeout": "500ms", "rise": 2, "fall": 2}}})
-    until(lambda: sick.count("/healthz") >= 4, 5)
-    until(lambda: spread(world, 6) == {"good": 6}, 5)
-    sick.handlers.pop("/healthz")
-    until(lambda: len(spread(world, 6)) == 2, 5)
-    world.gate.stop()
-    sick.stop()
-
-
 def test_failing_endpoint_is_ejected(build):
     """One of two endpoints drops every request: clients soon see nothing of it."""
     good, bad = ScriptedUpstream("good"), ScriptedUpstream("bad")
