@@ -26,9 +26,6 @@ constexpr text_rule context_prefix{
     is_context_prefix, "a prefix for context fields",
     "use a token that ends with '-' and begins no common field: \"X-Tenant-\""};
 
-bool is_label_or_empty(std::string_view s) noexcept {
-    return s.empty() || is_label(s);
-}
 constexpr text_rule optional_tenant{is_label_or_empty, "a tenant's id", rules::label.advice};
 
 bool is_plan_or_empty(std::string_view s) noexcept {
@@ -42,8 +39,6 @@ bool is_child_name(std::string_view s) noexcept {
 constexpr text_rule child_name{is_child_name, "a form of child names",
                                "use \"{child}.{parent}\" or \"{parent}.{child}\""};
 
-return s == "1.2" || s == "1.3";
-}
 bool is_redis_prefix(std::string_view s) noexcept {
     return is_token(s) && s.size() <= 64 && s.find_first_of("*`|") == s.npos;
 }
