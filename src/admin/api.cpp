@@ -271,8 +271,14 @@ api_answer api::explain(const parsed& p) {
     }
     const auto prepared = prepare(q, head_limits_of(node_.settings()));
     if (!prepared.error.empty()) return bad_query(prepared.error);
+    const auto report = prepared.refused ? *prepared.refused : node_.explain(prepared.input);
     api_answer a;
-    a.body = to_json(prepared.refused ? *prepared.refused : node_.explain(prepared.input)) + "\n";
+    if (p.get("format") == "text") {
+        a.content_type = "text/plain; charset=utf-8";
+        a.body = to_text(report);
+    } else {
+        a.body = to_json(report) + "\n";
+    }
     return a;
 }
 

@@ -69,8 +69,9 @@ constexpr const char* text = R"json({
         { "name": "sni", "in": "query", "description": "server name of the TLS hello; default: the URL's host", "schema": { "type": "string" } },
         { "name": "header", "in": "query", "description": "`Name: value`, repeatable", "schema": { "type": "array", "items": { "type": "string" } } },
         { "name": "client", "in": "query", "description": "client's IP address", "schema": { "type": "string" } },
-        { "name": "method", "in": "query", "schema": { "type": "string", "default": "GET" } } ],
-      "responses": { "200": { "description": "the report", "content": { "application/json": { "schema": { "type": "object" } } } }, "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } } },
+        { "name": "method", "in": "query", "schema": { "type": "string", "default": "GET" } },
+        { "name": "format", "in": "query", "schema": { "type": "string", "enum": [ "json", "text" ], "default": "json" } } ],
+      "responses": { "200": { "description": "the report", "content": { "application/json": { "schema": { "type": "object" } }, "text/plain": { "schema": { "type": "string" } } } }, "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/reload": { "post": {
       "summary": "Reads all files again", "operationId": "reload",
       "parameters": [ { "name": "force", "in": "query", "description": "1: go on with a mass removal that is held back", "schema": { "type": "string", "enum": [ "0", "1" ] } } ],

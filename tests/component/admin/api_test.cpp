@@ -230,7 +230,7 @@ TEST_CASE("explain passes its question on as the gate would read it") {
         "&header=X-Tenant-Id:%20acme&header=Accept:%20*/*&client=192.0.2.7&method=POST");
     CHECK(o.at("url") == "answered");
     REQUIRE(f.node.asked);
-    const auto& in = *f.node.asked;
+    const auto in = *f.node.asked;
     CHECK(in.scheme == "https");
     CHECK(in.host == "shop.acme.example");
     CHECK(in.port == 8443);
@@ -239,6 +239,7 @@ TEST_CASE("explain passes its question on as the gate would read it") {
     CHECK(in.sni == "other.example");
     CHECK(in.client->to_string() == "192.0.2.7");
     REQUIRE(in.fields.size() == 3);
+    CHECK(f.ask("GET", "/v1/explain?url=a.example&format=text").body.substr(0, 9) == "answered\n");
     CHECK(in.fields[1] == std::pair<std::string, std::string>("X-Tenant-Id", "acme"));
 }
 

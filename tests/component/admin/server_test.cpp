@@ -61,7 +61,7 @@ struct client {
     int fd;
     explicit client(const std::string& address) {
         const auto a = net::parse_address(address);
-        REQUIRE(a);
+        REQUIRE(a.has_value());
         fd = ::socket(a->family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
         const timeval limit{.tv_sec = 5, .tv_usec = 0};
         ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -293,8 +293,9 @@ TEST_CASE("an ordinary file in the socket's place is not deleted") {
     fake_node node;
     boost::asio::io_context io;
     std::ofstream(dir.file("admin.sock")) << "precious";
-    CHECK_THROWS(admin::server(
-        io, {.address = "unix:" + dir.file("admin.sock"), .token_file = dir.file("token")}, node));
+    const admin::server_options o{.address = "unix:" + dir.file("admin.sock"),
+                                  .token_file = dir.file("token")};
+    CHECK_THROWS(admin::server(io, o, node));
     CHECK(std::filesystem::file_size(dir.file("admin.sock")) == 8);
 }
 
@@ -302,9 +303,8 @@ TEST_CASE("an address in use or not understood is said with its key") {
     running r;
     fake_node node;
     boost::asio::io_context io;
-    const auto address =
-        GENERATE_COPY(r.address, std::string("localhost"), std::string("nonsense:x"));
-    CHECK_THROWS_WITH(
-        admin::server(io, {.address = address, .token_file = r.dir.file("token2")}, node),
-        Catch::Contains("[admin] address"));
+    for (const auto& address : {r.address, std::string("localhost"), std::string("nonsense:x")}) {
+        const admin::server_options o{.address = address, .token_file = r.dir.file("token2")};
+        CHECK_THROWS_WITH(admin::server(io, o, node), Catch::Contains("[admin] address"));
+    }
 }

@@ -1,0 +1,37 @@
+// A client of one node's admin API: one request a connection, blocking, every wait bounded.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace gatehouse::cli {
+
+struct reply {
+    enum class kind : std::uint8_t {
+        answered,     // status and body
+        unreachable,  // nobody listens: the node does not run
+        failed,       // it broke off, or took too long
+    } what = kind::failed;
+    unsigned status = 0;
+    std::string body;   // answered
+    std::string error;  // else: a sentence
+};
+
+class client {
+ public:
+    client(std::string address, std::string token)
+        : address_(std::move(address)), token_(std::move(token)) {}
+    reply get(std::string_view target) const;
+    reply post(std::string_view target) const;
+    const std::string& address() const noexcept { return address_; }
+
+ private:
+    reply exchange(std::string_view method, std::string_view target,
+                   std::chrono::seconds patience) const;
+    std::string address_, token_;
+};
+
+std::string percent_encoded(std::string_view s);  // for a query's value or a path's segment
+
+}  // namespace gatehouse::cli

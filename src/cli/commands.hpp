@@ -1,0 +1,23 @@
+// The verbs; each gives its exit code.
+#pragma once
+
+#include <gatehouse/cli/run.hpp>
+
+#include "options.hpp"
+
+namespace gatehouse::cli {
+
+// The settings' file: --config, or the first of the usual places that is there; empty: none.
+std::string find_config(const options& o);
+
+int run_serve(const options& o, serve_function serve);
+int run_check(const options& o);
+int run_explain(const options& o);
+int run_reload(const options& o);
+int run_tenant_list(const options& o);
+int run_tenant_show(const options& o);
+int run_tenant_tree(const options& o);
+int run_cert_list(const options& o);
+int run_version(const options& o);
+
+}  // namespace gatehouse::cli

@@ -1,0 +1,32 @@
+// The running node, found through the settings or the options, and asked; what goes wrong is told
+// on standard error.
+#pragma once
+
+#include <boost/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "client.hpp"
+#include "options.hpp"
+
+namespace gatehouse::cli {
+
+namespace json = boost::json;
+
+struct node_access {
+    std::optional<client> api;  // unset: `error` says why, and what to do
+    std::string error;
+    bool not_running = false;  // unset because no node has ever started with these settings
+};
+node_access find_node(const options& o);
+
+// What to print when the reply is not a 2xx.
+std::string failure_text(const reply& r, const client& api, const options& o);
+// A GET that must give a JSON object; otherwise the failure is printed and nothing returned.
+std::optional<json::object> get_object(const options& o, std::string_view target);
+
+void print(std::string_view text);     // standard output
+void complain(std::string_view text);  // standard error, with the program's name and a newline
+
+}  // namespace gatehouse::cli

@@ -1,0 +1,124 @@
+// The verbs and their help, by CLI11.
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <gatehouse/cli/run.hpp>
+#include <iostream>
+
+namespace gatehouse::cli {
+namespace {
+
+constexpr const char* description =
+    "Gatehouse, a reverse proxy and TLS gateway whose first-class object is the tenant.";
+
+constexpr const char* footer = R"(Examples:
+  gatehouse check --config conf/gatehouse.toml
+      Looks at the settings and every tenant file, and says what a start would complain about.
+  gatehouse serve --config conf/gatehouse.toml
+      Runs a node in the foreground. SIGHUP reloads, SIGUSR1 reopens the access log,
+      SIGTERM drains and ends.
+  gatehouse explain https://shop.acme.example/api/v1?x=1 --client 192.0.2.7
+      Which tenant, route and upstream a request would get, or why it would be refused.
+  gatehouse tenant list --parent pixel --json
+      The client tenants of pixel, for programs.
+  gatehouse reload --force
+      Reads all files again, and goes on with a mass removal that is held back.
+
+The settings are --config FILE, else ./gatehouse.toml, else /etc/gatehouse/gatehouse.toml.
+All verbs but serve, check and version ask the running node through its admin address.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+Documentation: docs/ of the source, /usr/share/doc/gatehouse when installed.)";
+
+struct command_line {
+    CLI::App app{description, "gatehouse"};
+    options& o;
+
+    explicit command_line(options& out) : o(out) {
+        app.require_subcommand(1);
+        app.fallthrough();
+        app.footer(footer);
+        app.set_version_flag("--version", "gatehouse " GATEHOUSE_VERSION);
+        app.add_option("-c,--config", o.config_file, "The node's settings")->type_name("FILE");
+        app.add_option("--admin", o.admin_address,
+                       "Where the node's admin API answers: IP:PORT or unix:PATH; default: [admin] "
+                       "address of the settings")
+            ->type_name("ADDRESS");
+        app.add_option("--token-file", o.token_file,
+                       "The admin token; default: [admin] token_file of the settings")
+            ->type_name("FILE");
+        app.add_flag("--json", o.json, "Print JSON instead of text");
+        node_verbs();
+        tenant_verbs();
+    }
+
+    CLI::App* add(CLI::App& to, const char* name, const char* help, verb v) {
+        auto* sub = to.add_subcommand(name, help);
+        sub->fallthrough();
+        sub->callback([this, v] { o.verb = v; });
+        return sub;
+    }
+
+    void node_verbs() {
+        auto* serve = add(app, "serve", "Run a node in the foreground", verb::serve);
+        serve->add_option("--workers", o.workers, "Worker threads, over [node] workers")
+            ->check(CLI::Range(1, 1024))
+            ->type_name("N");
+        add(app, "check", "Look for mistakes in the settings and all tenant files; runs nothing",
+            verb::check);
+        auto* reload = add(app, "reload", "Have the node read all its files again", verb::reload);
+        reload->add_flag("--force", o.force, "Go on with a mass removal that is held back");
+        auto* explain = add(app, "explain",
+                            "What would happen to a request, stage by stage. Asks the node; when "
+                            "none answers, evaluates the files",
+                            verb::explain);
+        auto& q = o.question;
+        explain->add_option("url", q.url, "As the client would ask: https://HOST/PATH?QUERY")
+            ->required()
+            ->type_name("URL");
+        explain->add_option("--sni", q.sni,
+                            "Server name in the TLS hello, default the URL's host; '' for none");
+        explain->add_option("--header", q.headers, "A header field, 'Name: value'; repeatable")
+            ->allow_extra_args(false)
+            ->type_name("FIELD");
+        explain->add_option("--client", q.client, "The client's IP address")->type_name("IP");
+        explain->add_option("--method", q.method, "GET unless said otherwise")->type_name("METHOD");
+        add(app, "version", "Print the version", verb::version);
+    }
+
+    void tenant_verbs() {
+        auto* tenant = app.add_subcommand("tenant", "Look at tenants: list, show, tree");
+        tenant->require_subcommand(1);
+        tenant->fallthrough();
+        auto* list = add(*tenant, "list", "All tenants, by id", verb::tenant_list);
+        list->add_option("--parent", o.parent, "This tenant's children alone")->type_name("ID");
+        auto* show = add(*tenant, "show",
+                         "One tenant: what it declares, and what is wrong with a newer version",
+                         verb::tenant_show);
+        show->add_option("id", o.tenant, "The tenant")->required()->type_name("ID");
+        show->add_flag("--effective", o.effective,
+                       "Its settings after plan, parents and platform, and where each came from");
+        auto* tree = add(*tenant, "tree", "Parents and their children", verb::tenant_tree);
+        tree->add_option("id", o.tenant, "Only this tenant and all below it")->type_name("ID");
+        auto* cert = app.add_subcommand("cert", "Look at certificates: list");
+        cert->require_subcommand(1);
+        cert->fallthrough();
+        add(*cert, "list", "Certificates in the node's memory, and the bad ones with why",
+            verb::cert_list);
+    }
+};
+
+}  // namespace
+
+parsed_arguments parse_arguments(int argc, const char* const* argv) {
+    parsed_arguments out;
+    command_line line(out.options);
+    try {
+        line.app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        out.exit_code = line.app.exit(e, std::cout, std::cerr) == 0 ? done : usage;
+    }
+    return out;
+}
+
+}  // namespace gatehouse::cli

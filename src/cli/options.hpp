@@ -1,0 +1,42 @@
+// What the arguments said. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <gatehouse/admin/explain_query.hpp>
+#include <optional>
+#include <string>
+
+namespace gatehouse::cli {
+
+enum class verb : std::uint8_t {
+    none,
+    serve,
+    check,
+    reload,
+    explain,
+    tenant_list,
+    tenant_show,
+    tenant_tree,
+    cert_list,
+    version,
+};
+
+struct options {
+    cli::verb verb = verb::none;
+    std::string config_file;                // empty: the usual places
+    std::string admin_address, token_file;  // empty: from the configuration
+    bool json = false;
+    std::optional<std::uint32_t> workers;  // serve
+    bool force = false;                    // reload
+    bool effective = false;                // tenant show
+    std::string tenant, parent;            // tenant show, tree, list
+    admin::explain_query question;         // explain
+};
+
+struct parsed_arguments {
+    cli::options options;
+    std::optional<int> exit_code;  // set: help or a mistake; `text` has been printed
+};
+parsed_arguments parse_arguments(int argc, const char* const* argv);
+
+}  // namespace gatehouse::cli

@@ -1,0 +1,61 @@
+// Arguments to a verb, and the verb to an exit code.
+#include <gatehouse/cli/run.hpp>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+
+#include "commands.hpp"
+#include "node.hpp"
+#include "options.hpp"
+
+namespace gatehouse::cli {
+namespace {
+
+int dispatch(const options& o, serve_function serve) {
+    switch (o.verb) {
+        case verb::serve:
+            return run_serve(o, serve);
+        case verb::check:
+            return run_check(o);
+        case verb::reload:
+            return run_reload(o);
+        case verb::explain:
+            return run_explain(o);
+        case verb::tenant_list:
+            return run_tenant_list(o);
+        case verb::tenant_show:
+            return run_tenant_show(o);
+        case verb::tenant_tree:
+            return run_tenant_tree(o);
+        case verb::cert_list:
+            return run_cert_list(o);
+        case verb::version:
+            return run_version(o);
+        case verb::none:
+            break;
+    }
+    return usage;
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv, serve_function serve) {
+    const auto arguments = parse_arguments(argc, argv);
+    if (arguments.exit_code) return *arguments.exit_code;
+    int code = refused;
+    try {
+        code = dispatch(arguments.options, serve);
+    } catch (const std::exception& e) {
+        complain(e.what());
+    }
+    // A full disk or a closed pipe behind standard output is a failure too.
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+        complain(std::string("standard output: ") + std::strerror(errno));
+        if (code == done) code = refused;
+    }
+    return code;
+}
+
+}  // namespace gatehouse::cli

@@ -1,0 +1,230 @@
+// Tables, key and value lines, summaries.
+#include "views.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "table.hpp"
+
+namespace gatehouse::cli {
+namespace {
+
+std::string plain(const json::value& v) {
+    if (v.is_null()) return {};
+    if (const auto* s = v.if_string()) return std::string(*s);
+    return json::serialize(v);
+}
+
+bool is_true(const json::object& o, std::string_view key) {
+    const auto* v = o.if_contains(key);
+    return v != nullptr && v->is_bool() && v->get_bool();
+}
+
+const json::array& list_of(const json::object& o, std::string_view key) {
+    static const json::array none;
+    const auto* v = o.if_contains(key);
+    return v != nullptr && v->is_array() ? v->get_array() : none;
+}
+
+std::vector<std::string> strings_of(const json::object& o, std::string_view key) {
+    std::vector<std::string> out;
+    for (const auto& v : list_of(o, key))
+        out.push_back(plain(v));
+    return out;
+}
+
+// What an operator should notice about a tenant.
+std::string note(const json::object& o) {
+    std::vector<std::string> notes;
+    if (is_true(o, "removed")) notes.push_back("removed");
+    if (is_true(o, "quarantined"))
+        notes.push_back(is_true(o, "in_force") ? "newer version quarantined" : "quarantined");
+    const auto* conflicts = o.if_contains("conflicts");
+    if (conflicts != nullptr && conflicts->is_number() && conflicts->to_number<int>() > 0)
+        notes.push_back(fmt::format("{} hosts not its own", conflicts->to_number<int>()));
+    return joined(notes, ", ");
+}
+
+std::string state_of(const json::object& o) {
+    const auto reason = text_of(o, "reason");
+    return reason.empty() ? text_of(o, "state")
+                          : fmt::format("{} ({})", text_of(o, "state"), reason);
+}
+
+std::string hosts_cell(const json::object& o) {
+    const auto hosts = strings_of(o, "hosts");
+    if (hosts.size() <= 2) return joined(hosts, " ");
+    return fmt::format("{} {} and {} more", hosts[0], hosts[1], hosts.size() - 2);
+}
+
+std::string diagnostic_line(const json::value& v) {
+    const auto* d = v.if_object();
+    if (d == nullptr) return {};
+    auto out = fmt::format("{}: {}", text_of(*d, "severity"), text_of(*d, "file"));
+    if (const auto line = text_of(*d, "line"); !line.empty()) out += ":" + line;
+    if (const auto key = text_of(*d, "key"); !key.empty()) out += ": " + key;
+    out += ": " + text_of(*d, "message");
+    if (const auto advice = text_of(*d, "advice"); !advice.empty()) out += "; " + advice;
+    return printable(out);
+}
+
+void append_line(std::string& out, std::string_view key, std::string_view value) {
+    if (!value.empty()) out += fmt::format("{:<12}{}\n", key, printable(value));
+}
+
+// Nested objects as dotted keys.
+void append_flat(std::string& out, const std::string& prefix, const json::value& v) {
+    if (const auto* o = v.if_object()) {
+        for (const auto& [key, value] : *o)
+            append_flat(out, prefix + (prefix.empty() ? "" : ".") + std::string(key), value);
+    } else if (const auto* a = v.if_array();
+               a != nullptr && !a->empty() && !a->front().is_string()) {
+        for (std::size_t i = 0; i < a->size(); ++i)
+            append_flat(out, fmt::format("{}[{}]", prefix, i), (*a)[i]);
+    } else if (a != nullptr) {
+        std::vector<std::string> parts;
+        for (const auto& one : *a)
+            parts.push_back(plain(one));
+        out += fmt::format("  {} = {}\n", printable(prefix), printable(joined(parts, " ")));
+    } else {
+        out += fmt::format("  {} = {}\n", printable(prefix), printable(plain(v)));
+    }
+}
+
+}  // namespace
+
+std::string text_of(const json::object& o, std::string_view key) {
+    const auto* v = o.if_contains(key);
+    return v == nullptr ? std::string() : plain(*v);
+}
+
+std::string tenant_table(const json::array& summaries) {
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& v : summaries) {
+        const auto* o = v.if_object();
+        if (o == nullptr) continue;
+        const auto id = text_of(*o, "id");
+        rows.push_back({id.empty() ? text_of(*o, "source") : id, state_of(*o), text_of(*o, "plan"),
+                        text_of(*o, "parent"), text_of(*o, "region"), hosts_cell(*o), note(*o)});
+    }
+    return table({"ID", "STATE", "PLAN", "PARENT", "REGION", "HOSTS", "NOTE"}, rows);
+}
+
+std::string tenant_text(const json::object& t) {
+    std::string out;
+    append_line(out, "id", text_of(t, "id"));
+    append_line(out, "name", text_of(t, "name"));
+    append_line(out, "state", state_of(t));
+    append_line(out, "parent", text_of(t, "parent"));
+    append_line(out, "plan", text_of(t, "plan"));
+    append_line(out, "region", text_of(t, "region"));
+    append_line(out, "hosts", joined(strings_of(t, "hosts"), " "));
+    append_line(out, "source", text_of(t, "source"));
+    append_line(out, "revision", text_of(t, "revision"));
+    if (is_true(t, "removed")) out += "removed: its hosts answer 410\n";
+    if (const auto* c = t.if_contains("counters"); c != nullptr && c->is_object()) {
+        out += "\nsince the node's start\n";
+        append_flat(out, "", *c);
+    }
+    if (const auto* d = t.if_contains("tenant"); d != nullptr && d->is_object()) {
+        out += "\ndeclared\n";
+        append_flat(out, "", *d);
+    }
+    for (const auto& [key, title] :
+         {std::pair{"quarantine", "the newest version is not in force, because"},
+          std::pair{"conflicts", "hosts it claims and did not get"}}) {
+        const auto& list = list_of(t, key);
+        if (list.empty()) continue;
+        out += fmt::format("\n{}\n", title);
+        for (const auto& d : list)
+            out += "  " + diagnostic_line(d) + "\n";
+    }
+    return out;
+}
+
+std::string effective_text(const json::object& e) {
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& v : list_of(e, "origins")) {
+        if (const auto* o = v.if_object())
+            rows.push_back({text_of(*o, "key"), text_of(*o, "value"), text_of(*o, "from")});
+    }
+    auto out = table({"SETTING", "VALUE", "FROM"}, rows);
+    rows.clear();
+    for (const auto& v : list_of(e, "routes")) {
+        const auto* o = v.if_object();
+        if (o == nullptr) continue;
+        const auto redirect = text_of(*o, "redirect");
+        rows.push_back(
+            {text_of(*o, "path"),
+             redirect.empty() ? "pool " + text_of(*o, "pool") : "redirect to " + redirect,
+             text_of(*o, "max_body")});
+    }
+    if (!rows.empty()) out += "\n" + table({"ROUTE", "GOES TO", "MAX BODY"}, rows);
+    if (const auto missing = text_of(e, "missing"); !missing.empty())
+        out += fmt::format("\nmissing: {}\n", printable(missing));
+    return out;
+}
+
+std::string certificate_table(const json::array& certificates) {
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& v : certificates) {
+        if (const auto* o = v.if_object())
+            rows.push_back({text_of(*o, "pattern"), text_of(*o, "file"), text_of(*o, "not_after"),
+                            text_of(*o, "error")});
+    }
+    return table({"NAME", "FILE", "EXPIRES", "ERROR"}, rows);
+}
+
+std::string reload_text(const json::object& r) {
+    std::string out;
+    for (const auto& d : list_of(r, "diagnostics"))
+        out += diagnostic_line(d) + "\n";
+    if (const auto refused = text_of(r, "refused"); !refused.empty())
+        out += fmt::format("refused: {}\n", printable(refused));
+    if (const auto held = text_of(r, "held"); !held.empty())
+        out += fmt::format("held back: {}\n", printable(held));
+    out +=
+        fmt::format("revision {}: {} applied, {} removed, {} quarantined\n", text_of(r, "revision"),
+                    text_of(r, "applied"), text_of(r, "removed"), text_of(r, "quarantined"));
+    return out;
+}
+
+std::string problem_text(const json::object& p, unsigned status) {
+    auto out = fmt::format("{} {}", status, printable(text_of(p, "title")));
+    if (const auto detail = text_of(p, "detail"); !detail.empty()) out += ": " + printable(detail);
+    return out;
+}
+
+std::string check_text(const std::vector<config::diagnostic>& diagnostics) {
+    std::string out;
+    std::size_t errors = 0;
+    for (const auto& d : diagnostics) {
+        const bool error = d.severity == config::severity::error;
+        errors += error ? 1 : 0;
+        out += fmt::format("{}: {}\n", error ? "error" : "warning", config::to_text(d));
+    }
+    const auto warnings = diagnostics.size() - errors;
+    return out + fmt::format("{} error{}, {} warning{}\n", errors, errors == 1 ? "" : "s", warnings,
+                             warnings == 1 ? "" : "s");
+}
+
+json::object check_json(const std::vector<config::diagnostic>& diagnostics) {
+    json::array list;
+    std::size_t errors = 0;
+    for (const auto& d : diagnostics) {
+        const bool error = d.severity == config::severity::error;
+        errors += error ? 1 : 0;
+        list.push_back(json::object{{"severity", error ? "error" : "warning"},
+                                    {"file", d.file},
+                                    {"line", d.line},
+                                    {"key", d.key},
+                                    {"message", d.message},
+                                    {"advice", d.advice}});
+    }
+    return {{"errors", errors},
+            {"warnings", diagnostics.size() - errors},
+            {"diagnostics", std::move(list)}};
+}
+
+}  // namespace gatehouse::cli
