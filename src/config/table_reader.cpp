@@ -226,9 +226,17 @@ bool table_reader::utc(std::string_view key, tenant::utc_time& out) {
     const std::chrono::year_month_day day{std::chrono::year{t.date.year},
                                           std::chrono::month{t.date.month},
                                           std::chrono::day{t.date.day}};
-    out = std::chrono::sys_days{day} + std::chrono::hours{t.time.hour} +
-          std::chrono::minutes{t.time.minute} + std::chrono::seconds{t.time.second} -
-          std::chrono::minutes{t.offset->minutes};
+    const tenant::utc_time when = std::chrono::sys_days{day} + std::chrono::hours{t.time.hour} +
+                                  std::chrono::minutes{t.time.minute} +
+                                  std::chrono::seconds{t.time.second} -
+                                  std::chrono::minutes{t.offset->minutes};
+    const tenant::utc_time first{std::chrono::sys_days{std::chrono::year{1970} / 1 / 1}};
+    const tenant::utc_time end{std::chrono::sys_days{std::chrono::year{9999} / 12 / 31}};
+    if (when < first || when >= end) {
+        at(key).error("is out of range", "use the years 1970 to 9999");
+        return false;
+    }
+    out = when;
     return true;
 }
 

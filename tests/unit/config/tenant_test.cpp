@@ -139,6 +139,8 @@ TEST_CASE("one mistake of a tenant, one error at its key") {
         {"state = \"suspended\"\nreason = \"legal\"\nuntil = 2026-01-01", "until", "is a date"},
         {"state = \"suspended\"\nreason = \"legal\"\nuntil = \"2026-01-01T00:00:00Z\"", "until",
          "is a string"},
+        {"state = \"suspended\"\nreason = \"legal\"\nuntil = 0000-01-01T00:00:00+23:59", "until",
+         "out of range"},
         {"parent = \"acme\"", "parent", "its own parent"},
         {"plan = \"P\"", "plan", "is not a name"},
         {"region = \"\"", "region", "is not a label"},
