@@ -167,7 +167,8 @@ diagnostics state::check_name(const entry& e, const std::string& name, const wor
                              fmt::format("\"{}\" is a shared host of the platform", host),
                              "use another label")};
     }
-    if (e.good && e.name == name) return {};
+    // Who has it keeps it; so does who was removed and is back.
+    if (e.name == name) return {};
     const auto others = names_.find(name);
     if (others == names_.end()) return {};
     for (const auto& id : others->second) {
