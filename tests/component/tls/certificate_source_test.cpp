@@ -179,6 +179,14 @@ TEST_CASE("an exact file that appears later wins over the wildcard") {
     SECTION("told by name") {
         f.change("a.x.example.pem");
     }
+    SECTION("told when its absence was forgotten") {
+        f.folder.remove("a.x.example.pem");
+        f.source.rescan();
+        f.run();
+        REQUIRE(f.replaced.empty());
+        f.folder.write("a.x.example.pem", exact.pem());
+        f.change("a.x.example.pem");
+    }
     SECTION("found by a rescan") {
         f.source.rescan();
         f.run();

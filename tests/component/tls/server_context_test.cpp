@@ -47,6 +47,9 @@ TEST_CASE("the name chooses the certificate") {
         CHECK(f.policy.connections.back() == &f);
         CHECK(std::string(SSL_get_servername(d.server(), TLSEXT_NAMETYPE_host_name)) ==
               "Shop.Acme.Example");
+        // Acknowledged, so the client keeps its session under the name.
+        const char* kept = SSL_SESSION_get0_hostname(SSL_get0_session(d.client()));
+        CHECK((kept != nullptr && std::string(kept) == "Shop.Acme.Example"));
         duet b = f.meet({.server_name = "b.example", .max_version = version});
         REQUIRE(b.run());
         CHECK(shown(b, "b.example"));
