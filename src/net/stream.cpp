@@ -353,6 +353,12 @@ void stream::cancel(error_code ec) noexcept {
 
 void stream::cancel_read(error_code ec) noexcept { fail(reader_, ec); }
 
+void stream::break_off() noexcept {
+    cancel(errc::cancelled);
+    error_ = errc::cancelled;
+    if (gone_) std::exchange(gone_, nullptr)(gone_context_);
+}
+
 void stream::watch_gone(gone_callback f, void* context) noexcept {
     gone_ = f;
     gone_context_ = context;

@@ -179,7 +179,6 @@ class exchange {
             ++attempts_;
             const failure f = co_await attempt();
             if (!f) co_return f;
-            gate_.counters.upstream_connect_failures.set(gate_.upstreams.counts().connect_failures);
             const retry_facts facts{.attempts = attempts_,
                                     .body_replayable = body_is_whole_ || !body_begun_,
                                     .response_begun = response_begun_,

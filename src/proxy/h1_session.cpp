@@ -39,9 +39,10 @@ net::task<void> h1_session::run() {
             const net::io_result ready = co_await stream_.readable(idle_since_ns_ + patience);
             idle_since_ns_ = 0;
             shrunk_ = false;
-            if (ready.ec || ending_asked_) co_return;
+            if (ready.ec) co_return;
         }
         const ending e = co_await serve_one();
+        served_any_ = true;
         if (scratch_) gate_.give_back(std::move(scratch_));
         if (e == ending::close_after_draining) co_await linger();
         if (e != ending::keep_alive || ending_asked_) {
@@ -220,20 +221,21 @@ net::task<void> h1_session::linger() {
 
 void h1_session::drain() noexcept {
     ending_asked_ = true;
-    if (idle_since_ns_ != 0) stream_.cancel(errc::cancelled);
+    // One that has not asked for anything yet may be about to.
+    if (idle_since_ns_ != 0 && served_any_) stream_.cancel(errc::cancelled);
 }
 
 void h1_session::abandon() noexcept {
     ending_asked_ = true;
     if (hello_) hello_->ready.fail(errc::cancelled);
     if (slot_) slot_->fail(errc::cancelled);
-    stream_.cancel(errc::client_gone);
     stream_.break_off();
 }
 
 void h1_session::sweep(std::int64_t now_ns) {
     if (hello_) hello_->ready.expire(now_ns);
     if (slot_) slot_->expire(now_ns);
+    if (ending_asked_ && idle_since_ns_ != 0 && now_ns - idle_since_ns_ > linger_ns) stream_.cancel(errc::cancelled);
     if (idle_since_ns_ != 0 && !shrunk_ && now_ns - idle_since_ns_ > shrink_after_ns) {
         stream_.shrink();
         shrunk_ = true;

@@ -64,8 +64,7 @@ tenant::effective_ptr node::effective(std::string_view id) const {
 }
 
 void node::visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const {
-    auto call = [&f](const tenant::record_ptr& r) { f(r); };
-    directory_.for_each(call);
+    directory_.for_each([&f](const tenant::record_ptr& r) { f(r); });
 }
 
 explain::report node::explain(explain::explain_input in) const {

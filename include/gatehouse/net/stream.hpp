@@ -87,8 +87,8 @@ class stream final : public event_source {
     // Ends waits with `ec` (scheduled, not from inside the caller).
     void cancel(error_code ec) noexcept;
     void cancel_read(error_code ec) noexcept;
-    // Every operation from now on fails with errc::cancelled.
-    void break_off() noexcept { error_ = errc::cancelled; }
+    // Every operation from now on fails with errc::cancelled; who watches for the peer's going is told.
+    void break_off() noexcept;
     // Called once, when the peer is found gone while nobody reads: reset, or closed both ways (TLS:
     // any end). Pass nothing to stop watching. Runs inside event dispatch: only cancel things in it.
     using gone_callback = void (*)(void* context);

@@ -74,7 +74,7 @@ class h1_session final : public client_side {
     http::body_kind framing_ = http::body_kind::none;   // of the response under way
     std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
     std::int64_t idle_since_ns_ = 0;       // 0: busy
-    bool ending_asked_ = false, shrunk_ = false;
+    bool ending_asked_ = false, served_any_ = false, shrunk_ = false;
     h1_session* previous_ = nullptr;       // in session_list
     h1_session* next_ = nullptr;
 };
