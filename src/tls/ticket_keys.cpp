@@ -40,7 +40,7 @@ void ticket_keys::rotate() {
         log::error("ticket keys stay as they are, no randomness for new ones: {}", last_error());
         return;
     }
-    // Nobody reads `next`: it was current three rotations ago, a day and a half by the clock.
+    // Nobody reads `next` any more: it ceased to be current a day and a half ago.
     set& s = impl_->ring[next];
     s.keys = {fresh, old.keys[0], old.keys[1]};
     s.count = static_cast<std::uint8_t>(old.count < 3 ? old.count + 1 : 3);

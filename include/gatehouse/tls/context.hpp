@@ -47,7 +47,7 @@ class ticket_keys {
 
     // One thread alone. Without randomness the old keys stay and the log says so.
     void rotate();
-    // A ring of four: what this refers to is unchanged until the third rotation after the call.
+    // A ring of four: what this refers to is unchanged until the fourth rotation after the call.
     const set& current() const noexcept;
 
  private:

@@ -130,7 +130,7 @@ TEST_CASE("one ticket a handshake, without early data") {
 
 TEST_CASE("a rotation shifts the keys and leaves older readers in peace") {
     ticket_keys keys;
-    const ticket_keys::set& first = keys.current();
+    const ticket_keys::set& first = keys.current();  // stays as it is for three rotations
     const auto name = first.keys[0].name;
     CHECK(first.count == 1);
     keys.rotate();
