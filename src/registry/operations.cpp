@@ -125,6 +125,8 @@ void service::impl::stop() {
     retry_timer_.cancel();
     expiry_timer_.cancel();
     operations_.clear();
+    // The state_dir is free as soon as the pool has done with it.
+    pipeline_.reset();
 }
 
 void service::impl::watch_folder() {

@@ -31,6 +31,7 @@ void service::impl::deliver(asio::io_context& control, const std::shared_ptr<cou
 }
 
 void service::impl::in_pool(std::function<outcome(pipeline&)> job, outcome_handler then) {
+    if (*stopped_) return;
     auto c = std::make_shared<courier>(courier{shared_from_this(), std::move(then)});
     outside_.run_in_pool([c, job = std::move(job), pipe = pipeline_, &control = outside_.control] {
         deliver(control, c, job(*pipe));
@@ -52,6 +53,7 @@ struct service::impl::scan {
 };
 
 void service::impl::read_all(bool force, bool all, outcome_handler then) {
+    if (*stopped_) return;
     auto s = std::make_shared<scan>(scan{.back = nullptr,
                                          .control = outside_.control,
                                          .run_in_pool = outside_.run_in_pool,
@@ -82,6 +84,7 @@ void service::impl::read_all(bool force, bool all, outcome_handler then) {
 }
 
 void service::impl::read_some(std::vector<std::string> files, outcome_handler then) {
+    if (*stopped_) return;
     auto s = std::make_shared<scan>(scan{.back = nullptr,
                                          .control = outside_.control,
                                          .run_in_pool = outside_.run_in_pool,
@@ -162,7 +165,8 @@ void service::impl::publish_slice(std::shared_ptr<publication> p) {
         for (const auto& id : p->changes.dropped)
             outside_.on_tenant_changed(id);
     }
-    p->then();
+    // A callback may have stopped us.
+    if (!*stopped_) p->then();
 }
 
 void service::impl::conclude(outcome o, report_handler done) {

@@ -1,0 +1,93 @@
+#include "node.hpp"
+
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <csignal>
+
+using namespace gatehouse::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+// Far larger as a document than the space there is.
+std::string big(const std::string& id, const std::string& host) {
+    std::string hosts = "\"" + host + "\"";
+    const std::string label(60, 'x');
+    for (int i = 0; i < 900; ++i)
+        hosts +=
+            ",\n \"h" + std::to_string(i) + "." + label + "." + label + "." + label + ".example\"";
+    return toml(id, "hosts = [" + hosts + "]");
+}
+
+// A change that cannot be stored is not in force, nothing crashes, and it is retried.
+// `free_space` makes room. Run in a child where limits are its own.
+int refuse_then_apply(node& n, const std::string& file, const std::function<void()>& free_space) {
+    if (!n.becomes("small.example", "a")) return 2;
+    write(file, big("a", "big.example"));
+    if (!n.until([&] { return !n.service().trouble().empty(); })) return 3;
+    if (n.owner("small.example") != "a" || !n.owner("big.example").empty()) return 4;
+    if (n.reload().refused.empty()) return 5;
+    free_space();
+    if (!n.until([&] { return n.owner("big.example") == "a"; }, 8000ms)) return 6;
+    return n.service().trouble().empty() ? 0 : 7;
+}
+
+}  // namespace
+
+TEST_CASE("a full disk refuses the change and nothing else") {
+    site f;
+    write(f.tenant("a"), with_host("a", "small.example"));
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        std::signal(SIGXFSZ, SIG_IGN);
+        node n(f);
+        n.start();
+        const rlimit tight{100 * 1024, RLIM_INFINITY}, loose{RLIM_INFINITY, RLIM_INFINITY};
+        // The tenant file itself is written before the limit is there.
+        write(f / "prepared", big("a", "big.example"));
+        ::setrlimit(RLIMIT_FSIZE, &tight);
+        fs::rename(f / "prepared", f / "tenants/a.toml");
+        if (!n.until([&] { return !n.service().trouble().empty(); })) ::_exit(3);
+        if (n.owner("small.example") != "a" || !n.owner("big.example").empty()) ::_exit(4);
+        if (n.reload().refused.empty()) ::_exit(5);
+        if (n.service().find("a")->record->hosts.size() != 2) ::_exit(6);
+        ::setrlimit(RLIMIT_FSIZE, &loose);
+        if (!n.until([&] { return n.owner("big.example") == "a"; }, 8000ms)) ::_exit(7);
+        if (!n.until([&] { return n.service().trouble().empty(); })) ::_exit(8);
+        ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("a full file system, where a small one can be mounted") {
+    site f;
+    fs::create_directory(f / "state");
+    if (::mount("none", (f / "state").c_str(), "tmpfs", 0, "size=160k") != 0) {
+        WARN("no right to mount; RLIMIT_FSIZE above stands for it");
+        return;
+    }
+    write(f.tenant("a"), with_host("a", "small.example"));
+    {
+        node n(f);
+        CHECK_FALSE(n.start().first);
+        CHECK(refuse_then_apply(n, f.tenant("a"), [&] {
+                  ::mount("none", (f / "state").c_str(), "tmpfs", MS_REMOUNT, "size=8m");
+              }) == 0);
+    }
+    ::umount((f / "state").c_str());
+}
+
+TEST_CASE("a state_dir that cannot be used is told at the start") {
+    site f;
+    write(f / "state", "a file");
+    node n(f);
+    const auto [ec, why] = n.start();
+    CHECK(ec);
+    CHECK_THAT(why, has("state"));
+    CHECK_FALSE(n.service().ready());
+}
