@@ -1,0 +1,106 @@
+// The directory: a change and a lookup with ten tenants and with very many.
+#include <benchmark/benchmark.h>
+#include <gatehouse/tenant/decide.hpp>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace tenant = gatehouse::tenant;
+
+tenant::record_ptr record_of(std::size_t i, std::uint64_t revision) {
+    auto t = std::make_shared<tenant::tenant>();
+    t->id = "tenant-" + std::to_string(i);
+    auto r = std::make_shared<tenant::record>();
+    r->id = t->id;
+    r->hosts = {t->id + ".platform.example", "shop." + t->id + ".example"};
+    r->revision = revision;
+    r->tenant = std::move(t);
+    return r;
+}
+
+void fill(tenant::directory& d, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+        d.put(record_of(i, 1));
+    d.put([] {
+        auto r = std::make_shared<tenant::record>();
+        r->id = "wild";
+        r->hosts = {"*.wild.example"};
+        return r;
+    }());
+    d.take_retired().clear();
+}
+
+// Replacing one tenant's record, garbage included; must not depend on the number of tenants.
+void put(benchmark::State& state) {
+    const auto count = static_cast<std::size_t>(state.range(0));
+    tenant::directory d;
+    fill(d, count);
+    std::size_t i = 0;
+    for (auto _ : state) {
+        d.put(record_of(i, 2));
+        d.take_retired().clear();
+        i = (i + 7919) % count;
+    }
+}
+BENCHMARK(put)->Arg(10)->Arg(1000)->Arg(100'000)->Arg(1'000'000);
+
+// The first put of each of so many tenants, growth included: the cost of one, on average.
+void first_puts(benchmark::State& state) {
+    const auto count = static_cast<std::size_t>(state.range(0));
+    std::vector<tenant::record_ptr> records;
+    for (std::size_t i = 0; i < count; ++i)
+        records.push_back(record_of(i, 1));
+    for (auto _ : state) {
+        tenant::directory d;
+        for (const auto& r : records)
+            d.put(r);
+        benchmark::DoNotOptimize(d.tenant_count());
+    }
+    state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(first_puts)->Arg(10)->Arg(100'000)->Unit(benchmark::kMillisecond);
+
+void find_host(benchmark::State& state, const char* prefix, const char* suffix) {
+    const auto count = static_cast<std::size_t>(state.range(0));
+    tenant::directory d;
+    fill(d, count);
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < 4096; ++i)
+        names.push_back(prefix + std::to_string(i * 7919 % count) + suffix);
+    std::size_t i = 0;
+    for (auto _ : state)
+        benchmark::DoNotOptimize(d.find_host(names[i++ % names.size()]));
+}
+BENCHMARK_CAPTURE(find_host, exact, "tenant-", ".platform.example")->Arg(10)->Arg(100'000);
+BENCHMARK_CAPTURE(find_host, wildcard, "x", ".wild.example")->Arg(10)->Arg(100'000);
+BENCHMARK_CAPTURE(find_host, unknown, "nobody-", ".elsewhere.example")->Arg(10)->Arg(100'000);
+
+void effective_made(benchmark::State& state) {
+    tenant::directory d;
+    auto t = std::make_shared<tenant::tenant>();
+    t->id = "acme";
+    t->pool = "shared";
+    t->routes = std::vector<tenant::route>(4);
+    for (std::size_t i = 0; i < 4; ++i)
+        (*t->routes)[i].path = "/route" + std::to_string(i);
+    auto r = std::make_shared<tenant::record>();
+    r->id = t->id;
+    r->tenant = t;
+    r->state = std::make_shared<tenant::state>(t->id);
+    d.put(r);
+    for (auto _ : state)
+        benchmark::DoNotOptimize(tenant::make_effective(r, d));
+}
+BENCHMARK(effective_made);
+
+void effective_current(benchmark::State& state) {
+    tenant::directory d;
+    fill(d, 1000);
+    const auto e = tenant::make_effective(*d.find_tenant("tenant-7"), d);
+    for (auto _ : state)
+        benchmark::DoNotOptimize(e->current(d));
+}
+BENCHMARK(effective_current);
+
+}  // namespace
