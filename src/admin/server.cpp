@@ -53,13 +53,16 @@ constexpr auto accept_pause = std::chrono::milliseconds(100);
 
 // A socket file that nobody listens behind is what a killed node left.
 void remove_stale(const std::string& address, const net::address& a) {
+    const char* path = reinterpret_cast<const sockaddr_un*>(a.get())->sun_path;
+    struct stat s {};
+    if (::lstat(path, &s) != 0 || !S_ISSOCK(s.st_mode)) return;  // bind() says what is wrong
     const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) fail(address, "no socket", errno);
     const int answered = ::connect(fd, a.get(), a.bytes);
     const int error = answered == 0 ? 0 : errno;
     ::close(fd);
     if (error == 0 || error == EAGAIN) fail(address, "another node answers there", EADDRINUSE);
-    if (error == ECONNREFUSED) ::unlink(reinterpret_cast<const sockaddr_un*>(a.get())->sun_path);
+    if (error == ECONNREFUSED) ::unlink(path);
 }
 
 int listen_at(const std::string& address, const net::address& a) {

@@ -14,6 +14,13 @@ bool better(std::int64_t a_requests, std::string_view a, std::int64_t b_requests
     return a_requests != b_requests ? a_requests > b_requests : a < b;
 }
 
+bool fell(const tenant_totals& now, const tenant_totals& before) noexcept {
+    for (std::size_t i = 0; i < tenant_totals::count; ++i) {
+        if (now.values[i] < before.values[i]) return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 tenant_totals& tenant_totals::operator+=(const tenant_totals& o) noexcept {
@@ -43,8 +50,6 @@ void tenant_ranking::begin(time_point now) {
     changing_ = !changed_before_ || now - last_change_ >= change_every_;
     all_ = {};
     best_.clear();
-    for (auto& [id, m] : members_)
-        m.seen = false;
 }
 
 void tenant_ranking::see(std::string_view id, const tenant_totals& t) {
@@ -52,13 +57,12 @@ void tenant_ranking::see(std::string_view id, const tenant_totals& t) {
     if (id == other_name) return;  // its own series would be taken for the rest's
     if (const auto m = members_.find(id); m != members_.end()) {
         auto& known = m->second;
-        if (t.values[tenant_totals::requests] < known.last.values[tenant_totals::requests]) {
+        if (fell(t, known.last)) {
             // Removed and made anew between two looks: its counters began again at 0.
             known.carried = known.shown();
             known.base = {};
         }
         known.last = t;
-        known.seen = true;
         if (!changing_) return;
     }
     const auto requests = t.values[tenant_totals::requests];
@@ -89,8 +93,10 @@ std::vector<tenant_series> tenant_ranking::end() {
     }
     std::vector<tenant_series> rows;
     rows.reserve(members_.size() + 1);
-    for (const auto& [id, m] : members_)
-        rows.push_back({id, m.shown()});
+    for (auto& [id, m] : members_) {
+        m.displayed = m.shown();
+        rows.push_back({id, m.displayed});
+    }
     rows.push_back(other());
     return rows;
 }
@@ -108,7 +114,8 @@ void tenant_ranking::exchange() {
 }
 
 void tenant_ranking::promote(const candidate& c) {
-    member m{.carried = {}, .base = c.totals, .last = c.totals, .seen = true};
+    member m;
+    m.base = m.last = c.totals;
     if (const auto ended = ended_.find(c.id); ended != ended_.end()) {
         m.carried = ended->second.second;
         ended_sum_ -= m.carried;
@@ -119,7 +126,8 @@ void tenant_ranking::promote(const candidate& c) {
 }
 
 void tenant_ranking::demote(std::map<std::string, member, std::less<>>::iterator m) {
-    const auto shown = m->second.shown();
+    // What it did since the last look was shown nowhere yet: that is `other`'s.
+    const auto shown = m->second.displayed;
     ended_sum_ += shown;
     ended_by_age_.emplace(next_age_, m->first);
     ended_.emplace(m->first, std::pair{next_age_, shown});

@@ -56,10 +56,10 @@ class tenant_ranking {
 
  private:
     struct member {
-        tenant_totals carried;  // shown before `base` was taken
-        tenant_totals base;     // the tenant's totals when it was promoted
-        tenant_totals last;     // at the last look
-        bool seen = false;
+        tenant_totals carried;    // shown before `base` was taken
+        tenant_totals base;       // the tenant's totals when it was promoted
+        tenant_totals last;       // at the last look
+        tenant_totals displayed;  // by the last look's rows; where the series ends
         tenant_totals shown() const noexcept;
     };
     struct candidate {

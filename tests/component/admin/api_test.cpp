@@ -257,7 +257,7 @@ TEST_CASE("what the gate refuses at once is explained without a tenant") {
     fixture f;
     const auto o = f.get("/v1/explain?" + query);
     CHECK(o.at("refused").at("status") == status);
-    CHECK(o.at("refused").at("stage") == stage);
+    CHECK(o.at("refused").at("stage") == json::value(stage));
     CHECK_FALSE(f.node.asked);
 }
 
@@ -303,7 +303,7 @@ TEST_CASE("a report that is held or refused is a conflict") {
     CHECK(reload_answer(r).status == 200);
     r.held = "12 of 20 tenants would vanish";
     CHECK(reload_answer(r).status == 409);
-    CHECK(json::parse(reload_answer(r).body).at("held") == r.held);
+    CHECK(json::parse(reload_answer(r).body).at("held") == json::value(r.held));
     r.held.clear();
     r.refused = "plan pro is in use";
     CHECK(reload_answer(r).status == 409);

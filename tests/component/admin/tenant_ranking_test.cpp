@@ -52,9 +52,9 @@ TEST_CASE("members are exchanged only when it is time") {
     look(r, start, {{"a", 10}, {"b", 0}});
     CHECK(look(r, start + 10min - 1s, {{"a", 12}, {"b", 100}}) ==
           population{{"a", 2}, {"other", 110}});
-    CHECK(look(r, start + 10min, {{"a", 13}, {"b", 101}}) == population{{"b", 0}, {"other", 111}});
+    CHECK(look(r, start + 10min, {{"a", 13}, {"b", 101}}) == population{{"b", 0}, {"other", 112}});
     // And the next exchange waits as long again.
-    CHECK(look(r, start + 19min, {{"a", 500}, {"b", 102}}) == population{{"b", 1}, {"other", 598}});
+    CHECK(look(r, start + 19min, {{"a", 500}, {"b", 102}}) == population{{"b", 1}, {"other", 599}});
 }
 
 TEST_CASE("free places are filled at once") {
@@ -68,9 +68,10 @@ TEST_CASE("free places are filled at once") {
 TEST_CASE("a tenant promoted again goes on from where its series ended") {
     tenant_ranking r(1, 10min);
     look(r, start, {{"a", 10}, {"b", 0}});
-    look(r, start + 10min, {{"a", 15}, {"b", 20}});          // a ended at 5
-    CHECK(look(r, start + 20min, {{"a", 30}, {"b", 21}}) ==  // what a did meanwhile is other's
-          population{{"a", 5}, {"other", 45}});
+    look(r, start + 9min, {{"a", 15}, {"b", 20}});
+    CHECK(look(r, start + 10min, {{"a", 15}, {"b", 20}}) == population{{"b", 0}, {"other", 30}});
+    look(r, start + 19min, {{"a", 30}, {"b", 21}});  // what a does meanwhile is other's
+    CHECK(look(r, start + 20min, {{"a", 30}, {"b", 21}}) == population{{"a", 5}, {"other", 45}});
     CHECK(look(r, start + 21min, {{"a", 33}, {"b", 21}}) == population{{"a", 8}, {"other", 45}});
 }
 
