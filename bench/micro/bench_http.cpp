@@ -1,5 +1,5 @@
-// Heads: parsing with the gate against Beast's basic_parser storing views without one, and writing both
-// heads anew. Results: docs/decisions/0002-own-head-parser.md.
+// Heads: parsing with the gate against Beast's basic_parser storing views without one, and writing
+// both heads anew. Results: docs/decisions/0002-own-head-parser.md.
 #include <benchmark/benchmark.h>
 
 #include <boost/asio/impl/src.hpp>
@@ -18,13 +18,17 @@ namespace beast = boost::beast;
 const std::string browser_request =
     "GET /shop/items/4711?sort=price&page=2 HTTP/1.1\r\n"
     "Host: acme.localhost:8443\r\n"
-    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36\r\n"
-    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n"
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/126.0.0.0 Safari/537.36\r\n"
+    "Accept: "
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/"
+    "*;q=0.8\r\n"
     "Accept-Encoding: gzip, deflate, br, zstd\r\n"
     "Accept-Language: en-GB,en-US;q=0.9,en;q=0.8,de;q=0.7\r\n"
     "Cache-Control: max-age=0\r\n"
     "Connection: keep-alive\r\n"
-    "Cookie: session=4f1b0c9d2e7a4b6f8c3d5e1a9b7c2d4e; theme=dark; _ga=GA1.1.1234567890.1712345678; consent=yes\r\n"
+    "Cookie: session=4f1b0c9d2e7a4b6f8c3d5e1a9b7c2d4e; theme=dark; "
+    "_ga=GA1.1.1234567890.1712345678; consent=yes\r\n"
     "Referer: https://acme.localhost:8443/shop/items?sort=price\r\n"
     "Sec-Ch-Ua: \"Not/A)Brand\";v=\"8\", \"Chromium\";v=\"126\", \"Google Chrome\";v=\"126\"\r\n"
     "Sec-Ch-Ua-Mobile: ?0\r\n"
@@ -43,7 +47,8 @@ const std::string origin_response =
     "Connection: keep-alive\r\n"
     "Cache-Control: private, max-age=0\r\n"
     "ETag: \"66a1f2b0-400\"\r\n"
-    "Set-Cookie: session=4f1b0c9d2e7a4b6f8c3d5e1a9b7c2d4e; Path=/; HttpOnly; Secure; SameSite=Lax\r\n"
+    "Set-Cookie: session=4f1b0c9d2e7a4b6f8c3d5e1a9b7c2d4e; Path=/; HttpOnly; Secure; "
+    "SameSite=Lax\r\n"
     "Vary: Accept-Encoding\r\n"
     "\r\n";
 
@@ -71,17 +76,20 @@ BENCHMARK(bm_parse_request)->Arg(0)->Arg(1);
 
 // What the gate would have to be put on top of: views of each field, nothing judged.
 class view_parser : public beast::http::basic_parser<true> {
-   public:
-    explicit view_parser(std::vector<std::pair<beast::string_view, beast::string_view>>& fields) : fields_(fields) {}
+ public:
+    explicit view_parser(std::vector<std::pair<beast::string_view, beast::string_view>>& fields)
+        : fields_(fields) {}
 
-   private:
+ private:
     using code = beast::error_code;
     using text = beast::string_view;
     void on_request_impl(beast::http::verb, text method, text target, int, code&) override {
         fields_.emplace_back(method, target);
     }
     void on_response_impl(int, text, int, code&) override {}
-    void on_field_impl(beast::http::field, text name, text value, code&) override { fields_.emplace_back(name, value); }
+    void on_field_impl(beast::http::field, text name, text value, code&) override {
+        fields_.emplace_back(name, value);
+    }
     void on_header_impl(code&) override {}
     void on_body_init_impl(const boost::optional<std::uint64_t>&, code&) override {}
     std::size_t on_body_impl(text body, code&) override { return body.size(); }
@@ -142,7 +150,9 @@ void bm_write_upstream_request(benchmark::State& state) {
     std::string out;
     for (auto _ : state) {
         out.clear();
-        if (!apply_connection(head, "X-Tenant-") || via_loops(head, "gatehouse", "0123456789abcdef")) std::abort();
+        if (!apply_connection(head, "X-Tenant-") ||
+            via_loops(head, "gatehouse", "0123456789abcdef"))
+            std::abort();
         write_upstream_request(out, head, forwarding_of(head));
         benchmark::DoNotOptimize(out.data());
         benchmark::ClobberMemory();
@@ -153,7 +163,9 @@ BENCHMARK(bm_write_upstream_request)->Arg(0)->Arg(1);
 void bm_write_client_response(benchmark::State& state) {
     response_head head;
     head_scan scan;
-    if (parse_response(origin_response, scan, {}, false, false, head).what != parse_outcome::kind::complete) std::abort();
+    if (parse_response(origin_response, scan, {}, false, false, head).what !=
+        parse_outcome::kind::complete)
+        std::abort();
     response_forwarding f;
     f.date = "Sun, 06 Nov 1994 08:49:37 GMT";
     f.extra_fields = "X-Request-Id: 0af7651916cd43dd8448eb211c80319c\r\n";

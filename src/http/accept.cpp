@@ -14,7 +14,8 @@ int weight_of(std::string_view parameters) noexcept {
         const std::string_view one = chars::trim(parameters.substr(0, end));
         if (one.size() >= 3 && chars::to_lower(one[0]) == 'q' && one[1] == '=') {
             int q = one[2] == '0' ? 0 : 1000;
-            for (std::size_t i = 4, unit = 100; q < 1000 && i < one.size() && i < 7; ++i, unit /= 10)
+            for (std::size_t i = 4, unit = 100; q < 1000 && i < one.size() && i < 7;
+                 ++i, unit /= 10)
                 if (chars::is(one[i], chars::digit)) q += (one[i] - '0') * static_cast<int>(unit);
             return q;
         }
@@ -25,7 +26,7 @@ int weight_of(std::string_view parameters) noexcept {
 }
 
 struct preference {
-    int rank = 0;     // how exactly a range named the type: 0 not at all, 1 */*, 2 type/*, 3 in full
+    int rank = 0;  // how exactly a range named the type: 0 not at all, 1 */*, 2 type/*, 3 in full
     int weight = 0;
     void offer(int new_rank, int new_weight) noexcept {
         if (new_rank < rank) return;
@@ -41,7 +42,8 @@ bool prefers_html(std::string_view accept) noexcept {
     chars::for_each_element(accept, [&](std::string_view element) {
         const auto semicolon = element.find(';');
         const std::string_view range = chars::trim(element.substr(0, semicolon));
-        const int weight = semicolon == std::string_view::npos ? 1000 : weight_of(element.substr(semicolon + 1));
+        const int weight =
+            semicolon == std::string_view::npos ? 1000 : weight_of(element.substr(semicolon + 1));
         if (range == "*/*") {
             html.offer(1, weight);
             json.offer(1, weight);
@@ -51,7 +53,8 @@ bool prefers_html(std::string_view accept) noexcept {
             json.offer(2, weight);
         } else if (chars::same(range, "text/html") || chars::same(range, "application/xhtml+xml")) {
             html.offer(3, weight);
-        } else if (chars::same(range, "application/json") || chars::same(range, "application/problem+json")) {
+        } else if (chars::same(range, "application/json") ||
+                   chars::same(range, "application/problem+json")) {
             json.offer(3, weight);
         }
         return true;

@@ -1,4 +1,5 @@
-// Strict chunk framing (RFC 9112 7.1): each byte of framing is looked at once, data passes as views.
+// Strict chunk framing (RFC 9112 7.1): each byte of framing is looked at once, data passes as
+// views.
 #include <algorithm>
 #include <gatehouse/http/body.hpp>
 
@@ -18,17 +19,24 @@ void body_decoder::start(body_kind kind, std::uint64_t content_length) noexcept 
     *this = {};
     kind_ = kind;
     switch (kind) {
-        case body_kind::none: break;
+        case body_kind::none:
+            break;
         case body_kind::length:
             remaining_ = content_length;
             at_ = content_length == 0 ? at::done : at::data;
             break;
-        case body_kind::chunked: at_ = at::size; break;
-        case body_kind::until_close: at_ = at::data; break;
+        case body_kind::chunked:
+            at_ = at::size;
+            break;
+        case body_kind::until_close:
+            at_ = at::data;
+            break;
     }
 }
 
-bool body_decoder::done() const noexcept { return at_ == at::done; }
+bool body_decoder::done() const noexcept {
+    return at_ == at::done;
+}
 
 bool body_decoder::finish() noexcept {
     if (kind_ == body_kind::until_close && at_ == at::data) at_ = at::done;
@@ -98,13 +106,19 @@ const char* body_decoder::frame(std::string_view input, std::size_t& i) noexcept
         const char* error = nullptr;
         switch (at_) {
             case at::size:
-            case at::size_digits: error = size_byte(c); break;
+            case at::size_digits:
+                error = size_byte(c);
+                break;
             case at::extension:
             case at::extension_quoted:
-            case at::extension_escape: error = extension_byte(c); break;
+            case at::extension_escape:
+                error = extension_byte(c);
+                break;
             case at::trailer_start:
             case at::trailer_name:
-            case at::trailer_value: error = trailer_byte(c); break;
+            case at::trailer_value:
+                error = trailer_byte(c);
+                break;
             case at::data_cr:
                 if (c != '\r') error = "a chunk that does not end in CRLF";
                 at_ = at::data_lf;
@@ -122,7 +136,8 @@ const char* body_decoder::frame(std::string_view input, std::size_t& i) noexcept
                     at_ = at_ == at::trailer_lf ? at::trailer_start : at::done;
                 digits_ = 0;
                 break;
-            default: break;
+            default:
+                break;
         }
         if (error != nullptr) {
             at_ = at::broken;
@@ -144,10 +159,11 @@ body_decoder::step body_decoder::next(std::string_view input) noexcept {
             if (s.error != nullptr) return s;
             continue;
         }
-        if (!s.data.empty()) return s;   // the next piece is the next step's
+        if (!s.data.empty()) return s;  // the next piece is the next step's
         s.data = input.substr(s.consumed);
         if (kind_ != body_kind::until_close) {
-            s.data = s.data.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, s.data.size())));
+            s.data = s.data.substr(
+                0, static_cast<std::size_t>(std::min<std::uint64_t>(remaining_, s.data.size())));
             remaining_ -= s.data.size();
             if (remaining_ == 0) at_ = kind_ == body_kind::chunked ? at::data_cr : at::done;
         }
@@ -160,8 +176,10 @@ body_decoder::step body_decoder::next(std::string_view input) noexcept {
 std::size_t write_chunk_head(char (&out)[chunk_head_capacity], std::uint64_t bytes) noexcept {
     constexpr std::string_view digits = "0123456789abcdef";
     std::size_t n = 1;
-    while (n < 16 && (bytes >> (4 * n)) != 0) ++n;
-    for (std::size_t i = 0; i < n; ++i) out[i] = digits[(bytes >> (4 * (n - 1 - i))) & 15];
+    while (n < 16 && (bytes >> (4 * n)) != 0)
+        ++n;
+    for (std::size_t i = 0; i < n; ++i)
+        out[i] = digits[(bytes >> (4 * (n - 1 - i))) & 15];
     out[n] = '\r';
     out[n + 1] = '\n';
     return n + 2;

@@ -1,12 +1,15 @@
-// Character classes of HTTP as one table, and the scan over field values, eight bytes at a time.
+// Character classes of HTTP as one table, and the scan over field values, sixteen bytes at a time.
 // Pure; any thread.
 #pragma once
 
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 namespace gatehouse::http::chars {
 
@@ -16,7 +19,7 @@ inline constexpr std::uint8_t target = 4;      // visible ASCII but '#' and '\'
 inline constexpr std::uint8_t value = 8;       // HTAB, SP, visible ASCII, obs-text
 inline constexpr std::uint8_t digit = 16;
 inline constexpr std::uint8_t hex_digit = 32;
-inline constexpr std::uint8_t host = 64;       // letter, digit, '-'
+inline constexpr std::uint8_t host = 64;  // letter, digit, '-'
 inline constexpr std::uint8_t upper = 128;
 
 constexpr std::uint8_t classes_of(unsigned c) {
@@ -42,7 +45,8 @@ constexpr std::uint8_t classes_of(unsigned c) {
 
 inline constexpr auto classes = [] {
     std::array<std::uint8_t, 256> t{};
-    for (unsigned c = 0; c < 256; ++c) t[c] = classes_of(c);
+    for (unsigned c = 0; c < 256; ++c)
+        t[c] = classes_of(c);
     return t;
 }();
 
@@ -53,9 +57,15 @@ inline constexpr auto lower = [] {
     return t;
 }();
 
-constexpr std::uint8_t classes_at(char c) noexcept { return classes[static_cast<unsigned char>(c)]; }
-constexpr bool is(char c, std::uint8_t wanted) noexcept { return (classes_at(c) & wanted) != 0; }
-constexpr char to_lower(char c) noexcept { return lower[static_cast<unsigned char>(c)]; }
+constexpr std::uint8_t classes_at(char c) noexcept {
+    return classes[static_cast<unsigned char>(c)];
+}
+constexpr bool is(char c, std::uint8_t wanted) noexcept {
+    return (classes_at(c) & wanted) != 0;
+}
+constexpr char to_lower(char c) noexcept {
+    return lower[static_cast<unsigned char>(c)];
+}
 
 constexpr bool all(std::string_view s, std::uint8_t wanted) noexcept {
     for (const char c : s)
@@ -72,27 +82,20 @@ constexpr int hex_value(char c) noexcept {
 
 // The first byte of [p, end) that may not stand in a field value; `end` when all may.
 inline const char* skip_value(const char* p, const char* end) noexcept {
-    constexpr std::uint64_t ones = 0x0101010101010101U;
-    constexpr std::uint64_t highs = ones * 0x80;
-    if constexpr (std::endian::native == std::endian::little) {
-        while (end - p >= 8) {
-            std::uint64_t word;
-            std::memcpy(&word, p, sizeof word);
-            // The high bit of each byte under 0x20, then of each 0x7f. A borrow can mark a byte falsely
-            // only above a true mark, so the lowest mark is exact.
-            const std::uint64_t control = (word - ones * 0x20) & ~word;
-            const std::uint64_t flipped = word ^ (ones * 0x7f);
-            const std::uint64_t marks = (control | ((flipped - ones) & ~flipped)) & highs;
-            if (marks == 0) {
-                p += 8;
-                continue;
-            }
-            p += std::countr_zero(marks) / 8;
-            if (*p != '\t') return p;
-            ++p;
-        }
+#ifdef __SSE2__
+    const __m128i last_control = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'),
+                  del = _mm_set1_epi8(0x7f);
+    for (; end - p >= 16; p += 16) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
+        const __m128i refused = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), control),
+                                             _mm_cmpeq_epi8(bytes, del));
+        const auto marks = static_cast<unsigned>(_mm_movemask_epi8(refused));
+        if (marks != 0) return p + std::countr_zero(marks);
     }
-    while (p != end && is(*p, value)) ++p;
+#endif
+    while (p != end && is(*p, value))
+        ++p;
     return p;
 }
 
@@ -105,8 +108,10 @@ inline bool same(std::string_view a, std::string_view b) noexcept {
 }
 
 inline std::string_view trim(std::string_view s) noexcept {
-    while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
-    while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) s.remove_suffix(1);
+    while (!s.empty() && (s.front() == ' ' || s.front() == '\t'))
+        s.remove_prefix(1);
+    while (!s.empty() && (s.back() == ' ' || s.back() == '\t'))
+        s.remove_suffix(1);
     return s;
 }
 

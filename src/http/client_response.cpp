@@ -9,17 +9,19 @@
 namespace gatehouse::http {
 namespace {
 
-constexpr std::size_t own_bytes = 192;   // status line, Date's name, framing and connection fields
+constexpr std::size_t own_bytes = 192;  // status line, Date's name, framing and connection fields
 
 std::size_t estimate(const response_head& head, std::size_t more) {
     std::size_t n = own_bytes + head.reason.size() + more;
-    for (const field& one : head.fields) n += one.name.size() + one.value.size() + 4;
+    for (const field& one : head.fields)
+        n += one.name.size() + one.value.size() + 4;
     return n;
 }
 
 bool is_plain(std::string_view s) noexcept {
     for (const char c : s)
-        if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) return false;
+        if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f)
+            return false;
     return true;
 }
 
@@ -32,7 +34,9 @@ void status_line(head_writer& out, const response_head& head) {
     out.text("\r\n");
 }
 
-bool passes(const field& one) noexcept { return !one.nominated && !is_hop_by_hop(one.id); }
+bool passes(const field& one) noexcept {
+    return !one.nominated && !is_hop_by_hop(one.id);
+}
 
 void framing(head_writer& out, const response_head& head, const response_forwarding& f) {
     if (f.upgrade) {
@@ -51,7 +55,8 @@ void framing(head_writer& out, const response_head& head, const response_forward
 
 }  // namespace
 
-void write_client_response(std::string& out, const response_head& head, const response_forwarding& f) {
+void write_client_response(std::string& out, const response_head& head,
+                           const response_forwarding& f) {
     const edit_rules edits(f.edits, {});
     head_writer w(out, estimate(head, f.date.size() + f.extra_fields.size() + edits.bytes()));
     status_line(w, head);
@@ -77,7 +82,8 @@ void write_interim_response(std::string& out, const response_head& head) {
     w.finish();
 }
 
-body_kind client_framing(const response_head& head, bool head_request, std::uint8_t client_minor_version) noexcept {
+body_kind client_framing(const response_head& head, bool head_request,
+                         std::uint8_t client_minor_version) noexcept {
     if (head_request) return body_kind::none;
     if (head.body != body_kind::chunked && head.body != body_kind::until_close) return head.body;
     return client_minor_version == 0 ? body_kind::until_close : body_kind::chunked;

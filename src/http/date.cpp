@@ -28,7 +28,9 @@ std::string http_date(std::int64_t unix_seconds) {
     out.reserve(29);
     out.append(weekdays.substr(weekday{day}.c_encoding() * 3, 3)).append(", ");
     two(out, static_cast<unsigned>(ymd.day()));
-    out.append(" ").append(months.substr((static_cast<unsigned>(ymd.month()) - 1) * 3, 3)).append(" ");
+    out.append(" ")
+        .append(months.substr((static_cast<unsigned>(ymd.month()) - 1) * 3, 3))
+        .append(" ");
     two(out, year_number / 100);
     two(out, year_number % 100);
     out.append(" ");

@@ -33,7 +33,8 @@ void edit_rules::write(head_writer& out) const {
 std::size_t edit_rules::bytes() const noexcept {
     std::size_t n = 0;
     if (edits_ != nullptr)
-        for (const auto& [name, value] : edits_->set) n += name.size() + value.size() + 4;
+        for (const auto& [name, value] : edits_->set)
+            n += name.size() + value.size() + 4;
     return n;
 }
 

@@ -18,8 +18,10 @@ constexpr bool is_hop_by_hop(known id) noexcept {
         case known::te:
         case known::trailer:
         case known::transfer_encoding:
-        case known::upgrade: return true;
-        default: return false;
+        case known::upgrade:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -38,8 +40,10 @@ constexpr bool is_written_by_gate(known id) noexcept {
         case known::x_original_url:
         case known::x_real_ip:
         case known::x_request_id:
-        case known::x_rewrite_url: return true;
-        default: return false;
+        case known::x_rewrite_url:
+            return true;
+        default:
+            return false;
     }
 }
 

@@ -6,7 +6,7 @@
 namespace gatehouse::http {
 namespace {
 
-constexpr std::size_t length_digits_max = 19;   // always fits 64 bits
+constexpr std::size_t length_digits_max = 19;  // always fits 64 bits
 
 void read_connection(std::string_view value, framing_fields& f) noexcept {
     chars::for_each_element(value, [&f](std::string_view token) {
@@ -28,7 +28,8 @@ framing_verdict judge_coding(const framing_fields& f, std::uint8_t minor_version
     if (chars::same(f.transfer_encoding, "chunked")) return {.body = body_kind::chunked};
     if (f.transfer_encoding.empty() || !chars::all(f.transfer_encoding, chars::token))
         return refuse("a Transfer-Encoding other than chunked alone");
-    return {.refused = problem::unknown_coding, .detail = "the only transfer coding known here is chunked"};
+    return {.refused = problem::unknown_coding,
+            .detail = "the only transfer coding known here is chunked"};
 }
 
 }  // namespace

@@ -11,8 +11,8 @@ struct framing_fields {
     const field* host = nullptr;
     std::string_view transfer_encoding, content_length;
     std::size_t hosts = 0, transfer_encodings = 0, content_lengths = 0, upgrades = 0;
-    bool close = false, keep_alive = false, upgrade_named = false;   // tokens of Connection
-    bool websocket = false;                                          // the last Upgrade is exactly that
+    bool close = false, keep_alive = false, upgrade_named = false;  // tokens of Connection
+    bool websocket = false;  // the last Upgrade is exactly that
     bool date = false;
     bool expects = false, expects_other = false;
 };

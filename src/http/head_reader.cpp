@@ -1,5 +1,5 @@
-// Start lines and field lines. Every refusal depends on the bytes up to the refused one alone, so that
-// the outcome is the same however they arrive.
+// Start lines and field lines. Every refusal depends on the bytes up to the refused one alone, so
+// that the outcome is the same however they arrive.
 #include "head_reader.hpp"
 
 #include "chars.hpp"
@@ -78,7 +78,8 @@ bool head_reader::version() {
     for (std::size_t i = scan_.scanned; i < begin + version_shape.size(); ++i) {
         if (at_end(i)) return wait(i);
         if (!fits(bytes_[i], version_shape[i - begin]))
-            return refuse(problem::bad_request, "the request line does not end in an HTTP version and CRLF");
+            return refuse(problem::bad_request,
+                          "the request line does not end in an HTTP version and CRLF");
     }
     scan_.line_start = scan_.scanned = begin + version_shape.size();
     scan_.where = head_scan::at::name;
@@ -120,7 +121,8 @@ bool head_reader::reason(response_head& out) {
     const bool has_space = bytes_[scan_.mark] == ' ';
     const char* const end = bytes_.data() + bytes_.size();
     std::size_t i = scan_.scanned;
-    if (has_space) i = static_cast<std::size_t>(chars::skip_value(bytes_.data() + i, end) - bytes_.data());
+    if (has_space)
+        i = static_cast<std::size_t>(chars::skip_value(bytes_.data() + i, end) - bytes_.data());
     if (at_end(i)) return wait(i);
     if (bytes_[i] != '\r') return refuse(problem::upstream_failed, "the status line is malformed");
     if (at_end(i + 1)) return wait(i);
@@ -137,67 +139,93 @@ bool head_reader::status_line(response_head& out) {
     if (scan_.where != at::reason && !status_code()) return false;
     if (!reason(out)) return false;
     out.minor_version = static_cast<std::uint8_t>(bytes_[7] - '0');
-    if (out.minor_version > 1) return refuse(problem::upstream_failed, "the status line is malformed");
+    if (out.minor_version > 1)
+        return refuse(problem::upstream_failed, "the status line is malformed");
     out.status = static_cast<std::uint16_t>((bytes_[9] - '0') * 100 + (bytes_[10] - '0') * 10 +
                                             (bytes_[11] - '0'));
     line_is_new_ = true;
     return true;
 }
 
-bool head_reader::fields(std::vector<field>& out, head_limits::underscores policy, bool& has_underscores) {
-    using at = head_scan::at;
-    const char* const data = bytes_.data();
-    const char* const end = data + bytes_.size();
-    const char* p = data + scan_.scanned;
-    const char* line = data + scan_.line_start;
-    const auto offset = [data](const char* q) { return static_cast<std::size_t>(q - data); };
+// The line's empty end, or its name: returns where the CR or the colon is, nullptr when it stops
+// there. Positions go by value here, a round trip through memory for each field costs a tenth of
+// the whole parse.
+const char* head_reader::field_name(const char* line, const char* p,
+                                    head_limits::underscores policy) {
+    const char* const end = bytes_.data() + bytes_.size();
+    if (p == end) return stop(wait(offset(p)));
+    if (p == line) {
+        if (*p == '\r') {
+            if (p + 1 == end) return stop(wait(offset(p)));
+            return p[1] == '\n' ? p : stop(refuse(problem::bad_request, "a CR without LF"));
+        }
+        if (*p == ' ' || *p == '\t')
+            return stop(refuse(problem::bad_request, "a folded field line"));
+        if (scan_.field_lines == limits_.fields)
+            return stop(refuse(problem::head_too_large, "the head has more fields than allowed"));
+    }
     while (true) {
-        if (scan_.where == at::name) {
-            if (p == end) return wait(offset(p));
-            if (p == line) {
-                if (*p == '\r') {
-                    if (p + 1 == end) return wait(offset(p));
-                    if (p[1] != '\n') return refuse(problem::bad_request, "a CR without LF");
-                    outcome_ = {.what = parse_outcome::kind::complete, .consumed = offset(p) + 2,
-                                .refused = problem::none, .detail = ""};
-                    return true;
-                }
-                if (*p == ' ' || *p == '\t') return refuse(problem::bad_request, "a folded field line");
-                if (scan_.field_lines == limits_.fields)
-                    return refuse(problem::head_too_large, "the head has more fields than allowed");
-            }
-            while (p != end && chars::is(*p, chars::token)) {
-                if (*p == '_') scan_.underscore = true;
-                ++p;
-            }
-            if (p == end) return wait(offset(p));
-            if (*p == '\n') return refuse(problem::bad_request, "an LF without CR");
-            if (*p != ':' || p == line) return refuse(problem::bad_request, "a malformed field name");
-            if (scan_.underscore && policy == head_limits::underscores::reject)
-                return refuse(problem::bad_request, "a field name with an underscore");
-            scan_.mark = offset(p);
-            scan_.where = at::value;
+        while (p != end && chars::is(*p, chars::plain_name))
+            ++p;
+        if (p == end || *p != '_') break;
+        scan_.underscore = true;
+        ++p;
+    }
+    if (p == end) return stop(wait(offset(p)));
+    if (*p == '\n') return stop(refuse(problem::bad_request, "an LF without CR"));
+    if (*p != ':' || p == line) return stop(refuse(problem::bad_request, "a malformed field name"));
+    if (scan_.underscore && policy == head_limits::underscores::reject)
+        return stop(refuse(problem::bad_request, "a field name with an underscore"));
+    return p;
+}
+
+// Returns where the CR of the line's end is, nullptr when it stops before.
+const char* head_reader::field_value(const char* p) {
+    const char* const end = bytes_.data() + bytes_.size();
+    p = chars::skip_value(p, end);
+    if (p == end) return stop(wait(offset(p)));
+    if (*p == '\n') return stop(refuse(problem::bad_request, "an LF without CR"));
+    if (*p != '\r')
+        return stop(refuse(problem::bad_request, "a control character in a field value"));
+    if (p + 1 == end) return stop(wait(offset(p)));
+    return p[1] == '\n' ? p : stop(refuse(problem::bad_request, "a CR without LF"));
+}
+
+bool head_reader::fields(std::vector<field>& out, head_limits::underscores policy,
+                         bool& has_underscores) {
+    const char* p = bytes_.data() + scan_.scanned;
+    const char* line = bytes_.data() + scan_.line_start;
+    const char* colon = bytes_.data() + scan_.mark;
+    while (true) {
+        if (scan_.where == head_scan::at::name) {
+            p = colon = field_name(line, p, policy);
+            if (p == nullptr) return false;
+            if (*p == '\r') break;
+            scan_.mark = offset(colon);
+            scan_.where = head_scan::at::value;
             ++p;
         }
-        p = chars::skip_value(p, end);
-        if (p == end) return wait(offset(p));
-        if (*p == '\n') return refuse(problem::bad_request, "an LF without CR");
-        if (*p != '\r') return refuse(problem::bad_request, "a control character in a field value");
-        if (p + 1 == end) return wait(offset(p));
-        if (p[1] != '\n') return refuse(problem::bad_request, "a CR without LF");
-        const std::string_view name = part(scan_.line_start, scan_.mark);
+        p = field_value(p);
+        if (p == nullptr) return false;
         if (!scan_.underscore || policy == head_limits::underscores::pass) {
-            const std::string_view value = chars::trim(part(scan_.mark + 1, offset(p)));
-            out.push_back({.name = name, .value = value, .id = lookup(name), .nominated = false});
+            const std::string_view name = between(line, colon);
+            out.push_back({.name = name,
+                           .value = chars::trim(between(colon + 1, p)),
+                           .id = lookup(name),
+                           .nominated = false});
             has_underscores |= scan_.underscore;
         }
-        p += 2;
-        line = p;
-        scan_.line_start = offset(p);
+        line = p += 2;
+        scan_.line_start = offset(line);
         ++scan_.field_lines;
         scan_.underscore = false;
-        scan_.where = at::name;
+        scan_.where = head_scan::at::name;
     }
+    outcome_ = {.what = parse_outcome::kind::complete,
+                .consumed = offset(p) + 2,
+                .refused = problem::none,
+                .detail = ""};
+    return true;
 }
 
 }  // namespace gatehouse::http

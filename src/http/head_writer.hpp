@@ -1,5 +1,5 @@
-// Appends the pieces of a head to a string through a bare pointer; the string gets its length at finish().
-// Grows when the estimate was short. One use an object.
+// Appends the pieces of a head to a string through a bare pointer; the string gets its length at
+// finish(). Grows when the estimate was short. One use an object.
 #pragma once
 
 #include <charconv>
@@ -11,7 +11,7 @@
 namespace gatehouse::http {
 
 class head_writer {
-   public:
+ public:
     head_writer(std::string& out, std::size_t estimate_bytes) : out_(out), used_(out.size()) {
         out_.resize(used_ + estimate_bytes);
     }
@@ -42,7 +42,7 @@ class head_writer {
     }
     void finish() { out_.resize(used_); }
 
-   private:
+ private:
     std::string& out_;
     std::size_t used_;
 };

@@ -1,4 +1,5 @@
-// Host and authority: LDH names, IPv4, bracketed IPv6, an optional port (RFC 9110 7.2, RFC 1123 2.1).
+// Host and authority: LDH names, IPv4, bracketed IPv6, an optional port (RFC 9110 7.2, RFC
+// 1123 2.1).
 #include <gatehouse/base/ip.hpp>
 #include <gatehouse/http/head.hpp>
 
@@ -11,9 +12,11 @@ constexpr std::size_t name_bytes_max = 253;
 constexpr std::size_t label_bytes_max = 63;
 
 std::optional<std::uint16_t> read_port(std::string_view digits) noexcept {
-    if (digits.empty() || digits.size() > 5 || !chars::all(digits, chars::digit)) return std::nullopt;
+    if (digits.empty() || digits.size() > 5 || !chars::all(digits, chars::digit))
+        return std::nullopt;
     unsigned port = 0;
-    for (const char c : digits) port = port * 10 + static_cast<unsigned>(c - '0');
+    for (const char c : digits)
+        port = port * 10 + static_cast<unsigned>(c - '0');
     if (port == 0 || port > 65535) return std::nullopt;
     return static_cast<std::uint16_t>(port);
 }
@@ -35,13 +38,14 @@ name_scan scan_name(std::string_view s) noexcept {
             seen |= c;
             continue;
         }
-        if (s[i] != '.' || i == label || i - label > label_bytes_max || s[label] == '-' || s[i - 1] == '-')
+        if (s[i] != '.' || i == label || i - label > label_bytes_max || s[label] == '-' ||
+            s[i - 1] == '-')
             return r;
         label = i + 1;
     }
     r.has_upper = (seen & chars::upper) != 0;
     r.bytes = i;
-    if (i == label) {   // one trailing dot, or nothing at all
+    if (i == label) {  // one trailing dot, or nothing at all
         r.valid = i > 1;
         return r;
     }
@@ -49,7 +53,8 @@ name_scan scan_name(std::string_view s) noexcept {
     return r;
 }
 
-// A name whose last label is a number is an IPv4 address or nothing (WHATWG URL, "ends in a number").
+// A name whose last label is a number is an IPv4 address or nothing (WHATWG URL, "ends in a
+// number").
 bool number_is_address(std::string_view name) {
     const std::string_view last = name.substr(name.rfind('.') + 1);
     return !chars::all(last, chars::digit) || parse_ip(name).has_value();
@@ -72,8 +77,9 @@ std::optional<host_parts> read_ipv6(std::string_view authority, std::string& sto
         parts.port = *port;
     }
     storage.assign(1, '[');
-    if (address->is_v4()) {   // a mapped one keeps its spelling: its text form has no colon
-        for (const char c : text) storage.push_back(chars::to_lower(c));
+    if (address->is_v4()) {  // a mapped one keeps its spelling: its text form has no colon
+        for (const char c : text)
+            storage.push_back(chars::to_lower(c));
     } else {
         storage.append(address->to_string());
     }
@@ -98,10 +104,12 @@ std::optional<host_parts> parse_host(std::string_view authority, std::string& st
     }
     if (parts.host.back() == '.') parts.host.remove_suffix(1);
     if (parts.host.size() > name_bytes_max) return std::nullopt;
-    if (chars::is(parts.host.back(), chars::digit) && !number_is_address(parts.host)) return std::nullopt;
+    if (chars::is(parts.host.back(), chars::digit) && !number_is_address(parts.host))
+        return std::nullopt;
     if (scan.has_upper) {
         storage.resize(parts.host.size());
-        for (std::size_t i = 0; i < storage.size(); ++i) storage[i] = chars::to_lower(parts.host[i]);
+        for (std::size_t i = 0; i < storage.size(); ++i)
+            storage[i] = chars::to_lower(parts.host[i]);
         parts.host = storage;
     }
     return parts;

@@ -64,7 +64,8 @@ constexpr auto begins = [] {
     std::array<std::uint8_t, longest + 2> t{};
     for (std::size_t length = 0; length < t.size(); ++length) {
         std::uint8_t i = 0;
-        while (i < sorted_names.size() && sorted_names[i].text.size() < length) ++i;
+        while (i < sorted_names.size() && sorted_names[i].text.size() < length)
+            ++i;
         t[length] = i;
     }
     return t;

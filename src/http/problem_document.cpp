@@ -11,7 +11,8 @@ namespace gatehouse::http {
 namespace {
 
 constexpr std::size_t head_bytes_estimate = 512;
-constexpr std::string_view page_policy = "default-src 'none'; img-src https:; style-src 'unsafe-inline'";
+constexpr std::string_view page_policy =
+    "default-src 'none'; img-src https:; style-src 'unsafe-inline'";
 constexpr std::string_view allowed_methods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 std::string json_document(const own_answer& a) {
@@ -21,7 +22,8 @@ std::string json_document(const own_answer& a) {
     out.append("\",\"title\":\"").append(json_escape(r.title));
     out.append("\",\"status\":").append(std::to_string(r.status));
     if (!a.detail.empty()) out.append(",\"detail\":\"").append(json_escape(a.detail)).append("\"");
-    if (!a.request_id.empty()) out.append(",\"request_id\":\"").append(json_escape(a.request_id)).append("\"");
+    if (!a.request_id.empty())
+        out.append(",\"request_id\":\"").append(json_escape(a.request_id)).append("\"");
     out.append("}\n");
     return out;
 }
@@ -42,7 +44,8 @@ void safe_field(head_writer& w, std::string_view name, std::string_view value) {
 // True when the ready lines have one of that name.
 bool brings(std::string_view lines, std::string_view name) noexcept {
     while (!lines.empty()) {
-        if (lines.size() > name.size() && lines[name.size()] == ':' && chars::same(lines.substr(0, name.size()), name))
+        if (lines.size() > name.size() && lines[name.size()] == ':' &&
+            chars::same(lines.substr(0, name.size()), name))
             return true;
         const auto end = lines.find('\n');
         if (end == std::string_view::npos) return false;
@@ -52,8 +55,8 @@ bool brings(std::string_view lines, std::string_view name) noexcept {
 }
 
 // `hsts` is taken as a ready line or as the bare value, which has no colon.
-void common_fields(head_writer& w, std::string_view date, std::string_view request_id, std::string_view hsts,
-                   std::string_view extra) {
+void common_fields(head_writer& w, std::string_view date, std::string_view request_id,
+                   std::string_view hsts, std::string_view extra) {
     constexpr std::string_view hsts_name = "Strict-Transport-Security";
     safe_field(w, "Date", date);
     if (!brings(extra, "X-Request-Id")) safe_field(w, "X-Request-Id", request_id);
@@ -70,9 +73,11 @@ void common_fields(head_writer& w, std::string_view date, std::string_view reque
 void write_problem(std::string& out, const own_answer& a) {
     const problem_row& r = row(a.problem);
     const std::string body = a.prefers_html ? problem_page(a) : json_document(a);
-    head_writer w(out, head_bytes_estimate + body.size() + a.extra_fields.size() + a.hsts_field.size());
+    head_writer w(out,
+                  head_bytes_estimate + body.size() + a.extra_fields.size() + a.hsts_field.size());
     status_line(w, r.status);
-    w.field("Content-Type", a.prefers_html ? "text/html; charset=utf-8" : "application/problem+json");
+    w.field("Content-Type",
+            a.prefers_html ? "text/html; charset=utf-8" : "application/problem+json");
     w.field("Content-Length", body.size());
     w.field("Cache-Control", "no-store");
     w.field("X-Content-Type-Options", "nosniff");
@@ -90,7 +95,8 @@ void write_problem(std::string& out, const own_answer& a) {
 }
 
 void write_redirect(std::string& out, const own_redirect& r) {
-    head_writer w(out, head_bytes_estimate + r.location.size() + r.extra_fields.size() + r.hsts_field.size());
+    head_writer w(
+        out, head_bytes_estimate + r.location.size() + r.extra_fields.size() + r.hsts_field.size());
     status_line(w, r.status);
     safe_field(w, "Location", r.location);
     w.field("Content-Length", std::uint64_t{0});

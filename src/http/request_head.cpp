@@ -34,7 +34,9 @@ bool check_authority(head_reader& reader, request_head& out, std::string_view ho
     std::string storage;
     const auto named = parse_host(host_value, storage);
     if (!named) return reader.refuse(problem::bad_request, "an invalid Host");
-    const auto port_or_default = [default_port](std::uint16_t port) { return port == 0 ? default_port : port; };
+    const auto port_or_default = [default_port](std::uint16_t port) {
+        return port == 0 ? default_port : port;
+    };
     if (named->host != out.host || port_or_default(named->port) != port_or_default(out.port))
         return reader.refuse(problem::bad_request, "Host differs from the request target");
     return true;
@@ -65,7 +67,8 @@ bool check_fields(head_reader& reader, request_head& out) {
     const framing_fields f = collect(out.fields);
     if (!check_host(reader, out, f) || !check_framing(reader, out, f)) return false;
     if (f.expects_other)
-        return reader.refuse(problem::expectation_failed, "the only expectation known here is 100-continue");
+        return reader.refuse(problem::expectation_failed,
+                             "the only expectation known here is 100-continue");
     const bool has_body = out.body == body_kind::chunked || out.content_length > 0;
     out.expect_continue = f.expects && has_body && out.minor_version == 1;
     out.keep_alive = persistent(f, out.minor_version);
@@ -87,7 +90,8 @@ parse_outcome parse_request(std::string_view bytes, head_scan& scan, const head_
     head_reader reader(bytes, scan, limits);
     if (!reader.request_line(out)) return reader.outcome();
     if (reader.line_is_new() && !check_request_line(reader, out)) return reader.outcome();
-    if (!reader.fields(out.fields, limits.underscore_fields, out.has_underscores)) return reader.outcome();
+    if (!reader.fields(out.fields, limits.underscore_fields, out.has_underscores))
+        return reader.outcome();
     const parse_outcome read = reader.outcome();
     return check_fields(reader, out) ? read : reader.outcome();
 }

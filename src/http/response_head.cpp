@@ -1,4 +1,5 @@
-// Responses of upstreams: the status line's meaning and the framing rows. Every refusal is upstream_failed.
+// Responses of upstreams: the status line's meaning and the framing rows. Every refusal is
+// upstream_failed.
 #include "chars.hpp"
 #include "gate.hpp"
 #include "head_reader.hpp"
@@ -18,10 +19,13 @@ void follow_moved_bytes(response_head& out, const head_scan& scan, const char* t
     }
 }
 
-bool check_switch(head_reader& reader, response_head& out, const framing_fields& f, bool upgrade_asked) {
-    if (!upgrade_asked) return reader.refuse(problem::upstream_failed, "an upgrade that was not asked for");
+bool check_switch(head_reader& reader, response_head& out, const framing_fields& f,
+                  bool upgrade_asked) {
+    if (!upgrade_asked)
+        return reader.refuse(problem::upstream_failed, "an upgrade that was not asked for");
     if (!f.upgrade_named || f.upgrades != 1 || !f.websocket || out.minor_version == 0)
-        return reader.refuse(problem::upstream_failed, "an upgrade to something else than websocket");
+        return reader.refuse(problem::upstream_failed,
+                             "an upgrade to something else than websocket");
     out.upgrade_websocket = true;
     return true;
 }

@@ -48,7 +48,8 @@ bool resolve_dots(std::string_view path, std::string& out) {
     out.clear();
     while (!path.empty()) {
         const auto end = path.find('/', 1);
-        const std::string_view segment = path.substr(1, end == std::string_view::npos ? end : end - 1);
+        const std::string_view segment =
+            path.substr(1, end == std::string_view::npos ? end : end - 1);
         const bool last = end == std::string_view::npos;
         const int dots = dots_in(segment);
         if (dots == 2) {
@@ -84,7 +85,8 @@ target_parts read_origin(std::string_view raw, std::string& storage) {
 }
 
 std::size_t scheme_bytes(std::string_view raw) noexcept {
-    for (const std::string_view scheme : {std::string_view("http://"), std::string_view("https://")})
+    for (const std::string_view scheme :
+         {std::string_view("http://"), std::string_view("https://")})
         if (chars::same(raw.substr(0, scheme.size()), scheme)) return scheme.size();
     return 0;
 }

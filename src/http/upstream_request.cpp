@@ -9,13 +9,15 @@
 namespace gatehouse::http {
 namespace {
 
-constexpr std::size_t own_names_bytes = 384;   // names, colons and line ends of what the gate adds
+constexpr std::size_t own_names_bytes = 384;  // names, colons and line ends of what the gate adds
 
-std::size_t estimate(const request_head& head, const request_forwarding& f, const edit_rules& edits) {
+std::size_t estimate(const request_head& head, const request_forwarding& f,
+                     const edit_rules& edits) {
     std::size_t n = own_names_bytes + head.method.size() + f.target.size() + f.host.size() +
                     2 * f.client_ip.size() + f.original_host.size() + f.context_fields.size() +
                     f.via.size() + f.request_id.size() + f.traceparent.size() + edits.bytes();
-    for (const field& one : head.fields) n += one.name.size() + one.value.size() + 4;
+    for (const field& one : head.fields)
+        n += one.name.size() + one.value.size() + 4;
     return n;
 }
 
@@ -49,9 +51,12 @@ bool imitates_own_field(std::string_view name) noexcept {
 }
 
 class request_writer {
-   public:
+ public:
     request_writer(std::string& out, const request_head& head, const request_forwarding& f)
-        : head_(head), f_(f), edits_(f.edits, f.context_prefix), out_(out, estimate(head, f, edits_)) {}
+        : head_(head),
+          f_(f),
+          edits_(f.edits, f.context_prefix),
+          out_(out, estimate(head, f, edits_)) {}
 
     void write() {
         out_.text(head_.method);
@@ -70,7 +75,7 @@ class request_writer {
         out_.finish();
     }
 
-   private:
+ private:
     // A field of the gate's own, unless the route replaces or removes it.
     void own(std::string_view name, std::string_view value) {
         if (!value.empty() && !edits_.hides(name)) out_.field(name, value);
@@ -79,7 +84,8 @@ class request_writer {
     bool is_dropped(const field& one) const noexcept {
         if (one.nominated) return true;
         if (one.id != known::other) return is_hop_by_hop(one.id) || is_written_by_gate(one.id);
-        if (!f_.context_prefix.empty() && begins_with_folded(one.name, f_.context_prefix)) return true;
+        if (!f_.context_prefix.empty() && begins_with_folded(one.name, f_.context_prefix))
+            return true;
         // Applications trust more of this family than the four that are written here.
         if (!f_.client_is_trusted && begins_with_folded(one.name, "x-forwarded-")) return true;
         return head_.has_underscores && imitates_own_field(one.name);
@@ -87,7 +93,9 @@ class request_writer {
 
     void note(const field& one) noexcept {
         switch (one.id) {
-            case known::via: seen_.via = true; break;
+            case known::via:
+                seen_.via = true;
+                break;
             case known::traceparent:
                 ++seen_.traceparents;
                 seen_.traceparent = one.value;
@@ -97,12 +105,17 @@ class request_writer {
             case known::x_forwarded_host:
             case known::x_forwarded_port:
             case known::x_forwarded_proto:
-            case known::x_real_ip: seen_.forwarding = true; break;
-            default: break;
+            case known::x_real_ip:
+                seen_.forwarding = true;
+                break;
+            default:
+                break;
         }
     }
 
-    bool continues_trace() const noexcept { return seen_.traceparents == 1 && is_traceparent(seen_.traceparent); }
+    bool continues_trace() const noexcept {
+        return seen_.traceparents == 1 && is_traceparent(seen_.traceparent);
+    }
 
     void passed_fields() {
         for (const field& one : head_.fields) {
@@ -110,7 +123,8 @@ class request_writer {
                 note(one);
                 continue;
             }
-            if (one.id == known::other && chars::same(one.name, "tracestate")) continue;   // with traceparent
+            if (one.id == known::other && chars::same(one.name, "tracestate"))
+                continue;  // with traceparent
             if (!edits_.hides(one.name)) out_.field(one.name, one.value);
         }
     }
@@ -155,13 +169,15 @@ class request_writer {
             own("X-Forwarded-For", f_.client_ip);
         if (continued && head_.find(known::forwarded) != nullptr) {
             const bool v6 = f_.client_ip.find(':') != std::string_view::npos;
-            appended(known::forwarded, "Forwarded", v6 ? "for=\"[" : "for=", f_.client_ip, v6 ? "]\"" : "");
+            appended(known::forwarded, "Forwarded", v6 ? "for=\"[" : "for=", f_.client_ip,
+                     v6 ? "]\"" : "");
         }
         own("X-Forwarded-Proto", kept_or(known::x_forwarded_proto, f_.scheme));
         own("X-Forwarded-Host", kept_or(known::x_forwarded_host, f_.original_host));
         char digits[8];
         const auto end = std::to_chars(digits, digits + sizeof digits, f_.listener_port).ptr;
-        const std::string_view port(digits, f_.listener_port == 0 ? 0 : static_cast<std::size_t>(end - digits));
+        const std::string_view port(
+            digits, f_.listener_port == 0 ? 0 : static_cast<std::size_t>(end - digits));
         own("X-Forwarded-Port", kept_or(known::x_forwarded_port, port));
         own("X-Real-IP", kept_or(known::x_real_ip, f_.client_ip));
     }
@@ -192,7 +208,8 @@ class request_writer {
 
 }  // namespace
 
-void write_upstream_request(std::string& out, const request_head& head, const request_forwarding& f) {
+void write_upstream_request(std::string& out, const request_head& head,
+                            const request_forwarding& f) {
     request_writer(out, head, f).write();
 }
 

@@ -1,5 +1,5 @@
-// Stands in for libFuzzer: runs every file of the folder argv[1] through the target once, so that the
-// committed corpus is a regression test with any compiler. Fails when there is none.
+// Stands in for libFuzzer: runs every file of the folder argv[1] through the target once, so that
+// the committed corpus is a regression test with any compiler. Fails when there is none.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

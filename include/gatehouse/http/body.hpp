@@ -10,27 +10,43 @@
 namespace gatehouse::http {
 
 class body_decoder {
-   public:
+ public:
     void start(body_kind kind, std::uint64_t content_length) noexcept;
     struct step {
-        std::size_t consumed = 0;       // of the input; call again with the rest while progress is made
-        std::string_view data;          // body bytes to pass on, a view into the input; may be empty
-        bool done = false;              // the body (and its trailers) ended after `consumed`
-        const char* error = nullptr;    // framing broken; a short sentence
+        std::size_t consumed = 0;  // of the input; call again with the rest while progress is made
+        std::string_view data;     // body bytes to pass on, a view into the input; may be empty
+        bool done = false;         // the body (and its trailers) ended after `consumed`
+        const char* error = nullptr;  // framing broken; a short sentence
     };
-    // One piece at a time: data is contiguous; returns with consumed == 0 and no data when it needs more.
+    // One piece at a time: data is contiguous; returns with consumed == 0 and no data when it needs
+    // more.
     step next(std::string_view input) noexcept;
     bool done() const noexcept;
-    // The peer closed: right for until_close (then done), truncation for the rest. True when in order.
+    // The peer closed: right for until_close (then done), truncation for the rest. True when in
+    // order.
     bool finish() noexcept;
     body_kind kind() const noexcept { return kind_; }
     // length: what is still to come; 0 otherwise.
     std::uint64_t remaining() const noexcept { return kind_ == body_kind::length ? remaining_ : 0; }
 
-   private:
+ private:
     enum class at : std::uint8_t {
-        size, size_digits, extension, extension_quoted, extension_escape, size_lf, data, data_cr, data_lf,
-        trailer_start, trailer_name, trailer_value, trailer_lf, end_lf, done, broken,
+        size,
+        size_digits,
+        extension,
+        extension_quoted,
+        extension_escape,
+        size_lf,
+        data,
+        data_cr,
+        data_lf,
+        trailer_start,
+        trailer_name,
+        trailer_value,
+        trailer_lf,
+        end_lf,
+        done,
+        broken,
     };
     const char* frame(std::string_view input, std::size_t& i) noexcept;
     const char* size_byte(char c) noexcept;

@@ -14,15 +14,16 @@ struct own_answer {
     std::string_view detail{};
     std::string_view request_id{};
     std::string_view date{};
-    std::string_view extra_fields{};        // ready lines; one named X-Request-Id or HSTS stands for ours
-    std::int64_t retry_after_s = 0;         // sent when > 0
+    std::string_view extra_fields{};  // ready lines; one named X-Request-Id or HSTS stands for ours
+    std::int64_t retry_after_s = 0;   // sent when > 0
     bool prefers_html = false;
-    bool head_request = false;              // no body is sent; its length is
+    bool head_request = false;  // no body is sent; its length is
     bool keep_alive = false;
-    const tenant::branding* branding = nullptr;   // escaped; logo must be https; at most 8 KiB in all
+    const tenant::branding* branding =
+        nullptr;  // escaped; logo must be https; at most 8 KiB in all
     std::string_view tenant_name{};
     std::string_view language = "en";
-    std::string_view hsts_field{};          // ready line or bare value
+    std::string_view hsts_field{};  // ready line or bare value
 };
 void write_problem(std::string& out, const own_answer& a);
 

@@ -1,5 +1,5 @@
-// Any bytes as a chunked body: the data, the end and the verdict do not depend on the split; written anew
-// in our own framing the data decodes to itself.
+// Any bytes as a chunked body: the data, the end and the verdict do not depend on the split;
+// written anew in our own framing the data decodes to itself.
 #include <cstdint>
 #include <gatehouse/http/body.hpp>
 #include <string>
@@ -48,7 +48,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::string again;
     if (!whole.data.empty()) {
         char head[chunk_head_capacity];
-        again.append(head, write_chunk_head(head, whole.data.size())).append(whole.data).append(chunk_tail);
+        again.append(head, write_chunk_head(head, whole.data.size()))
+            .append(whole.data)
+            .append(chunk_tail);
     }
     again.append(last_chunk);
     const decoded d = decode(again, again.size());

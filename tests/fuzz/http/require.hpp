@@ -1,4 +1,5 @@
-// What a fuzz target asserts, in every build: a false condition ends the program where it was found.
+// What a fuzz target asserts, in every build: a false condition ends the program where it was
+// found.
 #pragma once
 
 #include <cstdlib>

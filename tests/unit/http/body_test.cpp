@@ -18,7 +18,8 @@ struct decoded {
     bool operator==(const decoded&) const = default;
 };
 
-decoded decode(std::string_view raw, const std::vector<std::size_t>& cuts, body_kind kind, std::uint64_t length = 0) {
+decoded decode(std::string_view raw, const std::vector<std::size_t>& cuts, body_kind kind,
+               std::uint64_t length = 0) {
     body_decoder decoder;
     decoder.start(kind, length);
     decoded d;
@@ -35,16 +36,18 @@ decoded decode(std::string_view raw, const std::vector<std::size_t>& cuts, body_
         }
     }
     if (d.error.empty()) CHECK(decoder.done() == d.done);
-    if (!d.error.empty()) d.consumed = 0;   // where it stood does not matter any more
+    if (!d.error.empty()) d.consumed = 0;  // where it stood does not matter any more
     return d;
 }
 
-decoded decode_all(std::string_view raw, body_kind kind = body_kind::chunked, std::uint64_t length = 0) {
+decoded decode_all(std::string_view raw, body_kind kind = body_kind::chunked,
+                   std::uint64_t length = 0) {
     const decoded first = decode(raw, whole(raw), kind, length);
     INFO(raw);
     CHECK(decode(raw, byte_by_byte(raw), kind, length) == first);
     std::mt19937 random(3);
-    for (int round = 0; round < 20; ++round) CHECK(decode(raw, random_cuts(raw, random), kind, length) == first);
+    for (int round = 0; round < 20; ++round)
+        CHECK(decode(raw, random_cuts(raw, random), kind, length) == first);
     return first;
 }
 
@@ -79,14 +82,43 @@ TEST_CASE("chunked bodies") {
 }
 
 TEST_CASE("chunked bodies that are refused") {
-    for (const std::string& raw :
-         {""s + "\r\n", " 5\r\nhello\r\n"s, "5 \r\nhello\r\n"s, "5 ;a\r\nhello\r\n"s, "\t5\r\n"s, "+5\r\nhello\r\n"s, "-5\r\n"s,
-          "0x5\r\nhello\r\n"s, "5\nhello\r\n"s, "5\rhello\r\n"s, "5\r\rhello"s, "g\r\n"s, ";a\r\n"s, "00000000000000005\r\n"s,
-          "ffffffffffffffff\r\n"s, "4000000000000001\r\n"s, "5\r\nhello0\r\n\r\n"s, "5\r\nhello\n0\r\n\r\n"s,
-          "5\r\nhello\rX"s, "5\r\nhellox\r\n"s, "5;a\nhello"s, "5;a\rb"s, "5;a\0\r\n"s, "5;\x01\r\n"s, "5;a=\"x\r\n\"\r\n"s,
-          "5;a=\"x\\\r\n"s, "5;a=\"\x7f\"\r\n"s, "0\r\n\n"s, "0\r\nX\r\n\r\n"s, "0\r\n: y\r\n\r\n"s, "0\r\nX : y\r\n\r\n"s,
-          "0\r\nX: y\n\r\n"s, "0\r\nX: y\rz\r\n\r\n"s, "0\r\nX: \0\r\n\r\n"s, "0\r\n X: y\r\n\r\n"s, "0\r\nX: y\r\n z\r\n\r\n"s,
-          "0\r\n\rX"s}) {
+    for (const std::string& raw : {""s + "\r\n",
+                                   " 5\r\nhello\r\n"s,
+                                   "5 \r\nhello\r\n"s,
+                                   "5 ;a\r\nhello\r\n"s,
+                                   "\t5\r\n"s,
+                                   "+5\r\nhello\r\n"s,
+                                   "-5\r\n"s,
+                                   "0x5\r\nhello\r\n"s,
+                                   "5\nhello\r\n"s,
+                                   "5\rhello\r\n"s,
+                                   "5\r\rhello"s,
+                                   "g\r\n"s,
+                                   ";a\r\n"s,
+                                   "00000000000000005\r\n"s,
+                                   "ffffffffffffffff\r\n"s,
+                                   "4000000000000001\r\n"s,
+                                   "5\r\nhello0\r\n\r\n"s,
+                                   "5\r\nhello\n0\r\n\r\n"s,
+                                   "5\r\nhello\rX"s,
+                                   "5\r\nhellox\r\n"s,
+                                   "5;a\nhello"s,
+                                   "5;a\rb"s,
+                                   "5;a\0\r\n"s,
+                                   "5;\x01\r\n"s,
+                                   "5;a=\"x\r\n\"\r\n"s,
+                                   "5;a=\"x\\\r\n"s,
+                                   "5;a=\"\x7f\"\r\n"s,
+                                   "0\r\n\n"s,
+                                   "0\r\nX\r\n\r\n"s,
+                                   "0\r\n: y\r\n\r\n"s,
+                                   "0\r\nX : y\r\n\r\n"s,
+                                   "0\r\nX: y\n\r\n"s,
+                                   "0\r\nX: y\rz\r\n\r\n"s,
+                                   "0\r\nX: \0\r\n\r\n"s,
+                                   "0\r\n X: y\r\n\r\n"s,
+                                   "0\r\nX: y\r\n z\r\n\r\n"s,
+                                   "0\r\n\rX"s}) {
         INFO(raw);
         const decoded d = decode_all(raw);
         CHECK_FALSE(d.error.empty());
@@ -95,19 +127,25 @@ TEST_CASE("chunked bodies that are refused") {
 }
 
 TEST_CASE("extensions and trailers are bounded") {
-    const auto extended = [](std::size_t n) { return "1;" + std::string(n - 1, 'x') + "\r\na\r\n"; };
+    const auto extended = [](std::size_t n) {
+        return "1;" + std::string(n - 1, 'x') + "\r\na\r\n";
+    };
     CHECK(decode_all("1;" + std::string(4096, 'x') + "\r\na\r\n0\r\n\r\n").done);
     CHECK_FALSE(decode_all("1;" + std::string(4097, 'x') + "\r\na\r\n0\r\n\r\n").error.empty());
     std::string many;
-    for (int i = 0; i < 40; ++i) many += extended(101);
+    for (int i = 0; i < 40; ++i)
+        many += extended(101);
     CHECK(decode_all(many + "0\r\n\r\n").done);
-    for (int i = 0; i < 2; ++i) many += extended(101);
+    for (int i = 0; i < 2; ++i)
+        many += extended(101);
     CHECK_FALSE(decode_all(many + "0\r\n\r\n").error.empty());
 
     std::string trailers;
-    for (int i = 0; i < 80; ++i) trailers += "X: " + std::string(95, 'y') + "\r\n";
+    for (int i = 0; i < 80; ++i)
+        trailers += "X: " + std::string(95, 'y') + "\r\n";
     CHECK(decode_all("0\r\n" + trailers + "\r\n").done);
-    for (int i = 0; i < 10; ++i) trailers += "X: " + std::string(95, 'y') + "\r\n";
+    for (int i = 0; i < 10; ++i)
+        trailers += "X: " + std::string(95, 'y') + "\r\n";
     CHECK_FALSE(decode_all("0\r\n" + trailers + "\r\n").error.empty());
 }
 
@@ -152,13 +190,17 @@ TEST_CASE("what the end of the peer's stream means") {
     CHECK(d.remaining() == 7);
     d.start(body_kind::chunked, 0);
     CHECK(d.next("x").error != nullptr);
-    CHECK(d.next("0\r\n\r\n").error != nullptr);   // once refused, refused for good
+    CHECK(d.next("0\r\n\r\n").error != nullptr);  // once refused, refused for good
     CHECK_FALSE(d.finish());
 }
 
 TEST_CASE("chunk heads") {
     for (const auto& [bytes, text] : std::vector<std::pair<std::uint64_t, std::string>>{
-             {1, "1\r\n"}, {15, "f\r\n"}, {16, "10\r\n"}, {0x1a2b, "1a2b\r\n"}, {~std::uint64_t{0}, "ffffffffffffffff\r\n"}}) {
+             {1, "1\r\n"},
+             {15, "f\r\n"},
+             {16, "10\r\n"},
+             {0x1a2b, "1a2b\r\n"},
+             {~std::uint64_t{0}, "ffffffffffffffff\r\n"}}) {
         char out[chunk_head_capacity];
         CHECK(std::string_view(out, write_chunk_head(out, bytes)) == text);
     }

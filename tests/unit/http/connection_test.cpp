@@ -28,19 +28,24 @@ bool loops(const std::string& via) {
 }  // namespace
 
 TEST_CASE("what Connection may nominate") {
-    for (const char* fine : {"", "keep-alive", "close", "upgrade", "X-Foo", "x-foo, keep-alive ,,TE", "Transfer-Encoding"})
+    for (const char* fine : {"", "keep-alive", "close", "upgrade", "X-Foo",
+                             "x-foo, keep-alive ,,TE", "Transfer-Encoding"})
         CHECK(connection(fine));
     for (const char* refused :
-         {"Host", "content-length", "close, Authorization", "COOKIE", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host",
-          "X-Forwarded-Port", "X-Forwarded-Prefix", "Forwarded", "X-Real-IP", "Via", "X-Tenant-Id", "x-tenant-anything",
-          "X_Tenant_Id", "x_forwarded_for", "a,b,c ,host"}) {
+         {"Host", "content-length", "close, Authorization", "COOKIE", "X-Forwarded-For",
+          "x-forwarded-proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix",
+          "Forwarded", "X-Real-IP", "Via", "X-Tenant-Id", "x-tenant-anything", "X_Tenant_Id",
+          "x_forwarded_for", "a,b,c ,host"}) {
         INFO(refused);
         CHECK_FALSE(connection(refused));
     }
-    const std::string raw = "GET / HTTP/1.1\r\nHost: a\r\nX-Foo: 1\r\nConnection: x-foo\r\nx-FOO: 2\r\nX-Bar: 3\r\n\r\n";
+    const std::string raw =
+        "GET / HTTP/1.1\r\nHost: a\r\nX-Foo: 1\r\nConnection: x-foo\r\nx-FOO: 2\r\nX-Bar: "
+        "3\r\n\r\n";
     head_with head(raw);
     REQUIRE(apply_connection(head, ""));
-    for (const field& f : head.fields) CHECK(f.nominated == (f.value == "1" || f.value == "2"));
+    for (const field& f : head.fields)
+        CHECK(f.nominated == (f.value == "1" || f.value == "2"));
 }
 
 TEST_CASE("our own Via is a loop") {

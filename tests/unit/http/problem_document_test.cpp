@@ -28,7 +28,9 @@ std::unique_ptr<answered> answer(const own_answer& a) {
     return r;
 }
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -76,7 +78,9 @@ TEST_CASE("every problem makes a whole response") {
 }
 
 TEST_CASE("the page is escaped and asks nobody else") {
-    tenant::branding branding{.logo = "https://cdn.example/l.png?a=\"><script>", .color = "#0a5", .support = "mailto:h@a.example"};
+    tenant::branding branding{.logo = "https://cdn.example/l.png?a=\"><script>",
+                              .color = "#0a5",
+                              .support = "mailto:h@a.example"};
     own_answer a;
     a.problem = problem::unknown_host;
     a.prefers_html = true;
@@ -85,15 +89,19 @@ TEST_CASE("the page is escaped and asks nobody else") {
     a.branding = &branding;
     const auto r = answer(a);
     CHECK(r->field_of("Content-Type") == "text/html; charset=utf-8");
-    CHECK(r->field_of("Content-Security-Policy") == "default-src 'none'; img-src https:; style-src 'unsafe-inline'");
+    CHECK(r->field_of("Content-Security-Policy") ==
+          "default-src 'none'; img-src https:; style-src 'unsafe-inline'");
     CHECK_FALSE(has(r->body, "<script"));
     CHECK(has(r->body, "A &amp; &lt;B&gt;"));
     CHECK(has(r->body, "https://cdn.example/l.png"));
     CHECK(has(r->body, "#0a5"));
     CHECK(has(r->body, "mailto:h@a.example"));
-    branding = {.logo = "http://cdn.example/l.png", .color = "red;}body{display:none", .support = "javascript:alert(1)"};
+    branding = {.logo = "http://cdn.example/l.png",
+                .color = "red;}body{display:none",
+                .support = "javascript:alert(1)"};
     const auto refused = answer(a);
-    for (const char* part : {"cdn.example", "display:none", "javascript:"}) CHECK_FALSE(has(refused->body, part));
+    for (const char* part : {"cdn.example", "display:none", "javascript:"})
+        CHECK_FALSE(has(refused->body, part));
     branding.logo = "https://" + std::string(9000, 'a');
     CHECK(answer(a)->body.size() <= 8 * 1024);
     const std::string long_name(20000, '&');
@@ -115,28 +123,38 @@ TEST_CASE("answers to HEAD, closing ones, and redirects") {
     CHECK(answer(a)->field_of("Strict-Transport-Security") == "max-age=9");
 
     std::string out;
-    write_redirect(out, {.status = 307, .location = "https://a.example/x", .request_id = "r", .date = "D"});
-    CHECK(out == "HTTP/1.1 307 Temporary Redirect\r\nLocation: https://a.example/x\r\nContent-Length: 0\r\nDate: D\r\nX-Request-Id: r\r\n\r\n");
+    write_redirect(
+        out, {.status = 307, .location = "https://a.example/x", .request_id = "r", .date = "D"});
+    CHECK(out ==
+          "HTTP/1.1 307 Temporary Redirect\r\nLocation: https://a.example/x\r\nContent-Length: "
+          "0\r\nDate: D\r\nX-Request-Id: r\r\n\r\n");
     out.clear();
     const std::string ready = "X-Request-Id: r\r\nStrict-Transport-Security: max-age=1\r\n";
-    write_redirect(out, {.location = "/", .request_id = "r", .hsts_field = "Strict-Transport-Security: max-age=1\r\n", .extra_fields = ready});
-    CHECK(out == "HTTP/1.1 308 Permanent Redirect\r\nLocation: /\r\nContent-Length: 0\r\n" + ready + "\r\n");
+    write_redirect(out, {.location = "/",
+                         .request_id = "r",
+                         .hsts_field = "Strict-Transport-Security: max-age=1\r\n",
+                         .extra_fields = ready});
+    CHECK(out == "HTTP/1.1 308 Permanent Redirect\r\nLocation: /\r\nContent-Length: 0\r\n" + ready +
+                     "\r\n");
     out.clear();
     write_redirect(out, {.location = "/a\r\nEvil: 1", .keep_alive = false});
-    CHECK(out == "HTTP/1.1 308 Permanent Redirect\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    CHECK(out ==
+          "HTTP/1.1 308 Permanent Redirect\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }
 
 TEST_CASE("who gets a page") {
     for (const char* accept :
-         {"text/html", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8", "TEXT/HTML", "text/*",
-          "application/json;q=0.5, text/html", "text/html, */*", "text/html;level=1;q=0.9, application/json;q=0.8",
+         {"text/html", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
+          "TEXT/HTML", "text/*", "application/json;q=0.5, text/html", "text/html, */*",
+          "text/html;level=1;q=0.9, application/json;q=0.8",
           "application/problem+json;q=0.3,text/html;q=0.301"}) {
         INFO(accept);
         CHECK(prefers_html(accept));
     }
     for (const char* accept :
-         {"", "*/*", "application/json", "application/json, text/html", "text/html;q=0.5, application/json", "text/html;q=0",
-          "text/html;q=0.000", "application/*", "text/html;q=0.2, */*;q=0.3", "image/png", "text/plain", ",,,", ";;q"}) {
+         {"", "*/*", "application/json", "application/json, text/html",
+          "text/html;q=0.5, application/json", "text/html;q=0", "text/html;q=0.000",
+          "application/*", "text/html;q=0.2, */*;q=0.3", "image/png", "text/plain", ",,,", ";;q"}) {
         INFO(accept);
         CHECK_FALSE(prefers_html(accept));
     }

@@ -9,20 +9,24 @@ using namespace std::literals;
 
 namespace {
 
-seen run(std::string_view raw, const std::vector<std::size_t>& cuts, const head_limits& limits = {}) {
-    return feed<request_head>(raw, cuts, [&](std::string_view bytes, head_scan& scan, request_head& head) {
-        return parse_request(bytes, scan, limits, head);
-    });
+seen run(std::string_view raw, const std::vector<std::size_t>& cuts,
+         const head_limits& limits = {}) {
+    return feed<request_head>(raw, cuts,
+                              [&](std::string_view bytes, head_scan& scan, request_head& head) {
+                                  return parse_request(bytes, scan, limits, head);
+                              });
 }
 
 // The outcome, after checking that no way of splitting the bytes changes it.
 seen run_all(std::string_view raw, const head_limits& limits = {}) {
     const seen first = run(raw, whole(raw), limits);
     const seen bytes = run(raw, byte_by_byte(raw), limits);
-    INFO("whole: " << first.detail << " / " << first.dump << "\nbytes: " << bytes.detail << " / " << bytes.dump);
+    INFO("whole: " << first.detail << " / " << first.dump << "\nbytes: " << bytes.detail << " / "
+                   << bytes.dump);
     CHECK(bytes.same_as(first));
     std::mt19937 random(7);
-    for (int round = 0; round < 20; ++round) CHECK(run(raw, random_cuts(raw, random), limits).same_as(first));
+    for (int round = 0; round < 20; ++round)
+        CHECK(run(raw, random_cuts(raw, random), limits).same_as(first));
     return first;
 }
 
@@ -42,7 +46,7 @@ std::string get(std::string_view fields, std::string_view start = "GET / HTTP/1.
 struct row_of_gate {
     const char* name;
     std::string raw;
-    problem expected;   // none: complete
+    problem expected;  // none: complete
 };
 
 void check(const std::vector<row_of_gate>& rows) {
@@ -72,8 +76,10 @@ TEST_CASE("framing fields of requests") {
         {"both, other order", get("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), bad},
         {"gzip and length", get("Transfer-Encoding: gzip\r\nContent-Length: 5\r\n"), bad},
         {"coding in 1.0", get("Transfer-Encoding: chunked\r\n", "POST / HTTP/1.0\r\n"), bad},
-        {"two codings lines", get("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), bad},
-        {"two codings lines, differing", get("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n"), bad},
+        {"two codings lines", get("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+         bad},
+        {"two codings lines, differing",
+         get("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n"), bad},
         {"coding list", get("Transfer-Encoding: gzip, chunked\r\n"), bad},
         {"chunked twice", get("Transfer-Encoding: chunked, chunked\r\n"), bad},
         {"chunked then identity", get("Transfer-Encoding: chunked, identity\r\n"), bad},
@@ -81,8 +87,14 @@ TEST_CASE("framing fields of requests") {
         {"parameter", get("Transfer-Encoding: chunked;q=1\r\n"), bad},
         {"quoted", get("Transfer-Encoding: \"chunked\"\r\n"), bad},
         {"empty coding", get("Transfer-Encoding:\r\n"), bad},
-        {"vertical tab", get("Transfer-Encoding: \x0b""chunked\r\n"), bad},
-        {"obs-text before", get("Transfer-Encoding: \xa0""chunked\r\n"), bad},
+        {"vertical tab",
+         get("Transfer-Encoding: \x0b"
+             "chunked\r\n"),
+         bad},
+        {"obs-text before",
+         get("Transfer-Encoding: \xa0"
+             "chunked\r\n"),
+         bad},
         {"unknown coding", get("Transfer-Encoding: gzip\r\n"), problem::unknown_coding},
         {"identity", get("Transfer-Encoding: identity\r\n"), problem::unknown_coding},
         {"xchunked", get("Transfer-Encoding: xchunked\r\n"), problem::unknown_coding},
@@ -99,7 +111,8 @@ TEST_CASE("framing fields of requests") {
         {"length 19 digits", get("Content-Length: 9999999999999999999\r\n"), fine},
         {"length 20 digits", get("Content-Length: 00000000000000000005\r\n"), bad},
     });
-    CHECK(parsed(get("Content-Length: 9999999999999999999\r\n")).content_length == 9999999999999999999U);
+    CHECK(parsed(get("Content-Length: 9999999999999999999\r\n")).content_length ==
+          9999999999999999999U);
     CHECK(parsed(get("Content-Length: 0\r\n")).body == body_kind::length);
     CHECK(parsed(get("Transfer-Encoding: chunked\r\n")).body == body_kind::chunked);
     CHECK(parsed(get("")).body == body_kind::none);
@@ -112,11 +125,17 @@ TEST_CASE("bytes that may not stand in a head") {
         INFO("byte " << i);
         const bool value_byte = c == '\t' || (i >= 0x20 && i != 0x7f);
         CHECK((run_all(get("X: a" + with(c) + "b\r\n")).what == kind::complete) == value_byte);
-        const bool token = i < 0x80 && (std::isalnum(i) != 0 || (i != 0 && std::strchr("!#$%&'*+-.^_`|~", i) != nullptr));
-        if (c != ':') CHECK((run_all(get("Xa" + with(c) + "b: c\r\n")).what == kind::complete) == token);
+        const bool token = i < 0x80 && (std::isalnum(i) != 0 ||
+                                        (i != 0 && std::strchr("!#$%&'*+-.^_`|~", i) != nullptr));
+        if (c != ':')
+            CHECK((run_all(get("Xa" + with(c) + "b: c\r\n")).what == kind::complete) == token);
         const bool target = i > 0x20 && i < 0x7f && c != '#' && c != '\\';
-        if (c != '%') CHECK((run_all("GET /a" + with(c) + "b HTTP/1.1\r\nHost: a\r\n\r\n").what == kind::complete) == target);
-        if (c != ' ') CHECK((run_all("G" + with(c) + "T / HTTP/1.1\r\nHost: a\r\n\r\n").what == kind::complete) == token);
+        if (c != '%')
+            CHECK((run_all("GET /a" + with(c) + "b HTTP/1.1\r\nHost: a\r\n\r\n").what ==
+                   kind::complete) == target);
+        if (c != ' ')
+            CHECK((run_all("G" + with(c) + "T / HTTP/1.1\r\nHost: a\r\n\r\n").what ==
+                   kind::complete) == token);
         // At every offset of a word, so that the scan by words sees it in each place.
         for (std::size_t at = 0; !value_byte && at < 17; ++at) {
             std::string value(24, 'v');
@@ -150,7 +169,8 @@ TEST_CASE("lines") {
         {"bare LF first", "\n" + get(""), bad},
         {"bare CR first", "\r" + get(""), bad},
         {"space first", " " + get(""), bad},
-        {"duplicate of a singleton that frames nothing", get("User-Agent: a\r\nUser-Agent: b\r\n"), fine},
+        {"duplicate of a singleton that frames nothing", get("User-Agent: a\r\nUser-Agent: b\r\n"),
+         fine},
     });
 }
 
@@ -206,17 +226,22 @@ TEST_CASE("hosts of requests") {
         {"path", host("Host: a/b\r\n"), bad},
         {"absolute form", host("Host: a.example\r\n", "GET http://a.example/x HTTP/1.1\r\n"), fine},
         {"absolute form, no Host", host("", "GET http://a.example/x HTTP/1.1\r\n"), bad},
-        {"absolute form, other Host", host("Host: b.example\r\n", "GET http://a.example/x HTTP/1.1\r\n"), bad},
-        {"absolute form, same but for spelling", host("Host: A.Example.\r\n", "GET HTTP://a.eXample:80/x HTTP/1.1\r\n"), fine},
-        {"absolute form, default port of https", host("Host: a:443\r\n", "GET https://a/x HTTP/1.1\r\n"), fine},
+        {"absolute form, other Host",
+         host("Host: b.example\r\n", "GET http://a.example/x HTTP/1.1\r\n"), bad},
+        {"absolute form, same but for spelling",
+         host("Host: A.Example.\r\n", "GET HTTP://a.eXample:80/x HTTP/1.1\r\n"), fine},
+        {"absolute form, default port of https",
+         host("Host: a:443\r\n", "GET https://a/x HTTP/1.1\r\n"), fine},
         {"absolute form, other port", host("Host: a:81\r\n", "GET http://a/x HTTP/1.1\r\n"), bad},
         {"absolute form, userinfo", host("Host: a\r\n", "GET http://u:p@a/x HTTP/1.1\r\n"), bad},
         {"absolute form, empty authority", host("Host: a\r\n", "GET http:///x HTTP/1.1\r\n"), bad},
-        {"absolute form, invalid Host beside", host("Host: a b\r\n", "GET http://a/x HTTP/1.1\r\n"), bad},
+        {"absolute form, invalid Host beside", host("Host: a b\r\n", "GET http://a/x HTTP/1.1\r\n"),
+         bad},
         {"absolute form, other scheme", host("Host: a\r\n", "GET ftp://a/x HTTP/1.1\r\n"), bad},
         {"authority form", host("Host: a\r\n", "GET a:80 HTTP/1.1\r\n"), bad},
     });
-    const std::string raw = host("Host: acme.example:8443\r\n", "GET http://acme.example:8443/a/../b?c HTTP/1.1\r\n");
+    const std::string raw =
+        host("Host: acme.example:8443\r\n", "GET http://acme.example:8443/a/../b?c HTTP/1.1\r\n");
     const parsed head(raw);
     CHECK(head.authority == "acme.example:8443");
     CHECK(head.host == "acme.example");
@@ -228,7 +253,7 @@ TEST_CASE("hosts of requests") {
 TEST_CASE("refusals come with the byte that shows them") {
     struct early {
         std::string raw;
-        std::size_t at;   // bytes given when the refusal must be there
+        std::size_t at;  // bytes given when the refusal must be there
         problem expected;
     };
     const std::string start = "GET / HTTP/1.1\r\n";
@@ -263,22 +288,28 @@ TEST_CASE("limits of a head") {
     limits.head_bytes = 200;
     limits.target_bytes = 20;
     limits.fields = 3;
-    const auto target = [](std::size_t n) { return get("", "GET /" + std::string(n - 1, 'a') + " HTTP/1.1\r\n"); };
+    const auto target = [](std::size_t n) {
+        return get("", "GET /" + std::string(n - 1, 'a') + " HTTP/1.1\r\n");
+    };
     CHECK(run_all(target(20), limits).what == kind::complete);
     CHECK(run_all(target(21), limits).refused == problem::target_too_long);
     CHECK(run("GET /" + std::string(20, 'a'), {25}, limits).refused == problem::target_too_long);
 
     CHECK(run_all(get("A: 1\r\nB: 2\r\n"), limits).what == kind::complete);
     CHECK(run_all(get("A: 1\r\nB: 2\r\nC: 3\r\n"), limits).refused == problem::head_too_large);
-    CHECK(run_all(get("a_b: 1\r\nc_d: 2\r\ne_f: 3\r\n"), limits).refused == problem::head_too_large);
+    CHECK(run_all(get("a_b: 1\r\nc_d: 2\r\ne_f: 3\r\n"), limits).refused ==
+          problem::head_too_large);
 
     const std::string empty = get("X: \r\n");
-    const auto sized = [&](std::size_t n) { return get("X: " + std::string(n - empty.size(), 'x') + "\r\n"); };
+    const auto sized = [&](std::size_t n) {
+        return get("X: " + std::string(n - empty.size(), 'x') + "\r\n");
+    };
     REQUIRE(sized(200).size() == 200);
     CHECK(run_all(sized(200), limits).what == kind::complete);
     CHECK(run_all(sized(201), limits).refused == problem::head_too_large);
     CHECK(run_all(sized(200).substr(0, 199), limits).what == kind::need_more);
-    CHECK(run_all(sized(200) + std::string(500, 'b'), limits).consumed == 200);   // the body is not the head
+    CHECK(run_all(sized(200) + std::string(500, 'b'), limits).consumed ==
+          200);  // the body is not the head
     CHECK(run_all(get(std::string(400, 'n')), limits).refused == problem::head_too_large);
 }
 
@@ -302,10 +333,12 @@ TEST_CASE("expectations, persistence and upgrades") {
     const std::string post = "POST / HTTP/1.1\r\n", post10 = "POST / HTTP/1.0\r\n";
     CHECK(parsed(get("Expect: 100-Continue\r\nContent-Length: 3\r\n", post)).expect_continue);
     CHECK_FALSE(parsed(get("Expect: 100-continue\r\n", post)).expect_continue);
-    CHECK_FALSE(parsed(get("Expect: 100-continue\r\nContent-Length: 3\r\n", post10)).expect_continue);
+    CHECK_FALSE(
+        parsed(get("Expect: 100-continue\r\nContent-Length: 3\r\n", post10)).expect_continue);
     CHECK(run_all(get("Expect: 200-ok\r\n")).refused == problem::expectation_failed);
     CHECK(run_all(get("Expect: 100-continue, x\r\n")).refused == problem::expectation_failed);
-    CHECK(run_all(get("Expect: 100-continue\r\nExpect: x\r\n")).refused == problem::expectation_failed);
+    CHECK(run_all(get("Expect: 100-continue\r\nExpect: x\r\n")).refused ==
+          problem::expectation_failed);
 
     CHECK(parsed(get("")).keep_alive);
     CHECK_FALSE(parsed(get("Connection: close\r\n")).keep_alive);
@@ -324,18 +357,21 @@ TEST_CASE("expectations, persistence and upgrades") {
     CHECK_FALSE(parsed(get(upgrade + "Upgrade: websocket\r\n")).upgrade_websocket);
     CHECK_FALSE(parsed(get("Upgrade: websocket\r\n")).upgrade_websocket);
     CHECK_FALSE(parsed(get("Connection: upgrade\r\nUpgrade: h2c\r\n")).upgrade_websocket);
-    CHECK_FALSE(parsed(get("Connection: upgrade\r\nUpgrade: websocket, h2c\r\n")).upgrade_websocket);
+    CHECK_FALSE(
+        parsed(get("Connection: upgrade\r\nUpgrade: websocket, h2c\r\n")).upgrade_websocket);
 }
 
 TEST_CASE("a head object used again keeps nothing of the request before") {
+    const std::string first =
+        get("Content-Length: 5\r\nExpect: 100-continue\r\nX: y\r\n", "POST /a/../B HTTP/1.0\r\n");
+    const std::string second = get("");
     request_head head;
-    for (const std::string& raw :
-         {get("Content-Length: 5\r\nExpect: 100-continue\r\nX: y\r\n", "POST /a/../B HTTP/1.0\r\n"), get("")}) {
+    for (const std::string* raw : {&first, &second}) {
         head_scan scan;
-        REQUIRE(parse_request(raw, scan, {}, head).what == kind::complete);
+        REQUIRE(parse_request(*raw, scan, {}, head).what == kind::complete);
     }
-    const std::string last = get("");
-    CHECK(dump(head) == dump(parsed(last)));
+    CHECK(dump(head) == dump(parsed(second)));
+    CHECK_FALSE(head.has_content_length);
 }
 
 TEST_CASE("known names are found in any case, and nothing else is") {

@@ -13,10 +13,12 @@ struct asked {
     bool head = false, upgrade = false;
 };
 
-seen run(std::string_view raw, const std::vector<std::size_t>& cuts, asked request, const head_limits& limits) {
-    return feed<response_head>(raw, cuts, [&](std::string_view bytes, head_scan& scan, response_head& head) {
-        return parse_response(bytes, scan, limits, request.head, request.upgrade, head);
-    });
+seen run(std::string_view raw, const std::vector<std::size_t>& cuts, asked request,
+         const head_limits& limits) {
+    return feed<response_head>(
+        raw, cuts, [&](std::string_view bytes, head_scan& scan, response_head& head) {
+            return parse_response(bytes, scan, limits, request.head, request.upgrade, head);
+        });
 }
 
 seen run_all(std::string_view raw, asked request = {}, const head_limits& limits = {}) {
@@ -60,13 +62,15 @@ void accepted(const std::string& raw, asked request = {}) {
 }  // namespace
 
 TEST_CASE("status lines") {
-    for (const char* line : {"HTTP/1.1 200 OK", "HTTP/1.0 200 OK", "HTTP/1.1 200 ", "HTTP/1.1 200", "HTTP/1.1 599 x",
-                             "HTTP/1.1 204 No\tContent \xc3\xa4"})
+    for (const char* line : {"HTTP/1.1 200 OK", "HTTP/1.0 200 OK", "HTTP/1.1 200 ", "HTTP/1.1 200",
+                             "HTTP/1.1 599 x", "HTTP/1.1 204 No\tContent \xc3\xa4"})
         accepted(answer("", line));
-    for (const char* line : {"HTTP/1.2 200 OK", "HTTP/2 200", "HTTP/2.0 200 OK", "http/1.1 200 OK", "HTTP/1.1  200 OK",
-                             "HTTP/1.1 20 OK", "HTTP/1.1 2000 OK", "HTTP/1.1 20x OK", "HTTP/1.1 099 x", "HTTP/1.1 600 x",
-                             "HTTP/1.1 999 x", "HTTP/1.1200 OK", "ICY 200 OK", "HTTP/1.1 200\tOK", "HTTP/1.1 200 a\rb",
-                             "HTTP/1.1 200 a\nb", " HTTP/1.1 200 OK", "\r\nHTTP/1.1 200 OK", "HTTP/1.1 200 a\x01"})
+    for (const char* line :
+         {"HTTP/1.2 200 OK", "HTTP/2 200", "HTTP/2.0 200 OK", "http/1.1 200 OK", "HTTP/1.1  200 OK",
+          "HTTP/1.1 20 OK", "HTTP/1.1 2000 OK", "HTTP/1.1 20x OK", "HTTP/1.1 099 x",
+          "HTTP/1.1 600 x", "HTTP/1.1 999 x", "HTTP/1.1200 OK", "ICY 200 OK", "HTTP/1.1 200\tOK",
+          "HTTP/1.1 200 a\rb", "HTTP/1.1 200 a\nb", " HTTP/1.1 200 OK", "\r\nHTTP/1.1 200 OK",
+          "HTTP/1.1 200 a\x01"})
         refused(answer("", line));
     refused("HTTP/1.1 200 a\0b\r\n\r\n"s);
     refused("HTTP/1.1 200 OK\n\n");
@@ -81,10 +85,12 @@ TEST_CASE("framing fields of responses") {
     accepted(answer("x_y: underscores are upstream's business\r\n"));
     for (const char* fields :
          {"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "Transfer-Encoding: gzip\r\n",
-          "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-          "Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5, 5\r\n", "Content-Length: -1\r\n",
-          "Content-Length: x\r\n", "Content-Length:\r\n", "X: a\r\n b\r\n", "X : a\r\n", ": a\r\n", "X: a\nY: b\r\n",
-          "X: a\rb\r\n", "no colon\r\n"})
+          "Transfer-Encoding: gzip, chunked\r\n",
+          "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+          "Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5, 5\r\n",
+          "Content-Length: -1\r\n", "Content-Length: x\r\n", "Content-Length:\r\n",
+          "X: a\r\n b\r\n", "X : a\r\n", ": a\r\n", "X: a\nY: b\r\n", "X: a\rb\r\n",
+          "no colon\r\n"})
         refused(answer(fields));
     refused(answer("Transfer-Encoding: chunked\r\n", "HTTP/1.0 200 OK"));
     refused(answer("X: a\0b\r\n"s));
@@ -114,7 +120,8 @@ TEST_CASE("where the body of a response ends") {
     CHECK_FALSE(empty.has_content_length);
     CHECK(empty.keep_alive);
     CHECK_FALSE(parsed(answer("Content-Length: 7\r\n", "HTTP/1.1 204 No Content")).keep_alive);
-    CHECK_FALSE(parsed(answer("Transfer-Encoding: chunked\r\n", "HTTP/1.1 204 No Content")).keep_alive);
+    CHECK_FALSE(
+        parsed(answer("Transfer-Encoding: chunked\r\n", "HTTP/1.1 204 No Content")).keep_alive);
     CHECK(parsed(answer("", "HTTP/1.1 100 Continue")).body == body_kind::none);
     refused(answer("Transfer-Encoding: chunked\r\n", "HTTP/1.1 103 Early Hints"));
 }
@@ -129,20 +136,24 @@ TEST_CASE("switching protocols") {
     refused(answer("Connection: Upgrade\r\n", line), {.upgrade = true});
     refused(answer("Upgrade: websocket\r\n", line), {.upgrade = true});
     refused(answer(good, "HTTP/1.0 101 x"), {.upgrade = true});
-    CHECK_FALSE(parsed(answer(good + "Content-Length: 0\r\n"), {.upgrade = true}).upgrade_websocket);
+    CHECK_FALSE(
+        parsed(answer(good + "Content-Length: 0\r\n"), {.upgrade = true}).upgrade_websocket);
 }
 
 TEST_CASE("persistence, Date and limits of responses") {
     CHECK(parsed(answer("Content-Length: 0\r\n")).keep_alive);
     CHECK_FALSE(parsed(answer("Content-Length: 0\r\nConnection: close\r\n")).keep_alive);
     CHECK_FALSE(parsed(answer("Content-Length: 0\r\n", "HTTP/1.0 200 OK")).keep_alive);
-    CHECK(parsed(answer("Content-Length: 0\r\nConnection: keep-alive\r\n", "HTTP/1.0 200 OK")).keep_alive);
+    CHECK(parsed(answer("Content-Length: 0\r\nConnection: keep-alive\r\n", "HTTP/1.0 200 OK"))
+              .keep_alive);
     CHECK(parsed(answer("date: x\r\n")).has_date);
     CHECK_FALSE(parsed(answer("dates: x\r\n")).has_date);
     head_limits limits;
     limits.fields = 2;
     limits.head_bytes = 60;
     CHECK(run_all(answer("A: 1\r\nB: 2\r\n"), {}, limits).what == kind::complete);
-    CHECK(run_all(answer("A: 1\r\nB: 2\r\nC: 3\r\n"), {}, limits).refused == problem::upstream_failed);
-    CHECK(run_all(answer("A: " + std::string(60, 'a') + "\r\n"), {}, limits).refused == problem::upstream_failed);
+    CHECK(run_all(answer("A: 1\r\nB: 2\r\nC: 3\r\n"), {}, limits).refused ==
+          problem::upstream_failed);
+    CHECK(run_all(answer("A: " + std::string(60, 'a') + "\r\n"), {}, limits).refused ==
+          problem::upstream_failed);
 }
