@@ -66,7 +66,7 @@ reply read_answer(int fd) {
         if (n < 0) return failure(reply::kind::failed, "reading the answer", errno);
         boost::system::error_code ec;
         if (n == 0) {
-            parser.put_eof(ec);
+            if (parser.got_some()) parser.put_eof(ec);
             if (ec || !parser.is_done())
                 return failure(reply::kind::failed, "reading the answer", ECONNRESET);
             break;

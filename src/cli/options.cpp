@@ -76,8 +76,14 @@ struct command_line {
         explain->add_option("url", q.url, "As the client would ask: https://HOST/PATH?QUERY")
             ->required()
             ->type_name("URL");
-        explain->add_option("--sni", q.sni,
-                            "Server name in the TLS hello, default the URL's host; '' for none");
+        auto* sni = explain
+                        ->add_option("--sni", q.sni,
+                                     "Server name in the TLS hello; default: the URL's host")
+                        ->type_name("NAME");
+        explain
+            ->add_flag_callback(
+                "--no-sni", [&q] { q.sni = ""; }, "A TLS hello without a server name")
+            ->excludes(sni);
         explain->add_option("--header", q.headers, "A header field, 'Name: value'; repeatable")
             ->allow_extra_args(false)
             ->type_name("FIELD");

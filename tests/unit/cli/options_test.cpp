@@ -76,7 +76,7 @@ TEST_CASE("explain's question") {
 TEST_CASE("a hello without SNI is not the same as nothing said") {
     CHECK_FALSE(parse({"explain", "https://a.example/"}).options.question.sni);
     CHECK(parse({"explain", "https://a.example/", "--sni", ""}).options.question.sni == "");
-    CHECK(parse({"explain", "https://a.example/", "--sni="}).options.question.sni == "");
+    CHECK(parse({"explain", "--no-sni", "https://a.example/"}).options.question.sni == "");
 }
 
 TEST_CASE("other options") {
@@ -95,6 +95,7 @@ TEST_CASE("wrong usage is 2 and says what on standard error") {
         std::vector<const char*>{"cert"}, std::vector<const char*>{"tenant", "show"},
         std::vector<const char*>{"explain"},
         std::vector<const char*>{"explain", "https://a/", "extra"},
+        std::vector<const char*>{"explain", "https://a/", "--no-sni", "--sni", "b"},
         std::vector<const char*>{"serve", "--workers", "0"},
         std::vector<const char*>{"serve", "--workers", "many"},
         std::vector<const char*>{"check", "--nothing"}, std::vector<const char*>{"serve", "check"},

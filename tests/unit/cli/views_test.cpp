@@ -10,7 +10,7 @@ using namespace gatehouse::cli;
 
 namespace {
 
-json::object tenant(const std::string& id, const std::string& parent = {}) {
+json::object summary(const std::string& id, const std::string& parent = {}) {
     return {{"id", id},         {"state", "active"}, {"plan", "free"},
             {"parent", parent}, {"in_force", true},  {"hosts", json::array{id + ".example"}}};
 }
@@ -34,15 +34,15 @@ TEST_CASE("what a terminal would obey is not printed") {
 }
 
 TEST_CASE("the list says what an operator should notice") {
-    auto quarantined = tenant("a");
+    auto quarantined = summary("a");
     quarantined["quarantined"] = true;
     auto broken = json::object{{"id", ""}, {"source", "file /t/x.toml"}, {"quarantined", true}};
-    auto suspended = tenant("b", "a");
+    auto suspended = summary("b", "a");
     suspended["state"] = "suspended";
     suspended["reason"] = "billing";
-    suspended["hosts"] = {"1", "2", "3", "4"};
+    suspended["hosts"] = json::array{"1", "2", "3", "4"};
     suspended["conflicts"] = 2;
-    auto removed = tenant("c");
+    auto removed = summary("c");
     removed["removed"] = true;
     CHECK(
         tenant_table({quarantined, suspended, removed, broken}) ==
@@ -58,8 +58,8 @@ TEST_CASE("the list says what an operator should notice") {
 
 TEST_CASE("the tree") {
     const json::array all{
-        tenant("agency"),           tenant("client-1", "agency"), tenant("client-2", "agency"),
-        tenant("deep", "client-1"), tenant("orphan", "nobody"),   tenant("solo")};
+        summary("agency"),           summary("client-1", "agency"), summary("client-2", "agency"),
+        summary("deep", "client-1"), summary("orphan", "nobody"),   summary("solo")};
     CHECK(tenant_tree(all, "") ==
           "agency  (plan free)\n"
           "├─ client-1  (plan free)\n"
@@ -76,8 +76,8 @@ TEST_CASE("the tree") {
 }
 
 TEST_CASE("a cycle of parents is shown once and ends") {
-    const json::array all{tenant("a", "c"), tenant("b", "a"), tenant("c", "b"),
-                          tenant("self", "self")};
+    const json::array all{summary("a", "c"), summary("b", "a"), summary("c", "b"),
+                          summary("self", "self")};
     const auto text = tenant_tree(all, "");
     CHECK(text ==
           "a  (plan free)\n"
@@ -90,19 +90,19 @@ TEST_CASE("a cycle of parents is shown once and ends") {
 }
 
 TEST_CASE("a tenant with its troubles") {
-    auto t = tenant("acme");
+    auto t = summary("acme");
     t["source"] = "file /t/acme.toml";
     t["revision"] = 7;
     t["tenant"] = {{"id", "acme"},
                    {"limits", {{"rate", "5/s"}}},
-                   {"routes", {json::object{{"path", "/a"}}}},
-                   {"hosts", {"x", "y"}}};
-    t["quarantine"] = {json::object{{"severity", "error"},
-                                    {"file", "/t/acme.toml"},
-                                    {"line", 3},
-                                    {"key", "pool"},
-                                    {"message", "no pool \"x\""},
-                                    {"advice", "name one that exists"}}};
+                   {"routes", json::array{json::object{{"path", "/a"}}}},
+                   {"hosts", json::array{"x", "y"}}};
+    t["quarantine"] = json::array{json::object{{"severity", "error"},
+                                               {"file", "/t/acme.toml"},
+                                               {"line", 3},
+                                               {"key", "pool"},
+                                               {"message", "no pool \"x\""},
+                                               {"advice", "name one that exists"}}};
     const auto text = tenant_text(t);
     CHECK_THAT(text, Catch::Contains("source      file /t/acme.toml\n"));
     CHECK_THAT(text, Catch::Contains("  limits.rate = 5/s\n"));
@@ -114,8 +114,9 @@ TEST_CASE("a tenant with its troubles") {
 
 TEST_CASE("effective settings, reloads, certificates, problems") {
     CHECK(effective_text(
-              {{"origins", {json::object{{"key", "plan"}, {"value", "pro"}, {"from", "tenant a"}}}},
-               {"routes", {json::object{{"path", "/"}, {"pool", "main"}}}},
+              {{"origins",
+                json::array{json::object{{"key", "plan"}, {"value", "pro"}, {"from", "tenant a"}}}},
+               {"routes", json::array{json::object{{"path", "/"}, {"pool", "main"}}}},
                {"missing", "plan gold"}}) ==
           "SETTING  VALUE  FROM\nplan     pro    tenant a\n\n"
           "ROUTE  GOES TO    MAX BODY\n/      pool main\n\nmissing: plan gold\n");
@@ -123,7 +124,7 @@ TEST_CASE("effective settings, reloads, certificates, problems") {
           "revision 5: 2 applied, 1 removed, 0 quarantined\n");
     CHECK_THAT(reload_text({{"revision", 5}, {"held", "12 of 20 would vanish"}}),
                Catch::Contains("held back: 12 of 20 would vanish\n"));
-    CHECK(certificate_table({json::object{
+    CHECK(certificate_table(json::array{json::object{
               {"pattern", "*.a"}, {"file", "_.a.pem"}, {"not_after", "2027-01-01T00:00:00Z"}}}) ==
           "NAME  FILE     EXPIRES               ERROR\n*.a   _.a.pem  2027-01-01T00:00:00Z\n");
     CHECK(problem_text({{"title", "Not found"}, {"detail", "No tenant has this id."}}, 404) ==
