@@ -111,7 +111,7 @@ class exchange {
         stage_ = stage::route;
         path_and_query_ = request_.path_and_query.substr(strip_bytes_);
         if (path_and_query_.empty() || path_and_query_.front() != '/') {
-            s_.host_out.assign("/").append(path_and_query_);   // "/t/acme?x" stripped leaves "?x"
+            s_.host_out.assign(1, '/').append(path_and_query_);   // "/t/acme?x" stripped leaves "?x"
             path_and_query_ = s_.host_out;
         }
         const std::string_view path = path_and_query_.substr(0, path_and_query_.find('?'));
