@@ -67,7 +67,8 @@ void find_host(benchmark::State& state, const char* prefix, const char* suffix) 
     fill(d, count);
     std::vector<std::string> names;
     for (std::size_t i = 0; i < 4096; ++i)
-        names.push_back(prefix + std::to_string(i * 7919 % count) + suffix);
+        names.push_back(
+            std::string(prefix).append(std::to_string(i * 7919 % count)).append(suffix));
     std::size_t i = 0;
     for (auto _ : state)
         benchmark::DoNotOptimize(d.find_host(names[i++ % names.size()]));

@@ -21,6 +21,10 @@ thread_local std::size_t allocations = 0;
     if (void* p = std::malloc(bytes)) return p;
     throw std::bad_alloc();
 }
+[[gnu::noinline]] void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+    ++allocations;
+    return std::malloc(bytes);
+}
 [[gnu::noinline]] void operator delete(void* p) noexcept {
     std::free(p);
 }
