@@ -107,7 +107,6 @@ tenant_mistakes = [
     ({"label": "admin"}, "label"),
     ({"label": "globex"}, "label"),
     ({"residency": "loose"}, "residency"),
-    ({"region": "mars", "residency": "strict"}, "region"),
     ({"limits": {"rate": "fast"}}, "limits.rate"),
     ({"limits": {"rate": "0/s"}}, "limits.rate"),
     ({"limits": {"max_body": "10"}}, "limits.max_body"),
@@ -136,6 +135,15 @@ def test_mistake_in_a_tenant(gate, table, key):
     out = result.stdout + result.stderr
     assert result.returncode == 1, out
     assert "acme.toml" in out and key in out, out
+
+
+def test_region_without_endpoints(gate):
+    gate.settings["pools"]["main"] = {"endpoints": [{"address": "127.0.0.1:9001", "region": "eu-west"}]}
+    gate.write_settings()
+    gate.write_tenant("acme", {**good_tenants["acme"], "region": "mars", "residency": "strict"})
+    result = check(gate)
+    out = result.stdout + result.stderr
+    assert result.returncode == 1 and "mars" in out and "acme" in out, out
 
 
 def test_line_in_a_tenant(gate):

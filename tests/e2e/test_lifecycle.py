@@ -29,7 +29,7 @@ def test_sigterm_finishes_what_is_in_flight(build):
         answer = client.response()
         assert answer.body == b"slow" and answer.fields.get("connection") == "close"
         assert idle.closed(), "an idle connection was kept"
-    world.gate.stop()
+    world.gate.stop(sig=None)
 
 
 def test_sigterm_stops_accepting(build):
@@ -41,7 +41,7 @@ def test_sigterm_stops_accepting(build):
         world.gate.signal(signal.SIGTERM)
         until(lambda: refused_to_connect(world.gate.port), 0.9)
         assert client.response().status == 200
-    world.gate.stop()
+    world.gate.stop(sig=None)
 
 
 def test_drain_has_an_end(build):
@@ -86,7 +86,7 @@ def test_drain_delay(build):
     assert world.get("/").status == 200
     assert world.gate.admin("GET", "/healthz", token=None)[0] == 200
     begun = time.monotonic()
-    world.gate.stop()
+    world.gate.stop(sig=None)
     assert time.monotonic() - begun > 0.3
 
 

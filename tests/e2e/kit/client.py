@@ -71,8 +71,10 @@ class Client:
 
     def send_pieces(self, pieces, pause=0.0004):
         """Piece by piece; stops as soon as an answer is there, as the rest would be lost."""
+        # On TLS a session ticket makes the socket readable as well.
+        plain = not isinstance(self.socket, ssl.SSLSocket)
         for piece in pieces:
-            if self.readable():
+            if plain and self.readable():
                 return self
             try:
                 self.socket.sendall(piece)

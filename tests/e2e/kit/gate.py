@@ -139,11 +139,11 @@ class Gate:
         return "".join(self.stderr_lines)
 
     def stop(self, wait=10.0, sig=signal.SIGTERM):
-        """SIGTERM, exit code 0, nothing from a sanitizer."""
+        """SIGTERM (sig None: it was sent already), exit code 0, nothing from a sanitizer."""
         if self.process is None:
             return
         process, self.process = self.process, None
-        if process.poll() is None:
+        if process.poll() is None and sig is not None:
             process.send_signal(sig)
         try:
             code = process.wait(wait * (3 if os.environ.get("GATEHOUSE_SLOW") else 1))
