@@ -27,6 +27,8 @@ struct gcra_verdict {
 class gcra_cell {
    public:
     gcra_verdict take(const gcra_parameters& p, std::int64_t now_ns) noexcept;
+    // Returns the token of a take() just made. Later than the cell needs to refill, time has returned
+    // it already and one token too many could pass.
     void give_back(const gcra_parameters& p) noexcept;
     gcra_verdict peek(const gcra_parameters& p, std::int64_t now_ns) const noexcept;
 

@@ -1,3 +1,4 @@
+// The four ways to choose: exact counts, distributions, what moves when an endpoint is lost.
 #include <gatehouse/balance/choose.hpp>
 
 #include <array>

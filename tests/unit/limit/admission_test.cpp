@@ -1,3 +1,4 @@
+// Several levels at once: all or nothing.
 #include <gatehouse/limit/admission.hpp>
 
 #include <array>

@@ -1,3 +1,4 @@
+// The rate limit and the gauge: arithmetic, bounds over any window, races.
 #include <gatehouse/limit/gcra.hpp>
 
 #include <algorithm>
