@@ -9,6 +9,8 @@
 
 namespace gatehouse::proxy {
 
+// Two identifiers that differ: no tenant is called that, so they agree with nothing.
+static constexpr std::string_view contradiction = "?";
 static constexpr std::int64_t second_ns = 1'000'000'000;
 
 static void append(std::string& out, std::uint64_t n) {
@@ -20,10 +22,13 @@ static void append(std::string& out, std::uint64_t n) {
 static std::int64_t seconds_up(std::int64_t ns) noexcept { return (ns + second_ns - 1) / second_ns; }
 
 std::string_view identifier_of(const http::request_head& request, std::string_view field_name) noexcept {
+    std::string_view found;
     for (const http::field& f : request.fields) {
-        if (f.id == http::known::other && f.name.size() == field_name.size() && iequals(f.name, field_name)) return f.value;
+        if (f.id != http::known::other || f.name.size() != field_name.size() || !iequals(f.name, field_name)) continue;
+        if (!found.empty() && found != f.value) return contradiction;
+        found = f.value;
     }
-    return {};
+    return found;
 }
 
 // `a.by` is the level nearest its bound, or the one that refused.

@@ -53,8 +53,9 @@ binding_ptr bindings::make(const tenant::record_ptr& r) const {
             if (found != pools_->end()) {
                 bound.pool = found->second;
                 const tenant::allowed_endpoints allowed = tenant::endpoints_for(*b->effective, bound.pool->spec);
-                add_endpoints(bound.preferred, *bound.pool, allowed.preferred);
-                add_endpoints(bound.fallback, *bound.pool, allowed.fallback);
+                add_endpoints(bound.endpoints, *bound.pool, allowed.preferred);
+                bound.preferred_count = bound.endpoints.size();
+                add_endpoints(bound.endpoints, *bound.pool, allowed.fallback);
             }
         }
         b->routes.push_back(std::move(bound));

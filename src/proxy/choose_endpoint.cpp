@@ -2,32 +2,37 @@
 
 #include <gatehouse/balance/choose.hpp>
 #include <gatehouse/base/text.hpp>
+#include <gatehouse/upstream/ejection.hpp>
 
 namespace gatehouse::proxy {
 
 static constexpr std::size_t candidates_limit = 256;   // of a pool, at once
 
-static const upstream::endpoint* choose(const bound_route& r, const std::vector<const upstream::endpoint*>& from,
-                                        const tried_endpoints& tried, std::uint64_t key, std::uint64_t random) {
-    if (from.size() == 1) return from[0]->weight > 0 && !tried.has(*from[0]) ? from[0] : nullptr;
+const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endpoints& tried, std::uint64_t key,
+                                          std::uint64_t random, std::int64_t now_ns) {
+    const std::size_t count = std::min(r.endpoints.size(), candidates_limit);
+    if (count == 1) return r.endpoints[0]->weight > 0 && !tried.has(*r.endpoints[0]) ? r.endpoints[0] : nullptr;
     std::array<balance::candidate, candidates_limit> candidates;
-    const std::size_t count = std::min(from.size(), candidates_limit);
+    std::size_t may_be_ejected = count / 2;   // never more than half
     for (std::size_t i = 0; i < count; ++i) {
-        const upstream::endpoint& e = *from[i];
+        const upstream::endpoint& e = *r.endpoints[i];
+        bool usable = !tried.has(e);
+        if (may_be_ejected > 0 && upstream::is_ejected(*e.state, now_ns)) {
+            usable = false;
+            --may_be_ejected;
+        }
         candidates[i] = {.weight = e.weight,
                          .in_flight = e.state->in_flight.load(std::memory_order_relaxed),
                          .identity = e.identity,
-                         .usable = !tried.has(e)};
+                         .usable = usable};
     }
-    const std::size_t i = balance::choose(r.pool->spec.balance, {candidates.data(), count}, key, random, r.cursor);
-    return i == balance::none ? nullptr : from[i];
-}
-
-const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endpoints& tried, std::uint64_t key,
-                                          std::uint64_t random) {
-    if (!r.pool) return nullptr;
-    if (const upstream::endpoint* e = choose(r, r.preferred, tried, key, random)) return e;
-    return choose(r, r.fallback, tried, key, random);
+    const auto choose = [&](std::size_t from, std::size_t to) -> const upstream::endpoint* {
+        const std::size_t i = balance::choose(r.pool->spec.balance, {candidates.data() + from, to - from}, key, random, r.cursor);
+        return i == balance::none ? nullptr : r.endpoints[from + i];
+    };
+    const std::size_t preferred = std::min(r.preferred_count, count);
+    if (const upstream::endpoint* e = choose(0, preferred)) return e;
+    return choose(preferred, count);
 }
 
 bool may_use(const tenant::effective& e, const upstream::endpoint& endpoint) noexcept {

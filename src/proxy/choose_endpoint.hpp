@@ -41,9 +41,9 @@ class in_flight_guard {
     upstream::endpoint_state& state_;
 };
 
-// Null: none is left. With one endpoint that was tried and failed, it is tried again.
+// Null: none is left.
 const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endpoints& tried, std::uint64_t key,
-                                          std::uint64_t random);
+                                          std::uint64_t random, std::int64_t now_ns);
 
 // What a strict tenant's region allows.
 bool may_use(const tenant::effective& e, const upstream::endpoint& endpoint) noexcept;

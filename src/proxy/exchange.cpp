@@ -4,6 +4,7 @@
 #include <gatehouse/limit/admission.hpp>
 #include <gatehouse/proxy/exchange.hpp>
 #include <gatehouse/tenant/decide.hpp>
+#include <gatehouse/upstream/ejection.hpp>
 
 #include "answer_fields.hpp"
 #include "choose_endpoint.hpp"
@@ -110,11 +111,14 @@ class exchange {
     failure route() {
         stage_ = stage::route;
         path_and_query_ = request_.path_and_query.substr(strip_bytes_);
-        if (path_and_query_.empty() || path_and_query_.front() != '/') {
-            s_.host_out.assign(1, '/').append(path_and_query_);   // "/t/acme?x" stripped leaves "?x"
+        const bool whole_server = path_and_query_ == "*";   // OPTIONS * (RFC 9110 9.3.7)
+        if (!whole_server && (path_and_query_.empty() || path_and_query_.front() != '/')) {
+            s_.host_out.clear();
+            s_.host_out.push_back('/');
+            s_.host_out.append(path_and_query_);   // "/t/acme?x" stripped leaves "?x"
             path_and_query_ = s_.host_out;
         }
-        const std::string_view path = path_and_query_.substr(0, path_and_query_.find('?'));
+        const std::string_view path = whole_server ? "/" : path_and_query_.substr(0, path_and_query_.find('?'));
         const tenant::effective_route* found = tenant::match_route(*binding_->effective, path);
         if (!found) return refused(problem::not_found, "This tenant serves nothing there.");
         route_ = &binding_->of(*found);
@@ -170,7 +174,9 @@ class exchange {
     net::task<failure> forward() {
         stage_ = stage::forward;
         decision_ = "forward";
-        if (!tenant::rewrite_target(*route_->route, path_and_query_, s_.target)) {
+        if (path_and_query_ == "*") {
+            s_.target = path_and_query_;
+        } else if (!tenant::rewrite_target(*route_->route, path_and_query_, s_.target)) {
             co_return refused(problem::bad_request, "The target leaves the part of the application it may reach.");
         }
         body_is_whole_ = client_.whole_body(whole_body_) && whole_body_.size() <= replayable_body_bytes;
@@ -185,18 +191,22 @@ class exchange {
                                     .credit = route_->retry_credit,
                                     .method = request_.method};
             if (!may_retry(f, facts)) co_return f;
+            last_failure_ = f;
             route_->retry_credit -= credit_a_retry;
             gate_.counters.retries.add();
         }
     }
 
     net::task<failure> attempt() {
-        endpoint_ = choose_endpoint(*route_, tried_, choice_key(), gate_.random());
-        if (!endpoint_) {
-            const char* why = tried_.empty() ? "No backend of this tenant can take the request."
-                                             : "No backend of this tenant answers.";
-            co_return refused(tried_.empty() ? problem::no_endpoint : problem::upstream_failed, why);
+        const upstream::endpoint* chosen =
+            choose_endpoint(*route_, tried_, choice_key(), gate_.random(), gate_.loop.now_ns());
+        if (!chosen) {
+            if (tried_.empty()) co_return refused(problem::no_endpoint, "No backend of this tenant can take the request.");
+            failure f = last_failure_;
+            f.retry = retry::never;
+            co_return f;
         }
+        endpoint_ = chosen;
         // Decided once more where it matters: whatever made the lists, a strict tenant stays in its region.
         if (!may_use(*binding_->effective, *endpoint_)) co_return refused(problem::no_endpoint, "No backend in this tenant's region.");
         in_flight_guard in_flight(*endpoint_->state);
@@ -209,8 +219,12 @@ class exchange {
             connect_ns_ += gate_.loop.now_ns() - before;
             if (opened.ec) {
                 tried_.add(*endpoint_);
-                if (opened.full) co_return failure{.what = problem::overloaded, .retry = retry::nothing_sent, .detail = "Every backend is at its connection limit."};
-                endpoint_->state->failures.fetch_add(1, std::memory_order_relaxed);
+                if (opened.full) {
+                    co_return failure{.what = problem::overloaded,
+                                      .retry = retry::nothing_sent,
+                                      .detail = "Every backend is at its connection limit."};
+                }
+                upstream::note_failure(*endpoint_->state, gate_.loop.now_ns());
                 co_return upstream_lost(opened.ec, "The backend could not be reached.", retry::nothing_sent);
             }
             lease = std::move(opened.lease);
@@ -228,9 +242,9 @@ class exchange {
         if (sender.outcome() && !response_begun_) f = sender.outcome();
         if (!f && uploaded && upstream_reusable_) lease_.keep();
         lease_.discard();
-        if (f.side == side::upstream && f.what != problem::none && !f.silent) {
-            endpoint_->state->failures.fetch_add(1, std::memory_order_relaxed);
-            if (f.retry == retry::nothing_sent) tried_.add(*endpoint_);
+        if (!f) upstream::note_success(*endpoint_->state);
+        if (f.side == side::upstream && f.retry != retry::reused_closed) {
+            upstream::note_failure(*endpoint_->state, gate_.loop.now_ns());
         }
         co_return f;
     }
@@ -310,6 +324,7 @@ class exchange {
                 }
                 if (parsed.what == http::parse_outcome::kind::complete) {
                     head_bytes_ = parsed.consumed;
+                    http::apply_connection(response_);
                     if (response_.status >= 200 || response_.status == 101) {
                         if (first_byte_ns_ == 0) first_byte_ns_ = gate_.loop.now_ns();
                         co_return failure{};
@@ -655,6 +670,7 @@ class exchange {
     tenant::guard_input guard_input_;
     limit::admission admission_;
     tried_endpoints tried_;
+    failure last_failure_;
     tunnel_bytes tunnel_bytes_;
     const char* decision_ = "refuse";
     std::size_t head_bytes_ = 0;

@@ -10,9 +10,9 @@ namespace gatehouse::proxy {
 
 inline constexpr std::uint8_t attempts_limit = 3;                // the first and two more
 inline constexpr std::size_t replayable_body_bytes = 64 * 1024;
-// A retry costs five exchanges' worth of credit: at most 20 % of what a route did recently, and a
-// few while it is young.
-inline constexpr std::uint32_t credit_a_retry = 5, credit_limit = 500, credit_at_start = 50;
+// A retry costs five exchanges' worth of credit: at most 20 % of what a route did recently, and ten
+// while it is young (bound_route::retry_credit).
+inline constexpr std::uint32_t credit_a_retry = 5, credit_limit = 500;
 
 // RFC 9110 9.2.2.
 bool is_idempotent(std::string_view method) noexcept;

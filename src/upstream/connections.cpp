@@ -2,6 +2,17 @@
 
 namespace gatehouse::upstream {
 
+connection::connection(net::loop& l, int fd, std::shared_ptr<endpoint_state> s, connections& c)
+    : stream(l, fd, net::stream::phase::connecting), state(std::move(s)), owner(c) {
+    ++owner.counts_.open;
+}
+
+connection::~connection() {
+    state->connections.fetch_sub(1, std::memory_order_relaxed);
+    --owner.counts_.open;
+    owner.room_made(*state);
+}
+
 void lease::keep() {
     if (!connection_) return;
     net::stream& s = connection_->stream;
@@ -11,7 +22,10 @@ void lease::keep() {
     }
     const std::int64_t now = s.owner_loop().now_ns();
     connection_->idle_since_ns = shelf_->last_used_ns = now;
+    connections& owner = connection_->owner;
+    const endpoint_state& state = *connection_->state;
     shelf_->idle.push_back(std::move(connection_));
+    owner.room_made(state);
 }
 
 connections::connections(net::loop& l) : loop_(l) {
@@ -39,9 +53,50 @@ lease connections::take_idle(const pool& p, const endpoint& e) {
     return {};
 }
 
+static bool take_place(const endpoint& e) noexcept {
+    std::atomic<std::uint32_t>& open = e.state->connections;
+    std::uint32_t now = open.load(std::memory_order_relaxed);
+    do {
+        if (e.max_connections != 0 && now >= e.max_connections) return false;
+    } while (!open.compare_exchange_weak(now, now + 1, std::memory_order_relaxed));
+    return true;
+}
+
+// Until a connection of the endpoint comes free (then it is leased) or a place for a new one does.
+net::task<lease> connections::wait_for_room(const pool& p, const endpoint& e, std::int64_t deadline_ns, bool& has_place) {
+    std::atomic<std::uint32_t>& pending = e.state->pending;
+    if (e.max_pending != 0 && pending.load(std::memory_order_relaxed) >= e.max_pending) co_return lease();
+    pending.fetch_add(1, std::memory_order_relaxed);
+    lease found;
+    while (loop_.now_ns() < deadline_ns) {
+        net::event ready(loop_);
+        waiting_.push_back({e.state.get(), &ready});
+        const error_code late = co_await ready.wait(deadline_ns);
+        std::erase_if(waiting_, [&ready](const waiter& w) { return w.ready == &ready; });
+        found = take_idle(p, e);
+        has_place = !found && take_place(e);
+        if (found || has_place || late) break;
+    }
+    pending.fetch_sub(1, std::memory_order_relaxed);
+    co_return found;
+}
+
+void connections::room_made(const endpoint_state& s) noexcept {
+    for (const waiter& w : waiting_) {
+        if (w.state != &s || w.ready->is_set()) continue;
+        w.ready->set();
+        return;
+    }
+}
+
 net::task<connections::opened> connections::open(const pool& p, const endpoint& e, std::int64_t deadline_ns) {
     opened out;
-    if (e.max_connections != 0 && e.state->connections.load(std::memory_order_relaxed) >= e.max_connections) {
+    bool has_place = take_place(e);
+    if (!has_place) {
+        out.lease = co_await wait_for_room(p, e, deadline_ns, has_place);
+        if (out.lease) co_return out;
+    }
+    if (!has_place) {
         out.full = true;
         out.ec = errc::too_large;
         co_return out;
@@ -50,10 +105,11 @@ net::task<connections::opened> connections::open(const pool& p, const endpoint& 
     const result<int> fd = net::begin_connect(e.address);
     if (!fd) {
         ++counts_.connect_failures;
+        e.state->connections.fetch_sub(1, std::memory_order_relaxed);
         out.ec = fd.error();
         co_return out;
     }
-    auto c = std::make_unique<connection>(loop_, *fd, e.state, counts_);
+    auto c = std::make_unique<connection>(loop_, *fd, e.state, *this);
     const net::io_result connected = co_await c->stream.connected(deadline_ns);
     out.ec = connected.ec;
     if (!out.ec && p.tls) {
@@ -79,6 +135,11 @@ void connections::close_idle() noexcept {
 
 // Once a second: what has been idle for long or was closed by the peer goes; unused shelves too.
 void connections::sweep(std::int64_t now_ns) {
+    // Another worker's connection may have made room.
+    for (const waiter& w : waiting_) {
+        w.ready->expire(now_ns);
+        w.ready->set();
+    }
     if (now_ns < next_sweep_ns_) return;
     next_sweep_ns_ = now_ns + 1'000'000'000;
     for (auto it = shelves_.begin(); it != shelves_.end();) {

@@ -17,11 +17,13 @@ namespace gatehouse::proxy {
 struct bound_route {
     const tenant::effective_route* route = nullptr;
     upstream::pool_ptr pool;                              // null: a redirect, or unknown
-    std::vector<const upstream::endpoint*> preferred, fallback;   // those this tenant may use from here
+    // Those this tenant may use from here: those of its region first, then its fallbacks.
+    std::vector<const upstream::endpoint*> endpoints;
+    std::size_t preferred_count = 0;
     proxy::timeouts timeouts{};
     std::vector<std::string> ratelimit_policies;          // ready lines, one a level of the route; "" without rate
     mutable std::uint64_t cursor = 0;                     // of round robin
-    mutable std::uint32_t retry_credit = 0;               // in fifths of a retry; see retry.hpp
+    mutable std::uint32_t retry_credit = 50;              // in fifths of a retry; see retry.hpp
 };
 
 struct binding {

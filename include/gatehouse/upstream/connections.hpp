@@ -14,6 +14,7 @@
 namespace gatehouse::upstream {
 
 // What the worker counts of its upstream side.
+class connections;
 struct connection_counts {
     std::uint64_t connects = 0, connect_failures = 0, reused = 0;
     std::uint64_t open = 0;   // leased and idle
@@ -21,18 +22,12 @@ struct connection_counts {
 
 // One upstream connection and what it is charged to.
 struct connection {
-    connection(net::loop& l, int fd, std::shared_ptr<endpoint_state> s, connection_counts& c)
-        : stream(l, fd, net::stream::phase::connecting), state(std::move(s)), counts(c) {
-        state->connections.fetch_add(1, std::memory_order_relaxed);
-        ++counts.open;
-    }
-    ~connection() {
-        state->connections.fetch_sub(1, std::memory_order_relaxed);
-        --counts.open;
-    }
+    // Its place among the endpoint's connections has been taken already.
+    connection(net::loop& l, int fd, std::shared_ptr<endpoint_state> s, connections& c);
+    ~connection();   // gives the place back
     net::stream stream;
     const std::shared_ptr<endpoint_state> state;
-    connection_counts& counts;
+    connections& owner;
     std::int64_t idle_since_ns = 0;
 };
 
@@ -67,27 +62,37 @@ class connections {
     explicit connections(net::loop& l);
     // An idle connection that is still good, or none. No system call.
     lease take_idle(const pool& p, const endpoint& e);
-    // A new connection, TLS and its verification included. The lease is empty on failure.
+    // A new connection, TLS and its verification included; or an idle one, when that came free while
+    // it waited for a place among the endpoint's max_connections. The lease is empty on failure.
     struct opened {
         error_code ec;
         upstream::lease lease;
-        bool full = false;   // the endpoint has as many connections as it may
+        bool full = false;   // the endpoint has as many connections and waiters as it may
     };
     net::task<opened> open(const pool& p, const endpoint& e, std::int64_t deadline_ns);
 
     const connection_counts& counts() const noexcept { return counts_; }
     void close_idle() noexcept;   // drain
+    // A connection of that endpoint ended or came back: whoever waits longest may try.
+    void room_made(const endpoint_state& s) noexcept;
 
     static constexpr std::int64_t idle_limit_ns = 60'000'000'000;
     static constexpr std::size_t idle_count_limit = 256;   // an endpoint
 
    private:
+    friend struct connection;
+    struct waiter {
+        const endpoint_state* state;
+        net::event* ready;
+    };
+    net::task<lease> wait_for_room(const pool& p, const endpoint& e, std::int64_t deadline_ns, bool& has_place);
     std::shared_ptr<shelf> shelf_of(const pool& p, const endpoint& e);
     void sweep(std::int64_t now_ns);
 
     net::loop& loop_;
     connection_counts counts_;
     std::unordered_map<std::string, std::shared_ptr<shelf>, text_hash, std::equal_to<>> shelves_;
+    std::vector<waiter> waiting_;   // in order of arrival; bounded by max_pending and the client connections
     std::string key_;   // scratch
     std::int64_t next_sweep_ns_ = 0;
 };

@@ -20,6 +20,8 @@ struct endpoint_state {
     std::atomic<std::uint32_t> connections{0};   // open, leased and idle
     std::atomic<std::uint32_t> pending{0};       // exchanges that wait for a connection
     std::atomic<std::uint64_t> failures{0};
+    std::atomic<std::uint32_t> failures_in_a_row{0};
+    std::atomic<std::int64_t> ejected_until_ns{0};   // monotonic
 };
 
 struct endpoint {
@@ -29,7 +31,7 @@ struct endpoint {
     std::string authority;        // as configured, with port: what Host = "endpoint" sends
     std::string region;
     std::uint32_t weight = 1;
-    std::uint32_t max_connections = 0, max_pending = 0;   // 0 = unbounded, none
+    std::uint32_t max_connections = 0, max_pending = 0;   // 0 = unbounded
     std::uint64_t identity = 0;   // stable hash of the address within its pool
     std::size_t spec_index = 0;   // of tenant::pool::endpoints
     std::shared_ptr<endpoint_state> state;

@@ -1,0 +1,26 @@
+#include <algorithm>
+#include <gatehouse/upstream/ejection.hpp>
+
+namespace gatehouse::upstream {
+
+static constexpr auto relaxed = std::memory_order_relaxed;
+
+bool is_ejected(const endpoint_state& s, std::int64_t now_ns) noexcept {
+    return s.ejected_until_ns.load(relaxed) > now_ns;
+}
+
+void note_failure(endpoint_state& s, std::int64_t now_ns) noexcept {
+    s.failures.fetch_add(1, relaxed);
+    const std::uint32_t in_a_row = s.failures_in_a_row.fetch_add(1, relaxed) + 1;
+    if (in_a_row < failures_to_eject || is_ejected(s, now_ns)) return;
+    const std::uint32_t doublings = std::min(in_a_row - failures_to_eject, 10U);
+    s.ejected_until_ns.store(now_ns + std::min(first_ejection_ns << doublings, longest_ejection_ns), relaxed);
+}
+
+void note_success(endpoint_state& s) noexcept {
+    if (s.failures_in_a_row.load(relaxed) == 0) return;
+    s.failures_in_a_row.store(0, relaxed);
+    s.ejected_until_ns.store(0, relaxed);
+}
+
+}  // namespace gatehouse::upstream
