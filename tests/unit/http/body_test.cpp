@@ -102,6 +102,8 @@ TEST_CASE("chunked bodies that are refused") {
                                    "5\r\nhello\n0\r\n\r\n"s,
                                    "5\r\nhello\rX"s,
                                    "5\r\nhellox\r\n"s,
+                                   "1\r\naX\n0\r\n\r\n"s,
+                                   "1\r\na\n\n0\r\n\r\n"s,
                                    "5;a\nhello"s,
                                    "5;a\rb"s,
                                    "5;a\0\r\n"s,
