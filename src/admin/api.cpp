@@ -163,16 +163,19 @@ api_answer api::ready(const parsed&) {
     return json_answer(o, reasons.empty() ? 200 : 503);
 }
 
-api_answer api::metrics(const parsed&) {
+void api::look_at_tenants() {
     const auto now = std::chrono::steady_clock::now();
-    if (series_.empty() || now - series_at_ >= options_.metrics_every) {
-        ranking_.begin(now);
-        node_.visit_tenants([this](const tenant::record_ptr& r) {
-            if (r && r->state) ranking_.see(r->id, totals_of(r->state->counters));
-        });
-        series_ = ranking_.end();
-        series_at_ = now;
-    }
+    if (!series_.empty() && now - series_at_ < options_.metrics_every) return;
+    ranking_.begin(now);
+    node_.visit_tenants([this](const tenant::record_ptr& r) {
+        if (r && r->state) ranking_.see(r->id, totals_of(r->state->counters));
+    });
+    series_ = ranking_.end();
+    series_at_ = now;
+}
+
+api_answer api::metrics(const parsed&) {
+    look_at_tenants();
     api_answer a;
     a.content_type = "text/plain; version=0.0.4; charset=utf-8";
     a.body = metrics_text(node_, series_);

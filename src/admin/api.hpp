@@ -37,6 +37,8 @@ class api {
     };
     api(node_view& node, options o);
     api_answer answer(const api_request& r);
+    // Gives tenants their series; done once before any traffic, they count from 0.
+    void look_at_tenants();
 
  private:
     struct parsed;

@@ -153,6 +153,7 @@ server::impl::impl(asio::io_context& control, server_options o, node_view& node)
 }
 
 void server::impl::start() {
+    api_->look_at_tenants();
     asio::co_spawn(control_, accept_all(shared_from_this()), asio::detached);
 }
 

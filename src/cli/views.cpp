@@ -34,6 +34,14 @@ std::vector<std::string> strings_of(const json::object& o, std::string_view key)
     return out;
 }
 
+// A tenant's id, or the path of a file that no tenant could be made of: both can be shown.
+std::string name_of(const json::object& o) {
+    const auto id = text_of(o, "id");
+    if (!id.empty()) return id;
+    const auto source = text_of(o, "source");
+    return source.starts_with("file ") ? source.substr(5) : source;
+}
+
 // What an operator should notice about a tenant.
 std::string note(const json::object& o) {
     std::vector<std::string> notes;
@@ -104,9 +112,8 @@ std::string tenant_table(const json::array& summaries) {
     for (const auto& v : summaries) {
         const auto* o = v.if_object();
         if (o == nullptr) continue;
-        const auto id = text_of(*o, "id");
-        rows.push_back({id.empty() ? text_of(*o, "source") : id, state_of(*o), text_of(*o, "plan"),
-                        text_of(*o, "parent"), text_of(*o, "region"), hosts_cell(*o), note(*o)});
+        rows.push_back({name_of(*o), state_of(*o), text_of(*o, "plan"), text_of(*o, "parent"),
+                        text_of(*o, "region"), hosts_cell(*o), note(*o)});
     }
     return table({"ID", "STATE", "PLAN", "PARENT", "REGION", "HOSTS", "NOTE"}, rows);
 }

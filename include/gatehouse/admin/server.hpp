@@ -28,7 +28,7 @@ class server {
     server(const server&) = delete;
     server& operator=(const server&) = delete;
 
-    void start();  // accepts from here on
+    void start();  // accepts from here on; best once the registry is loaded, before traffic
     void stop();   // closes everything; the io_context then runs out of this server's work
     std::string address() const;  // as bound: "127.0.0.1:9900", "unix:/path"
 

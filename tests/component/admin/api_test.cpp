@@ -192,6 +192,8 @@ TEST_CASE("ids are decoded, and unknown ones are not found") {
     f.node.add("acme");
     CHECK(f.ask("GET", "/v1/tenants/%61cme").status == 200);
     CHECK(f.ask("GET", "/v1/tenants/nobody").status == 404);
+    f.node.add("/t/x.toml");  // as the registry finds a file without a tenant
+    CHECK(f.ask("GET", "/v1/tenants/%2Ft%2Fx.toml").status == 200);
     CHECK(f.ask("GET", "/v1/tenants/nobody/effective").status == 404);
     CHECK(f.ask("GET", "/v1/tenants/acme/effective").status == 200);
     f.node.effectives.clear();

@@ -44,16 +44,14 @@ TEST_CASE("the list says what an operator should notice") {
     suspended["conflicts"] = 2;
     auto removed = summary("c");
     removed["removed"] = true;
-    CHECK(
-        tenant_table({quarantined, suspended, removed, broken}) ==
-        "ID              STATE                PLAN  PARENT  REGION  HOSTS           NOTE\n"
-        "a               active               free                  a.example       newer version "
-        "quarantined\n"
-        "b               suspended (billing)  free  a               1 2 and 2 more  2 hosts not "
-        "its "
-        "own\n"
-        "c               active               free                  c.example       removed\n"
-        "file /t/x.toml                                                             quarantined\n");
+    CHECK(tenant_table({quarantined, suspended, removed, broken}) ==
+          "ID         STATE                PLAN  PARENT  REGION  HOSTS           NOTE\n"
+          "a          active               free                  a.example       newer version "
+          "quarantined\n"
+          "b          suspended (billing)  free  a               1 2 and 2 more  2 hosts not its "
+          "own\n"
+          "c          active               free                  c.example       removed\n"
+          "/t/x.toml                                                             quarantined\n");
 }
 
 TEST_CASE("the tree") {
