@@ -5,6 +5,18 @@
 #include <gatehouse/balance/choose.hpp>
 
 namespace gatehouse::balance {
+
+std::uint64_t stable_hash(std::string_view s) noexcept {
+    std::uint64_t h = 0xcbf29ce484222325U;
+    for (const char c : s) {
+        h ^= static_cast<unsigned char>(c);
+        h *= 0x100000001b3U;
+    }
+    h ^= h >> 33;
+    h *= 0xff51afd7ed558ccdU;
+    return h ^ (h >> 33);
+}
+
 namespace {
 
 bool eligible(const candidate& c) noexcept {

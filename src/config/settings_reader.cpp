@@ -68,8 +68,8 @@ loaded<settings> read_settings(std::string_view text, document doc) {
     std::error_code ec;
     const auto whole = std::filesystem::absolute(doc.file, ec);
     out.file = ec ? doc.file : whole.lexically_normal().string();
-    loaded<settings> result{std::nullopt, doc.take_diagnostics()};
-    if (!has_errors(result.diagnostics)) result.value = std::move(out);
+    loaded<settings> result{std::nullopt, doc.take_diagnostics(), std::nullopt};
+    (has_errors(result.diagnostics) ? result.partial : result.value) = std::move(out);
     return result;
 }
 
@@ -105,7 +105,7 @@ loaded<settings> load_settings(const std::string& file) {
     document doc(file);
     if (!stream.eof() && stream.fail()) {
         place(doc, 0, {}).error("cannot be read", "check the path and its permissions");
-        return {std::nullopt, doc.take_diagnostics()};
+        return {std::nullopt, doc.take_diagnostics(), std::nullopt};
     }
     doc.look_at_files = true;
     auto result = read_settings(text, std::move(doc));

@@ -343,6 +343,7 @@ class exchange {
                     continue;
                 }
             }
+            if (sender.outcome()) co_return sender.outcome();
             if (in.free_bytes() == 0) in.reserve(in.capacity() * 4);
             const std::int64_t patience = awaits_continue ? continue_patience_ns : route_->timeouts.upstream_head;
             const net::io_result got = co_await up.read_some(in.free_space(), in.free_bytes(), since + patience);

@@ -1,3 +1,4 @@
+#include <fstream>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/proxy/hello.hpp>
 
@@ -51,7 +52,7 @@ tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record
     if (!r->tenant) return with_certificate(host, r->id, {}, state);   // gone: so that 410 can be said
     const binding_ptr& b = gate_.bindings.get(r);
     const tenant::client_tls& wanted = r->tenant->tls;
-    tls::trust_ptr trust;
+    loaded_trust trust;
     if (!wanted.client_ca_file.empty()) {
         const auto found = trusts_.find(wanted.client_ca_file);
         if (found == trusts_.end()) {
@@ -59,13 +60,15 @@ tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record
             load_trust(wanted.client_ca_file, state);
             return wait(*state);
         }
-        if (!found->second) return refuse(SSL_AD_INTERNAL_ERROR);
+        if (!found->second.trust) return refuse(SSL_AD_INTERNAL_ERROR);
         trust = found->second;
         state->waited = false;   // the certificate may have to be loaded too
     }
     state->tls_policy = b->effective->tls_policy;
-    tls::hello_verdict v = with_certificate(host, r->id, b->effective->tls_policy, state);
-    v.client_ca = trust.get();
+    std::string bound_to = b->effective->tls_policy;
+    if (trust.content != 0) bound_to += ' ' + std::to_string(trust.content);
+    tls::hello_verdict v = with_certificate(host, r->id, bound_to, state);
+    v.client_ca = trust.trust.get();
     if (wanted.min_version == "1.3") v.min_version = TLS1_3_VERSION;
     if (wanted.min_version == "1.2") v.min_version = TLS1_2_VERSION;
     return v;
@@ -97,8 +100,11 @@ void hello::load_trust(const std::string& file, const std::shared_ptr<hello_stat
     net::loop& loop = gate_.loop;
     run_in_pool_([weak = std::weak_ptr<hello*>(self_), &loop, file, state] {
         std::string error;
-        tls::trust_ptr trust = tls::load_trust(file, error);
-        if (!trust) log::error("{}", error);
+        loaded_trust trust;
+        std::ifstream content(file, std::ios::binary);
+        trust.content = hash_text(std::string(std::istreambuf_iterator<char>(content), {})) | 1;
+        trust.trust = tls::load_trust(file, error);
+        if (!trust.trust) log::error("{}", error);
         loop.post([weak, file, state, trust = std::move(trust)] {
             if (const auto self = weak.lock()) (*self)->trusts_[file] = trust;
             if (state->connected) state->ready.set();

@@ -73,7 +73,14 @@ diagnostics platform_remarks(const config::settings& s, const state& known) {
 std::vector<config::diagnostic> check(const std::string& settings_file) {
     auto loaded = config::load_settings(settings_file);
     auto out = std::move(loaded.diagnostics);
-    if (!loaded.value) return out;
+    if (!loaded.value) {
+        // References cannot be judged against settings that are not right, but files alone can.
+        if (!loaded.partial || loaded.partial->registry.tenants_dir.empty()) return out;
+        if (const auto files = read_folder(*loaded.partial, state(make_rules(*loaded.partial, 1)))) {
+            for (const auto& d : files->seen) out.insert(out.end(), d.reasons.begin(), d.reasons.end());
+        }
+        return out;
+    }
     const auto& s = *loaded.value;
     state judged(make_rules(s, 1));
     auto found = read_folder(s, judged);

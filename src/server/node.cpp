@@ -331,6 +331,7 @@ void node::tick() {
 
 int serve(const config::settings& settings, const std::string& settings_file) {
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN);   // a file size limit refuses a change, it does not end the node
     try {
         node n(settings, settings_file);
         return n.run();

@@ -6,7 +6,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <gatehouse/base/log.hpp>
-#include <gatehouse/base/text.hpp>
+#include <gatehouse/balance/choose.hpp>
 #include <gatehouse/upstream/pools.hpp>
 
 namespace gatehouse::upstream {
@@ -162,7 +162,7 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
         std::erase_if(states, [](const auto& entry) { return entry.second.expired(); });
         for (endpoint& e : out->endpoints) {
             const state_key key = p.spec.name + " " + e.text;
-            e.identity = hash_text(key);
+            e.identity = balance::stable_hash(key);
             e.state = states[key].lock();
             if (!e.state) states[key] = e.state = std::make_shared<endpoint_state>();
         }

@@ -15,6 +15,10 @@ struct candidate {
     bool usable = true;              // false: excluded (ejected, tried already, full)
 };
 
+// 64-bit FNV-1a with a final mix: the same on every node and after every restart, so that a key
+// keeps its endpoint. Not against chosen collisions: whoever can choose keys gains nothing by them.
+std::uint64_t stable_hash(std::string_view s) noexcept;
+
 inline constexpr std::size_t none = static_cast<std::size_t>(-1);
 
 // round_robin: smooth by weight, `cursor` advances; least_requests: least (in_flight + 1) / weight,

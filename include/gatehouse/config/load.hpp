@@ -30,6 +30,7 @@ template <class T>
 struct loaded {
     std::optional<T> value;
     std::vector<diagnostic> diagnostics;
+    std::optional<T> partial;   // of one with errors: what could be read, to look for further errors by
 };
 
 // `file` names the document in diagnostics; relative paths inside are made absolute against its folder.

@@ -50,7 +50,11 @@ class hello final : public tls::hello_policy {
     tls::certificate_source& source_;
     executor run_in_pool_;
     tls::certificate_cache cache_;
-    std::map<std::string, tls::trust_ptr, std::less<>> trusts_;
+    struct loaded_trust {
+        tls::trust_ptr trust;        // null: the file cannot be used
+        std::uint64_t content = 0;   // hash of the file: a session made under another one is not resumed
+    };
+    std::map<std::string, loaded_trust, std::less<>> trusts_;
     // Callbacks of what is still being loaded find out here that this worker is gone.
     std::shared_ptr<hello*> self_;
 };

@@ -32,7 +32,7 @@ struct endpoint {
     std::string region;
     std::uint32_t weight = 1;
     std::uint32_t max_connections = 0, max_pending = 0;   // 0 = unbounded
-    std::uint64_t identity = 0;   // stable hash of the address within its pool
+    std::uint64_t identity = 0;   // balance::stable_hash of the address within its pool
     std::size_t spec_index = 0;   // of tenant::pool::endpoints
     std::shared_ptr<endpoint_state> state;
 };
