@@ -248,9 +248,13 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
 awaitable<api_answer> server::impl::run_reload(impl& self, bool force) {
     const auto pending = std::make_shared<pending_reload>(self.control_);
     pending->timer.expires_after(self.options_.reload_deadline);
-    self.node_.reload(force, [pending](registry::change_report r) {
-        pending->report = std::move(r);
-        pending->timer.cancel();
+    // Weak: the node may keep the callback for longer than the io_context lives.
+    const std::weak_ptr<pending_reload> waiting = pending;
+    self.node_.reload(force, [waiting](registry::change_report r) {
+        const auto p = waiting.lock();
+        if (!p) return;
+        p->report = std::move(r);
+        p->timer.cancel();
     });
     if (!pending->report) {
         self.reloads_.insert(pending);
