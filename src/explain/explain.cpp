@@ -71,8 +71,6 @@ void accept_hello_of(walk& w, step& s, const tenant::record_ptr& found) {
     const auto e = tenant::make_effective(found, w.d);
     w.sni_tls_policy = e->tls_policy;
     add(s, "tls policy", e->tls_policy);
-    const auto verdict = tenant::guard(*e, guard_input_of(w));
-    if (verdict.refused == problem::wrong_region) w.refuse(s, verdict.refused, verdict.detail);
 }
 
 void hello(walk& w) {

@@ -143,7 +143,8 @@ long stream::transmit(const void* iov, std::size_t count) noexcept {
     message.msg_iovlen = count;
     long n = 0;
     do {
-        n = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+        n = count == 1 ? ::send(fd_, message.msg_iov->iov_base, message.msg_iov->iov_len, MSG_NOSIGNAL)
+                       : ::sendmsg(fd_, &message, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     if (n >= 0) {
         bytes_written_ += static_cast<std::uint64_t>(n);

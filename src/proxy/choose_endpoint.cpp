@@ -56,19 +56,19 @@ static std::string_view cookie(const http::request_head& request, std::string_vi
     return {};
 }
 
-std::uint64_t choice_key(const tenant::pool* p, const http::request_head& request, const client_facts& client) noexcept {
+std::uint64_t choice_key(const tenant::pool* p, const http::request_head& request, std::string_view client_ip) noexcept {
     if (!p || p->balance != tenant::balance::hash) return 0;
     const std::string_view on = p->hash_on;
     if (on == "path") return balance::stable_hash(request.path_and_query.substr(0, request.path_bytes));
     if (on.starts_with("field:")) {
         const http::field* f = request.find(on.substr(6));
-        return f ? balance::stable_hash(f->value) : balance::stable_hash(client.ip_text);
+        return f ? balance::stable_hash(f->value) : balance::stable_hash(client_ip);
     }
     if (on.starts_with("cookie:")) {
         const std::string_view value = cookie(request, on.substr(7));
-        return balance::stable_hash(value.empty() ? std::string_view(client.ip_text) : value);
+        return balance::stable_hash(value.empty() ? client_ip : value);
     }
-    return balance::stable_hash(client.ip_text);
+    return balance::stable_hash(client_ip);
 }
 
 }  // namespace gatehouse::proxy

@@ -49,6 +49,6 @@ const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endp
 bool may_use(const tenant::effective& e, const upstream::endpoint& endpoint) noexcept;
 
 // The value that hash balancing goes by: client address, a field, a cookie, the path.
-std::uint64_t choice_key(const tenant::pool* p, const http::request_head& request, const client_facts& client) noexcept;
+std::uint64_t choice_key(const tenant::pool* p, const http::request_head& request, std::string_view client_ip) noexcept;
 
 }  // namespace gatehouse::proxy

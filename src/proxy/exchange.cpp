@@ -8,6 +8,7 @@
 
 #include "answer_fields.hpp"
 #include "choose_endpoint.hpp"
+#include "client_address.hpp"
 #include "failure.hpp"
 #include "retry.hpp"
 #include "tunnel.hpp"
@@ -93,8 +94,12 @@ class exchange {
         if (http::via_loops(request_, p.pseudonym, p.fleet_id)) {
             return refused(problem::loop, "The request has been here before.");
         }
-        guard_input_ = {.client = client_.facts().ip,
-                        .client_known = client_.facts().ip_known,
+        const client_facts& client = client_.facts();
+        client_text_ = client.ip_text;
+        guard_input_ = {.client = client.trusted
+                                      ? forwarded_client(request_, p.trusted_proxies, client.ip, client_text_)
+                                      : client.ip,
+                        .client_known = client.ip_known,
                         .now = tenant::utc_time(std::chrono::seconds(gate_.loop.unix_seconds())),
                         .node_region = p.node_region};
         return from(tenant::guard(*binding_->effective, guard_input_));
@@ -235,10 +240,13 @@ class exchange {
                       {.client_idle_ns = route_->timeouts.request_body_idle,
                        .upstream_idle_ns = route_->timeouts.upstream_body_idle,
                        .max_body_bytes = route_->route->max_body_bytes});
+        const std::uint64_t read_before = lease_.stream().bytes_read(), written_before = lease_.stream().bytes_written();
         failure f = co_await converse(sender);
         client_.watch_gone(nullptr, nullptr);
         const bool uploaded = !body_begun_ || sender.complete();
         if (sender.running()) co_await sender.stop();
+        gate_.counters.upstream_bytes_in.add(lease_.stream().bytes_read() - read_before);
+        gate_.counters.upstream_bytes_out.add(lease_.stream().bytes_written() - written_before);
         if (sender.outcome() && !response_begun_) f = sender.outcome();
         if (!f && uploaded && upstream_reusable_) lease_.keep();
         lease_.discard();
@@ -618,7 +626,7 @@ class exchange {
         if (endpoint_) r.upstream.set(endpoint_->text);
         r.decision.set(f.what == problem::none ? std::string_view(decision_) : std::string_view("refuse"));
         r.method.set(request_.method);
-        r.client.set(client.ip_text);
+        r.client.set(client_text_.empty() ? std::string_view(client.ip_text) : client_text_);
         r.host.set(request_.host);
         r.set_path(request_.path_and_query);
     }
@@ -642,7 +650,7 @@ class exchange {
     void write_extra_fields() {
         proxy::write_extra_fields(s_.extra_fields, request_id(), hsts_field(), gate_.settings(), admission_, route_);
     }
-    std::uint64_t choice_key() const { return proxy::choice_key(route_->pool ? &route_->pool->spec : nullptr, request_, client_.facts()); }
+    std::uint64_t choice_key() const { return proxy::choice_key(route_->pool ? &route_->pool->spec : nullptr, request_, client_text_); }
 
     static void on_client_gone(void* context) {
         auto& self = *static_cast<exchange*>(context);
@@ -667,7 +675,7 @@ class exchange {
     upstream::lease lease_;
     tenant::signal by_ = tenant::signal::host;
     std::size_t strip_bytes_ = 0;
-    std::string_view redirect_host_, path_and_query_, whole_body_;
+    std::string_view redirect_host_, path_and_query_, whole_body_, client_text_;
     tenant::guard_input guard_input_;
     limit::admission admission_;
     tried_endpoints tried_;

@@ -20,24 +20,29 @@ void live_list::add(live_entry& e, std::string tenant_id, live_entry::close_call
     head_.previous_ = &e;
 }
 
+static bool is_served(const tenant::tenant& t, tenant::utc_time now) {
+    if (t.state == tenant::life::active) return true;
+    return t.state == tenant::life::suspended && t.until && now >= *t.until;
+}
+
 // The tenant and each of its ancestors must be there and active.
-bool live_list::may_run(const std::string& tenant_id) const {
+bool live_list::may_run(const std::string& tenant_id, tenant::utc_time now) const {
     constexpr int ancestors_limit = 8;
     std::string_view id = tenant_id;
     for (int i = 0; i <= ancestors_limit && !id.empty(); ++i) {
         const tenant::record_ptr* r = directory_.find_tenant(id);
-        if (!r || !(*r)->tenant || (*r)->tenant->state != tenant::life::active) return false;
+        if (!r || !(*r)->tenant || !is_served(*(*r)->tenant, now)) return false;
         id = (*r)->tenant->parent;
     }
     return true;
 }
 
-void live_list::sweep() {
+void live_list::sweep(tenant::utc_time now) {
     const std::uint64_t generation = directory_.generation();
     if (generation == seen_generation_) return;
     seen_generation_ = generation;
     for (live_entry* e = head_.next_; e != &head_; e = e->next_) {
-        if (!may_run(e->tenant_id_)) e->close_(e->context_);
+        if (!may_run(e->tenant_id_, now)) e->close_(e->context_);
     }
 }
 

@@ -9,7 +9,7 @@
 
 namespace gatehouse::server {
 
-static void close_all(std::vector<std::vector<bound_listener>>& rows) {
+void close_listeners(listener_rows& rows) noexcept {
     for (auto& row : rows) {
         for (bound_listener& b : row) ::close(b.fd);
     }
@@ -24,9 +24,9 @@ static std::string advice(const error_code& ec) {
     return {};
 }
 
-std::vector<std::vector<bound_listener>> open_listeners(const std::vector<config::listener_settings>& listeners,
-                                                        std::size_t worker_count, std::string& error) {
-    std::vector<std::vector<bound_listener>> rows(worker_count);
+listener_rows open_listeners(const std::vector<config::listener_settings>& listeners, std::size_t worker_count,
+                             std::string& error) {
+    listener_rows rows(worker_count);
     for (const config::listener_settings& l : listeners) {
         const result<net::address> address = net::parse_address(l.address);
         int shared = -1;   // a Unix socket is bound once
@@ -41,7 +41,7 @@ std::vector<std::vector<bound_listener>> open_listeners(const std::vector<config
             }
             if (!fd) {
                 error = fmt::format("cannot listen on {}: {}{}", l.address, fd.error().message(), advice(fd.error()));
-                close_all(rows);
+                close_listeners(rows);
                 return rows;
             }
             if (address->is_unix()) shared = *fd;

@@ -9,10 +9,13 @@
 
 namespace gatehouse::server {
 
-// One row a worker. Empty, with `error` naming the address and what to do, when one cannot be had;
+using listener_rows = std::vector<std::vector<bound_listener>>;   // one row a worker
+
+// Empty, with `error` naming the address and what to do, when one cannot be had;
 // then nothing stays open.
-std::vector<std::vector<bound_listener>> open_listeners(const std::vector<config::listener_settings>& listeners,
-                                                        std::size_t worker_count, std::string& error);
+listener_rows open_listeners(const std::vector<config::listener_settings>& listeners, std::size_t worker_count,
+                             std::string& error);
+void close_listeners(listener_rows& rows) noexcept;
 
 // Raises the limit on open files as far as it goes; what it is then.
 std::uint64_t raise_file_limit() noexcept;

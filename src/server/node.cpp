@@ -137,12 +137,8 @@ void node::begin_serving() {
         return fail(e.what());
     }
     phase_ = phase::serving;
-    for (std::size_t i = 0; i < workers_.size(); ++i) {
-        worker& w = *workers_[i];
-        w.post([&w, row = std::move(listeners_[i])] { w.listen(row); });
-        w.start();
-    }
-    listeners_.clear();
+    hand_over(std::exchange(listeners_, {}));
+    for (auto& w : workers_) w->start();
     certs_folder_ = std::make_unique<watch::folder>(
         control_, settings_.tls.certs_dir, ".pem",
         [this](std::vector<watch::event> events) {
@@ -210,17 +206,22 @@ void node::apply_settings(config::settings s, bool force, report_callback done) 
         s.node.state_dir = settings_.node.state_dir;
     }
     std::string error;
-    if (!take_listeners(s, error)) {
+    listener_rows rows;
+    if (s.listeners != settings_.listeners) rows = open_listeners(s.listeners, workers_.size(), error);
+    if (!error.empty()) {
         registry::change_report refused;
+        refused.revision = registry_.revision();
         refused.refused = error;
         log::error("{}", error);
         return done(refused);
     }
-    registry_.apply_settings(s, [this, s, force, done](registry::change_report report) {
+    registry_.apply_settings(s, [this, s, rows, force, done](registry::change_report report) mutable {
         if (!report.refused.empty()) {
             log::error("the new settings are refused: {}", report.refused);
+            close_listeners(rows);
             return done(report);
         }
+        hand_over(std::move(rows));
         take_settings(s);
         registry_.reload(force, [done](registry::change_report files) {
             log::info("reloaded: {} tenants changed, {} removed, {} files quarantined", files.applied, files.removed,
@@ -245,15 +246,11 @@ void node::take_settings(config::settings s) {
 }
 
 // Sockets of listeners that stay are replaced as well: SO_REUSEPORT lets old and new overlap.
-bool node::take_listeners(const config::settings& s, std::string& error) {
-    if (s.listeners == settings_.listeners) return true;
-    auto rows = open_listeners(s.listeners, workers_.size(), error);
-    if (!error.empty()) return false;
-    for (std::size_t i = 0; i < workers_.size(); ++i) {
+void node::hand_over(listener_rows rows) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
         worker& w = *workers_[i];
         w.post([&w, row = std::move(rows[i])] { w.listen(row); });
     }
-    return true;
 }
 
 // What the directory let go is destroyed when the last worker has passed: the no-op's captures.

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "connection_limits.hpp"
+#include "listeners.hpp"
 #include "worker.hpp"
 
 namespace gatehouse::server {
@@ -61,7 +62,7 @@ class node final : public admin::node_view {
     // change
     void apply_settings(config::settings s, bool force, report_callback done);
     void take_settings(config::settings s);
-    bool take_listeners(const config::settings& s, std::string& error);
+    void hand_over(listener_rows rows);
     void directory_changed();
     void each_worker(std::function<void(worker&)> f);
     // end
@@ -88,7 +89,7 @@ class node final : public admin::node_view {
     tls::certificate_source certificates_;
     shared_parts parts_;
     std::vector<std::unique_ptr<worker>> workers_;
-    std::vector<std::vector<bound_listener>> listeners_;   // until the workers take them
+    listener_rows listeners_;   // until the workers take them
     upstream::pools pools_;
     registry::service registry_;
     std::unique_ptr<watch::folder> certs_folder_;

@@ -4,6 +4,7 @@
 
 #include <gatehouse/base/ip.hpp>
 #include <gatehouse/tls/context.hpp>
+#include <mutex>
 #include <stdexcept>
 
 #include "certificate_file.hpp"
@@ -58,6 +59,7 @@ bool name_host(SSL* ssl, const std::string& name) {
 }  // namespace
 
 struct upstream_context::sessions {
+    std::mutex mutex;                      // workers share a pool's context; asked once a connection
     lru<session_ptr> last{most_sessions};  // by verified name
 
     // OpenSSL's new-session callback: 0 leaves the reference with the SSL. Sessions are copied in
@@ -66,12 +68,17 @@ struct upstream_context::sessions {
         auto* self = static_cast<sessions*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
         const std::string name = verified_name(ssl);
         if (self == nullptr || name.empty()) return 0;
-        if (session_ptr copy{SSL_SESSION_dup(session)}) self->last.put(name, std::move(copy));
+        session_ptr copy{SSL_SESSION_dup(session)};
+        if (copy == nullptr) return 0;
+        const std::lock_guard lock(self->mutex);
+        self->last.put(name, std::move(copy));
         return 0;
     }
 
     void offer(SSL* ssl) {
-        const session_ptr* stored = last.find(verified_name(ssl));
+        const std::string name = verified_name(ssl);
+        const std::lock_guard lock(mutex);
+        const session_ptr* stored = last.find(name);
         if (stored == nullptr || SSL_SESSION_is_resumable(stored->get()) != 1) return;
         if (const session_ptr copy{SSL_SESSION_dup(stored->get())})
             SSL_set_session(ssl, copy.get());

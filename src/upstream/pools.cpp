@@ -81,14 +81,16 @@ void add_endpoints(pool& p, std::size_t index, const pool* before) {
     }
 }
 
-std::shared_ptr<pool> make_pool(const tenant::pool& spec, const pool* before) {
+enum class material : std::uint8_t { kept, read_again };   // TLS files: at a reload they are read again
+
+std::shared_ptr<pool> make_pool(const tenant::pool& spec, const pool* before, material m) {
     auto p = std::make_shared<pool>();
     p->spec = spec;
     p->security = spec.name;
     for (std::size_t i = 0; i < spec.endpoints.size(); ++i) add_endpoints(*p, i, before);
     if (!spec.tls) return p;
     try {
-        const bool same = before && before->tls && before->spec.tls == spec.tls;
+        const bool same = m == material::kept && before && before->tls && before->spec.tls == spec.tls;
         p->tls = same ? before->tls : std::make_shared<tls::upstream_context>(*spec.tls);
         p->security += '\n' + spec.tls->ca_file + '\n' + spec.tls->server_name + '\n' +
                        spec.tls->client_cert_file + (spec.tls->verify ? "\nverified" : "\nunverified");
@@ -124,12 +126,12 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
     std::uint64_t wanted = 0;   // counts apply(); an older answer is dropped
     bool published = false, stopped = false;
 
-    void look() {
-        deps.run_in_pool([self = shared_from_this(), specs = specs, before = current, number = wanted] {
+    void look(material m) {
+        deps.run_in_pool([self = shared_from_this(), specs = specs, before = current, number = wanted, m] {
             auto made = std::make_shared<pool_map>();
             for (const tenant::pool& spec : specs) {
                 const auto old = before->find(spec.name);
-                (*made)[spec.name] = make_pool(spec, old == before->end() ? nullptr : old->second.get());
+                (*made)[spec.name] = make_pool(spec, old == before->end() ? nullptr : old->second.get(), m);
             }
             asio::post(self->deps.control, [self, made, number] { self->take(*made, number); });
         });
@@ -153,7 +155,7 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
         if (changed) deps.publish(current);
         timer.expires_after(std::chrono::seconds(resolve_interval_s));
         timer.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
-            if (!ec && !self->stopped) self->look();
+            if (!ec && !self->stopped) self->look(material::kept);
         });
     }
 
@@ -176,7 +178,7 @@ pools::~pools() { stop(); }
 void pools::apply(std::vector<tenant::pool> specs) {
     impl_->specs = std::move(specs);
     ++impl_->wanted;
-    impl_->look();
+    impl_->look(material::read_again);
 }
 
 std::shared_ptr<const pool_map> pools::current() const { return impl_->current; }

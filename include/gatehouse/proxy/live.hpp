@@ -29,11 +29,11 @@ class live_list {
    public:
     explicit live_list(const tenant::directory& d);
     void add(live_entry& e, std::string tenant_id, live_entry::close_callback close, void* context);
-    void sweep();       // ends what may no longer run
+    void sweep(tenant::utc_time now);   // ends what may no longer run
     void close_all();   // drain's end
 
    private:
-    bool may_run(const std::string& tenant_id) const;
+    bool may_run(const std::string& tenant_id, tenant::utc_time now) const;
 
     const tenant::directory& directory_;
     std::uint64_t seen_generation_ = 0;
