@@ -21,22 +21,28 @@ listener::~listener() {
     ::close(fd_);
 }
 
-void listener::on_events(std::uint32_t) { accept_pending(); }
-
-void listener::accept_pending() {
-    for (int i = 0; i < accepts_a_turn; ++i) {
-        address peer;
-        peer.bytes = sizeof peer.storage;
-        const int fd = ::accept4(fd_, reinterpret_cast<sockaddr*>(&peer.storage), &peer.bytes,
-                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0) {
-            accepted_(fd, peer);
-            continue;
-        }
-        if (errno == EINTR || errno == ECONNABORTED) continue;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause();
-        return;
+void listener::on_events(std::uint32_t) {
+    for (int i = 0; i < accepts_a_turn && accept_one(); ++i) {
     }
+}
+
+void listener::accept_all() {
+    while (accept_one()) {
+    }
+}
+
+bool listener::accept_one() {
+    address peer;
+    peer.bytes = sizeof peer.storage;
+    const int fd =
+        ::accept4(fd_, reinterpret_cast<sockaddr*>(&peer.storage), &peer.bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        accepted_(fd, peer);
+        return true;
+    }
+    if (errno == EINTR || errno == ECONNABORTED) return true;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause();
+    return false;
 }
 
 void listener::pause() {

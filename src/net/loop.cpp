@@ -187,11 +187,14 @@ void loop::dispatch() {
         auto* r = static_cast<registration*>(events[static_cast<std::size_t>(i)].data.ptr);
         if (r->owner) r->owner->on_events(events[static_cast<std::size_t>(i)].events);
     }
-    run_scheduled();
     impl_->bury();
+    note_turn(began);
+}
+
+void loop::note_turn(std::int64_t began_ns) noexcept {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
-    const std::int64_t took = now.tv_sec * 1'000'000'000LL + now.tv_nsec - began;
+    const std::int64_t took = now.tv_sec * 1'000'000'000LL + now.tv_nsec - began_ns;
     if (took > impl_->longest_turn_ns) impl_->longest_turn_ns = took;
 }
 
@@ -206,8 +209,10 @@ void loop::schedule(std::coroutine_handle<> h) {
     asio::post(impl_->context, [this] {
         impl_->scheduled_posted = false;
         update_time();
+        const std::int64_t began = now_ns_;
         run_scheduled();
         impl_->bury();
+        note_turn(began);
     });
 }
 
@@ -229,8 +234,10 @@ void loop::run_turn() {
     update_time();
     const std::coroutine_handle<> h = impl_->turns.front();
     impl_->turns.pop_front();
+    const std::int64_t began = now_ns_;
     h.resume();
     impl_->bury();
+    note_turn(began);
     impl_->turn_posted = !impl_->turns.empty();
     if (impl_->turn_posted) asio::post(impl_->context, [this] { run_turn(); });
 }

@@ -285,6 +285,7 @@ task<error_code> stream::handshake(std::int64_t deadline_ns, event* hello_ready,
             if (rc == 1) co_return error_code{};
             const int wants = SSL_get_error(ssl_, rc);
             if (wants == SSL_ERROR_WANT_CLIENT_HELLO_CB) {
+                if (loop_.now_ns() >= deadline_ns) co_return make_error_code(errc::timeout);
                 const error_code ec = co_await hello_ready->wait(loop_.now_ns() + hello_patience_ns);
                 if (ec && ec != errc::timeout) co_return ec;   // late: the hello is asked once more
                 hello_ready->reset();
@@ -309,6 +310,12 @@ void stream::shutdown_write() noexcept {
         SSL_shutdown(ssl_);
     }
     ::shutdown(fd_, SHUT_WR);
+}
+
+void stream::reset_on_close() noexcept {
+    write_shut_ = true;
+    const linger at_once{1, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 void stream::shrink() noexcept {

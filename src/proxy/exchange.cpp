@@ -28,6 +28,14 @@ class exchange {
         gate_.counters.requests_active.add();
     }
 
+    ~exchange() {
+        client_.watch_gone(nullptr, nullptr);
+        leave_admission();
+        gate_.counters.requests_active.sub();
+    }
+    exchange(const exchange&) = delete;
+    exchange& operator=(const exchange&) = delete;
+
     net::task<ending> run() {
         failure f = resolve();
         if (!f) f = guard();
@@ -74,7 +82,9 @@ class exchange {
         redirect_host_ = r.redirect_host;
         const limit::level* full = nullptr;
         if (!who_.enter(bound, &full)) {
-            return refused(problem::concurrency_limited, "This tenant has as many connections open as it may.");
+            failure f = refused(problem::concurrency_limited, "This tenant has as many connections open as it may.");
+            f.closes = true;
+            return f;
         }
         // What a path or a field named holds for this request alone.
         const bool by_host = r.by == tenant::signal::host && redirect_host_.empty();
@@ -184,7 +194,7 @@ class exchange {
         } else if (!tenant::rewrite_target(*route_->route, path_and_query_, s_.target)) {
             co_return refused(problem::bad_request, "The target leaves the part of the application it may reach.");
         }
-        body_is_whole_ = client_.whole_body(whole_body_) && whole_body_.size() <= replayable_body_bytes;
+        body_is_whole_ = client_.whole_body(whole_body_, replayable_body_bytes);
         if (route_->retry_credit < credit_limit) ++route_->retry_credit;
         for (;;) {
             ++attempts_;
@@ -216,12 +226,15 @@ class exchange {
         if (!may_use(*binding_->effective, *endpoint_)) co_return refused(problem::no_endpoint, "No backend in this tenant's region.");
         in_flight_guard in_flight(*endpoint_->state);
 
+        client_.watch_gone(&exchange::on_client_gone, this);
         upstream::lease lease = gate_.upstreams.take_idle(*route_->pool, *endpoint_);
         if (!lease) {
             const std::int64_t before = gate_.loop.now_ns();
             upstream::connections::opened opened =
-                co_await gate_.upstreams.open(*route_->pool, *endpoint_, before + route_->timeouts.connect);
-            connect_ns_ += gate_.loop.now_ns() - before;
+                co_await gate_.upstreams.open(*route_->pool, *endpoint_, before + route_->timeouts.connect, opening_);
+            queued_ns_ += opened.queued_ns;
+            connect_ns_ += gate_.loop.now_ns() - before - opened.queued_ns;
+            if (ended_ || client_.gone()) co_return client_lost(errc::client_gone);
             if (opened.ec) {
                 tried_.add(*endpoint_);
                 if (opened.full) {
@@ -235,7 +248,7 @@ class exchange {
             lease = std::move(opened.lease);
         }
         lease_ = std::move(lease);
-        client_.watch_gone(&exchange::on_client_gone, this);
+        if (client_.gone()) co_return client_lost(errc::client_gone);
         upload sender(client_, lease_.stream(), request_.body == http::body_kind::chunked,
                       {.client_idle_ns = route_->timeouts.request_body_idle,
                        .upstream_idle_ns = route_->timeouts.upstream_body_idle,
@@ -243,7 +256,8 @@ class exchange {
         const std::uint64_t read_before = lease_.stream().bytes_read(), written_before = lease_.stream().bytes_written();
         failure f = co_await converse(sender);
         client_.watch_gone(nullptr, nullptr);
-        const bool uploaded = !body_begun_ || sender.complete();
+        // A body that was announced and not sent is still owed: the next request must not be taken for it.
+        const bool uploaded = request_.body == http::body_kind::none || body_is_whole_ || sender.complete();
         if (sender.running()) co_await sender.stop();
         gate_.counters.upstream_bytes_in.add(lease_.stream().bytes_read() - read_before);
         gate_.counters.upstream_bytes_out.add(lease_.stream().bytes_written() - written_before);
@@ -270,6 +284,7 @@ class exchange {
         if (sent.ec) {
             co_return upstream_lost(sent.ec, "The backend closed the connection.", reused ? retry::reused_closed : retry::never);
         }
+        if (ended_) co_return client_lost(errc::client_gone);
         const bool separate_body = has_body && !body_is_whole_;
         if (separate_body && !request_.expect_continue) begin_upload(sender);
         const failure f = co_await receive_head(sender, separate_body && request_.expect_continue, reused);
@@ -352,6 +367,7 @@ class exchange {
                 }
             }
             if (sender.outcome()) co_return sender.outcome();
+            if (ended_) co_return client_lost(errc::client_gone);
             if (in.free_bytes() == 0) in.reserve(in.capacity() * 4);
             const std::int64_t patience = awaits_continue ? continue_patience_ns : route_->timeouts.upstream_head;
             const net::io_result got = co_await up.read_some(in.free_space(), in.free_bytes(), since + patience);
@@ -368,6 +384,10 @@ class exchange {
                 const error_code ec = co_await client_.send_continue();
                 if (ec) co_return client_lost(ec);
                 begin_upload(sender);
+                continue;
+            }
+            if (got.ec == errc::timeout && sender.waits_for_client()) {
+                since = gate_.loop.now_ns();   // the client has deadlines of its own
                 continue;
             }
             if (got.ec == errc::timeout && sender.last_progress_ns() > since) {
@@ -404,8 +424,10 @@ class exchange {
         http::body_decoder body;
         body.start(response_.body, response_.content_length);
         live_entry event_stream;
-        watch_event_stream(event_stream);
-
+        if (is_event_stream() && !gate_.live.add(event_stream, binding_->effective->self->id, gate_.utc_now(),
+                                                 &exchange::on_tenant_closed, this)) {
+            co_return client_lost(errc::cancelled);
+        }
         const body_step first = co_await next_piece(body, wait::no);
         if (first.f) co_return first.f;
         http::response_forwarding f = response_forwarding();
@@ -413,7 +435,9 @@ class exchange {
         error_code ec = co_await client_.respond(response_, f, first.data, first.last);
         ending_ = f.keep_alive && f.framing != http::body_kind::until_close ? ending::keep_alive : ending::close_after_draining;
         bool last = first.last;
-        while (!ec && !last) {
+        for (int busy = 1; !ec && !last; ++busy) {
+            if (busy % pieces_before_yield == 0) co_await gate_.loop.yield();
+            if (ended_) co_return client_lost(errc::client_gone);
             const body_step piece = co_await next_piece(body, wait::yes);
             if (piece.f) {
                 failure broken = piece.f;
@@ -491,10 +515,9 @@ class exchange {
                 .keep_alive = reusable()};
     }
 
-    void watch_event_stream(live_entry& entry) {
+    bool is_event_stream() const {
         const http::field* type = response_.find(http::known::content_type);
-        if (!type || !iequals(type->value.substr(0, 17), "text/event-stream")) return;
-        gate_.live.add(entry, binding_->effective->self->id, &exchange::on_client_gone, this);
+        return type && iequals(type->value.substr(0, 17), "text/event-stream");
     }
 
     // --- answer: a tunnel ---
@@ -533,7 +556,7 @@ class exchange {
     // --- answer: a problem of ours ---
 
     net::task<void> answer(const failure& f) {
-        ending_ = ending::close;
+        ending_ = response_begun_ ? ending::reset : ending::close;
         if (f.silent || response_begun_) co_return;
         const problem_row& row = gatehouse::row(f.what);
         status_ = row.status;
@@ -558,7 +581,7 @@ class exchange {
                                  .retry_after_s = retry_after(f),
                                  .prefers_html = accept && http::prefers_html(accept->value),
                                  .head_request = request_.is_head,
-                                 .keep_alive = !row.closes && reusable(),
+                                 .keep_alive = !row.closes && !f.closes && reusable(),
                                  .branding = e ? &e->branding : nullptr,
                                  .tenant_name = e && e->self->tenant ? std::string_view(e->self->tenant->name) : std::string_view{},
                                  .language = e && !e->locale.language.empty() ? std::string_view(e->locale.language) : "en",
@@ -578,7 +601,6 @@ class exchange {
         if (!f) stage_ = stage::settle;
         leave_admission();
         worker_counters& c = gate_.counters;
-        c.requests_active.sub();
         c.answered(status_);
         if (f.what != problem::none) c.refused(f.what);
         if (status_ != 101) c.request_time.observe_us(elapsed_us(gate_.loop.now_ns()));
@@ -607,6 +629,7 @@ class exchange {
         r.bytes_in = client_.bytes_in() + tunnel_bytes_.up;
         r.bytes_out = client_.bytes_out() + tunnel_bytes_.down;
         r.handshake_us = client.handshake_us;
+        r.queue_us = static_cast<std::uint32_t>(queued_ns_ / 1000);
         r.connect_us = static_cast<std::uint32_t>(connect_ns_ / 1000);
         r.first_byte_us = first_byte_ns_ == 0 ? 0 : static_cast<std::uint32_t>((first_byte_ns_ - began_ns_) / 1000);
         r.total_us = elapsed_us(now);
@@ -654,10 +677,16 @@ class exchange {
 
     static void on_client_gone(void* context) {
         auto& self = *static_cast<exchange*>(context);
+        self.ended_ = true;
+        self.opening_.cancel(errc::client_gone);
         if (self.lease_) self.lease_.stream().cancel(errc::client_gone);
     }
+    static void on_tenant_closed(void* context) {
+        on_client_gone(context);
+        static_cast<exchange*>(context)->client_.cancel(errc::cancelled);
+    }
 
-    static constexpr int interim_limit = 16;
+    static constexpr int interim_limit = 16, pieces_before_yield = 16;
     static constexpr std::int64_t continue_patience_ns = 1'000'000'000;
     static constexpr std::uint64_t drained_body_bytes = 64 * 1024;
     static constexpr std::int64_t default_retry_after_s = 5;
@@ -673,6 +702,7 @@ class exchange {
     const bound_route* route_ = nullptr;
     const upstream::endpoint* endpoint_ = nullptr;
     upstream::lease lease_;
+    upstream::connections::opening opening_;
     tenant::signal by_ = tenant::signal::host;
     std::size_t strip_bytes_ = 0;
     std::string_view redirect_host_, path_and_query_, whole_body_, client_text_;
@@ -683,11 +713,12 @@ class exchange {
     tunnel_bytes tunnel_bytes_;
     const char* decision_ = "refuse";
     std::size_t head_bytes_ = 0;
-    std::int64_t began_ns_ = 0, connect_ns_ = 0, first_byte_ns_ = 0;
+    std::int64_t began_ns_ = 0, queued_ns_ = 0, connect_ns_ = 0, first_byte_ns_ = 0;
     std::uint16_t status_ = 0;
     std::uint8_t attempts_ = 0;
     stage stage_ = stage::resolve;
     ending ending_ = ending::close;
+    bool ended_ = false;   // nobody waits for the response any more
     bool admitted_ = false, body_is_whole_ = false, body_begun_ = false, response_begun_ = false, upstream_reusable_ = false;
     char request_id_[gate::request_id_bytes];
 };

@@ -21,6 +21,7 @@ struct failure {
     proxy::retry retry = retry::never;
     std::string_view detail;         // safe to show; outlives the exchange (static, or of its tenant)
     std::int64_t retry_after_s = 0;
+    bool closes = false;             // the connection cannot go on, whatever the problem's row says
     bool silent = false;             // nothing can be said any more: the client is gone, or has part of a response
     explicit operator bool() const noexcept { return what != problem::none || silent; }
 };

@@ -15,9 +15,7 @@ gate::gate(net::loop& l, const tenant::directory& d, worker_counters& c, access_
       live(d),
       random_state_{seed | 1, seed * 0x9e3779b97f4a7c15U + 1},
       node_prefix_(static_cast<std::uint32_t>(random())) {
-    loop.on_sweep([this](std::int64_t) {
-        live.sweep(tenant::utc_time(std::chrono::seconds(loop.unix_seconds())));
-    });
+    loop.on_sweep([this](std::int64_t) { live.sweep(utc_now()); });
 }
 
 std::unique_ptr<scratch> gate::borrow() {

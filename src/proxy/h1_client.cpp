@@ -8,11 +8,12 @@ namespace gatehouse::proxy {
 // one record instead of two.
 static constexpr std::size_t joined_plain_bytes = 4 * 1024, joined_tls_bytes = 16 * 1024;
 
-bool h1_session::whole_body(std::string_view& out) {
+bool h1_session::whole_body(std::string_view& out, std::size_t bytes_limit) {
     const http::request_head& head = scratch_->request;
     out = {};
     if (head.body == http::body_kind::none) return true;
     if (head.body != http::body_kind::length || in_.size() < head.content_length) return false;
+    if (head.content_length > bytes_limit) return false;
     out = in_.view().substr(0, static_cast<std::size_t>(head.content_length));
     in_.skip(out.size());
     bytes_in_ += out.size();

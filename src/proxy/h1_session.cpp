@@ -5,6 +5,7 @@ namespace gatehouse::proxy {
 
 // After a close of ours the client may still be sending: it gets this long to read what we said.
 static constexpr std::int64_t linger_ns = 1'000'000'000;
+static constexpr std::int64_t stalled_handshake_ns = 1'000'000'000;
 static constexpr std::uint64_t linger_bytes = 256 * 1024;
 // An idle connection gives OpenSSL's buffers back after this.
 static constexpr std::int64_t shrink_after_ns = 1'000'000'000;
@@ -39,12 +40,16 @@ net::task<void> h1_session::run() {
             const net::io_result ready = co_await stream_.readable(idle_since_ns_ + patience);
             idle_since_ns_ = 0;
             shrunk_ = false;
-            if (ready.ec) co_return;
+            if (ready.ec) {
+                stream_.shutdown_write();
+                co_return;
+            }
         }
         const ending e = co_await serve_one();
         served_any_ = true;
         if (scratch_) gate_.give_back(std::move(scratch_));
         if (e == ending::close_after_draining) co_await linger();
+        if (e == ending::reset) stream_.reset_on_close();
         if (e != ending::keep_alive || ending_asked_) {
             stream_.shutdown_write();
             co_return;
@@ -58,14 +63,15 @@ net::task<void> h1_session::run() {
 net::task<bool> h1_session::handshake() {
     const std::int64_t began = gate_.loop.now_ns();
     const std::int64_t deadline = began + gate_.settings().timeouts.tls_handshake;
-    if (!slots_.try_take()) {
-        slot_ = std::make_unique<net::event>(gate_.loop);
-        slots_.queue(*slot_);
-        const error_code late = co_await slot_->wait(deadline);
-        slots_.forget(*slot_);
-        slot_.reset();
-        if (late || !slots_.try_take()) co_return false;
+    // Who has not sent a byte holds no slot.
+    const net::io_result begun = co_await stream_.readable(deadline);
+    bool slot = false;
+    if (!begun.ec) slot = co_await take_slot(deadline);
+    if (!slot) {
+        gate_.counters.handshake_failed(begun.ec == errc::end_of_stream ? handshake_failure::other : handshake_failure::timeout);
+        co_return false;
     }
+    handshake_since_ns_ = gate_.loop.now_ns();
     hello_ = std::make_shared<hello_state>(gate_.loop);
     SSL* ssl = tls_->make(&hello_);
     error_code ec = errc::tls_failed;
@@ -73,6 +79,7 @@ net::task<bool> h1_session::handshake() {
         stream_.start_tls(ssl);
         ec = co_await stream_.handshake(deadline, &hello_->ready, hello::patience_ns);
     }
+    handshake_since_ns_ = 0;
     slots_.give_back();
     if (ec) {
         const auto why = hello_->unknown_name     ? handshake_failure::unknown_name
@@ -83,6 +90,18 @@ net::task<bool> h1_session::handshake() {
     }
     learn_from_handshake(began);
     co_return true;
+}
+
+net::task<bool> h1_session::take_slot(std::int64_t deadline_ns) {
+    if (slots_.try_take()) co_return true;
+    slot_ = std::make_unique<net::event>(gate_.loop);
+    slots_.queue(*slot_);
+    const error_code late = co_await slot_->wait(deadline_ns);
+    const bool given = slot_->is_set();
+    slots_.forget(*slot_);
+    slot_.reset();
+    if (given && late) slots_.give_back();   // too late for us: the next one's
+    co_return given && !late;
 }
 
 void h1_session::learn_from_handshake(std::int64_t began_ns) {
@@ -119,14 +138,14 @@ net::task<ending> h1_session::serve_one() {
 
 net::task<h1_session::head_end> h1_session::read_head() {
     scratch& s = *scratch_;
-    const parameters& p = gate_.settings();
     s.scan.reset();
     in_.reserve(net::buffer_pool::small_bytes);
     in_.compact();
-    const std::int64_t deadline = gate_.loop.now_ns() + p.timeouts.request_head;
+    const std::int64_t deadline = gate_.loop.now_ns() + gate_.settings().timeouts.request_head;
     for (;;) {
         if (!in_.empty()) {
-            const http::parse_outcome parsed = http::parse_request(in_.view(), s.scan, p.request_limits, s.request);
+            const http::parse_outcome parsed = 
+                http::parse_request(in_.view(), s.scan, gate_.settings().request_limits, s.request);
             if (parsed.what == http::parse_outcome::kind::complete) {
                 bytes_in_ = parsed.consumed;
                 in_.skip(parsed.consumed);   // the head's views stay where they are
@@ -235,6 +254,10 @@ void h1_session::abandon() noexcept {
 void h1_session::sweep(std::int64_t now_ns) {
     if (hello_) hello_->ready.expire(now_ns);
     if (slot_) slot_->expire(now_ns);
+    // While others wait for a slot, who stalls in the middle of a handshake gives it up.
+    if (handshake_since_ns_ != 0 && slots_.contended() && now_ns - handshake_since_ns_ > stalled_handshake_ns) {
+        stream_.cancel(errc::timeout);
+    }
     if (ending_asked_ && idle_since_ns_ != 0 && now_ns - idle_since_ns_ > linger_ns) stream_.cancel(errc::cancelled);
     if (idle_since_ns_ != 0 && !shrunk_ && now_ns - idle_since_ns_ > shrink_after_ns) {
         stream_.shrink();
@@ -244,16 +267,19 @@ void h1_session::sweep(std::int64_t now_ns) {
 
 bool handshake_slots::try_take() noexcept {
     counter& active = gate_.counters.handshakes_active;
-    if (active.value() >= gate_.settings().handshakes) return false;
+    if (contended() || active.value() >= gate_.settings().handshakes) return false;
     active.add();
     return true;
 }
 
 void handshake_slots::give_back() noexcept {
-    gate_.counters.handshakes_active.sub();
-    if (waiting_.empty()) return;
-    waiting_.front()->set();
+    if (waiting_.empty()) {
+        gate_.counters.handshakes_active.sub();
+        return;
+    }
+    net::event& next = *waiting_.front();
     waiting_.erase(waiting_.begin());
+    next.set();
 }
 
 void session_list::add(h1_session& s) noexcept {

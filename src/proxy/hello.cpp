@@ -18,8 +18,7 @@ static tls::hello_verdict refuse(int alert) {
     return v;
 }
 
-static tls::hello_verdict wait(hello_state& state) {
-    state.waited = true;
+static tls::hello_verdict wait() {
     tls::hello_verdict v;
     v.what = tls::hello_verdict::kind::wait;
     return v;
@@ -56,13 +55,13 @@ tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record
     if (!wanted.client_ca_file.empty()) {
         const auto found = trusts_.find(wanted.client_ca_file);
         if (found == trusts_.end()) {
-            if (state->waited) return refuse(SSL_AD_INTERNAL_ERROR);
+            if (state->waited_for_trust) return refuse(SSL_AD_INTERNAL_ERROR);
+            state->waited_for_trust = true;
             load_trust(wanted.client_ca_file, state);
-            return wait(*state);
+            return wait();
         }
         if (!found->second.trust) return refuse(SSL_AD_INTERNAL_ERROR);
         trust = found->second;
-        state->waited = false;   // the certificate may have to be loaded too
     }
     state->tls_policy = b->effective->tls_policy;
     std::string bound_to = b->effective->tls_policy;
@@ -84,7 +83,8 @@ tls::hello_verdict hello::with_certificate(std::string_view host, std::string_vi
         v.session_context = tls::server_context::session_context_of(tenant_id, tls_policy);
         return v;
     }
-    if (state->waited) return refuse(SSL_AD_INTERNAL_ERROR);
+    if (state->waited_for_certificate) return refuse(SSL_AD_INTERNAL_ERROR);
+    state->waited_for_certificate = true;
     net::loop& loop = gate_.loop;
     const std::string name(host);
     source_.request(name, [weak = std::weak_ptr<hello*>(self_), &loop, name, state](tls::certificate_ptr c) {
@@ -93,7 +93,7 @@ tls::hello_verdict hello::with_certificate(std::string_view host, std::string_vi
             if (state->connected) state->ready.set();
         });
     });
-    return wait(*state);
+    return wait();
 }
 
 void hello::load_trust(const std::string& file, const std::shared_ptr<hello_state>& state) {

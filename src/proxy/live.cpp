@@ -10,7 +10,9 @@ live_entry::~live_entry() {
 
 live_list::live_list(const tenant::directory& d) : directory_(d) { head_.next_ = head_.previous_ = &head_; }
 
-void live_list::add(live_entry& e, std::string tenant_id, live_entry::close_callback close, void* context) {
+bool live_list::add(live_entry& e, std::string tenant_id, tenant::utc_time now, live_entry::close_callback close,
+                    void* context) {
+    if (!may_run(tenant_id, now)) return false;
     e.tenant_id_ = std::move(tenant_id);
     e.close_ = close;
     e.context_ = context;
@@ -18,6 +20,7 @@ void live_list::add(live_entry& e, std::string tenant_id, live_entry::close_call
     e.previous_ = head_.previous_;
     head_.previous_->next_ = &e;
     head_.previous_ = &e;
+    return true;
 }
 
 static bool is_served(const tenant::tenant& t, tenant::utc_time now) {

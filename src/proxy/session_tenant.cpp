@@ -25,7 +25,11 @@ bool session_tenant::enter(const binding_ptr& b, const limit::level** by) {
         return true;
     }
     leave();
-    if (!limit::enter_connections(b->effective->levels, by)) return false;
+    if (!limit::enter_connections(b->effective->levels, by)) {
+        binding_.reset();   // whom it resolved before it is not charged to any more either
+        host_.clear();
+        return false;
+    }
     charged_ = b;
     return true;
 }

@@ -4,6 +4,8 @@ namespace gatehouse::proxy {
 
 namespace {
 
+constexpr int pieces_before_yield = 16;
+
 struct shared_state {
     gate& g;
     net::stream& client;
@@ -33,7 +35,8 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
     net::buffer buf(s.g.loop.buffers());
     bool going = true;
     if (!first.empty()) going = co_await forward(s, to, first, count);
-    while (going && !s.ended) {
+    for (int busy = 0; going && !s.ended; ++busy) {
+        if (busy % pieces_before_yield == pieces_before_yield - 1) co_await s.g.loop.yield();
         // Memory is held only while there is something to carry.
         const net::io_result ready = co_await from.readable(s.last_ns + s.idle_ns);
         if (ready.ec == errc::timeout && s.g.loop.now_ns() < s.last_ns + s.idle_ns) continue;
@@ -58,7 +61,7 @@ net::task<tunnel_bytes> run_tunnel(gate& g, const tunnel_ends& ends) {
     shared_state s{g, ends.client, ends.upstream, ends.idle_ns, g.loop.now_ns()};
     tunnel_bytes bytes;
     live_entry entry;
-    g.live.add(entry, ends.tenant_id, &close_tunnel, &s);
+    if (!g.live.add(entry, ends.tenant_id, g.utc_now(), &close_tunnel, &s)) s.ended = true;
     net::child up;
     up.start(pump(s, ends.client, ends.upstream, ends.from_client, bytes.up));
     co_await pump(s, ends.upstream, ends.client, ends.from_upstream, bytes.down);

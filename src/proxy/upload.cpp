@@ -22,9 +22,14 @@ bool upload::too_slow(std::int64_t waited_since_ns) noexcept {
 
 net::task<void> upload::run() {
     char size_line[http::chunk_head_capacity];
-    for (;;) {
+    constexpr int pieces_before_yield = 16;
+    for (int busy = 1;; ++busy) {
+        if (busy % pieces_before_yield == 0) co_await upstream_.owner_loop().yield();
+        if (stopping_) co_return;
         const std::int64_t began = upstream_.owner_loop().now_ns();
+        waits_for_client_ = true;
         const body_piece piece = co_await client_.read_body(limits_.client_idle_ns);
+        waits_for_client_ = false;
         if (stopping_) co_return;
         if (piece.ec) {
             if (piece.ec == errc::bad_message) {

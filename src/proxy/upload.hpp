@@ -23,6 +23,8 @@ class upload {
     bool complete() const noexcept { return complete_; }
     // The client's fault, or its end; an upstream that stops reading is not one: it may answer yet.
     const failure& outcome() const noexcept { return outcome_; }
+    // The upstream cannot answer what it has not got: while this is so its clock stands still.
+    bool waits_for_client() const noexcept { return child_.running() && waits_for_client_; }
     std::int64_t last_progress_ns() const noexcept { return last_progress_ns_; }
     // Ends both waits and waits for the end.
     net::task<void> stop();
@@ -36,7 +38,7 @@ class upload {
     net::stream& upstream_;
     const limits limits_;
     const bool chunked_;
-    bool complete_ = false, stopping_ = false;
+    bool complete_ = false, stopping_ = false, waits_for_client_ = false;
     failure outcome_;
     std::uint64_t sent_bytes_ = 0;
     std::int64_t waited_ns_ = 0, last_progress_ns_ = 0;

@@ -5,13 +5,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <gatehouse/net/address.hpp>
 
 namespace gatehouse::server {
 
 void close_listeners(listener_rows& rows) noexcept {
     for (auto& row : rows) {
-        for (bound_listener& b : row) ::close(b.fd);
+        for (bound_listener& b : row) {
+            if (b.fd >= 0) ::close(b.fd);
+        }
     }
     rows.clear();
 }
@@ -24,11 +27,17 @@ static std::string advice(const error_code& ec) {
     return {};
 }
 
-listener_rows open_listeners(const std::vector<config::listener_settings>& listeners, std::size_t worker_count,
+listener_rows open_listeners(const std::vector<config::listener_settings>& listeners,
+                             const std::vector<config::listener_settings>& open, std::size_t worker_count,
                              std::string& error) {
     listener_rows rows(worker_count);
     for (const config::listener_settings& l : listeners) {
         const result<net::address> address = net::parse_address(l.address);
+        const auto same = [&l](const config::listener_settings& o) { return o.address == l.address; };
+        if (std::any_of(open.begin(), open.end(), same)) {
+            for (auto& row : rows) row.push_back({l, -1});
+            continue;
+        }
         int shared = -1;   // a Unix socket is bound once
         for (auto& row : rows) {
             result<int> fd = make_error_code(errc::bad_message);

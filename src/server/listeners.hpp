@@ -11,9 +11,10 @@ namespace gatehouse::server {
 
 using listener_rows = std::vector<std::vector<bound_listener>>;   // one row a worker
 
-// Empty, with `error` naming the address and what to do, when one cannot be had;
+// Those of `open` with the same address are not opened again: their fd is -1. Empty, with `error` naming the address and what to do, when one cannot be had;
 // then nothing stays open.
-listener_rows open_listeners(const std::vector<config::listener_settings>& listeners, std::size_t worker_count,
+listener_rows open_listeners(const std::vector<config::listener_settings>& listeners,
+                             const std::vector<config::listener_settings>& open, std::size_t worker_count,
                              std::string& error);
 void close_listeners(listener_rows& rows) noexcept;
 

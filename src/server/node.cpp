@@ -88,7 +88,7 @@ int node::run() {
                   files, files > 400 ? (files - 200) / 2 : 0, settings_.limits.connections);
     }
     std::string error;
-    listeners_ = open_listeners(settings_.listeners, worker_count(settings_), error);
+    listeners_ = open_listeners(settings_.listeners, {}, worker_count(settings_), error);
     if (!error.empty()) {
         log::error("{}", error);
         return 1;
@@ -181,10 +181,14 @@ void node::on_signal(int number) {
 
 void node::reload(bool force, report_callback done) {
     // The file is read in the pool; only what is right as a whole comes into force.
-    asio::post(pool_, [this, force, done = std::move(done)] {
+    parts_.run_in_pool([this, force, done = std::move(done)] {
         auto loaded = std::make_shared<config::loaded<config::settings>>(config::load_settings(settings_file_));
         asio::post(control_, [this, force, done, loaded] {
-            if (phase_ != phase::serving) return;
+            if (phase_ != phase::serving) {
+                registry::change_report refused;
+                refused.refused = "the node is starting or ending";
+                return done(refused);
+            }
             if (loaded->value && !config::has_errors(loaded->diagnostics)) {
                 return apply_settings(std::move(*loaded->value), force, done);
             }
@@ -199,15 +203,27 @@ void node::reload(bool force, report_callback done) {
     });
 }
 
+// What was built in at the start.
+void node::keep_until_restart(config::settings& s) const {
+    const auto keep = [](auto& wanted, const auto& now, const char* key) {
+        if (wanted == now) return;
+        log::warn("{} changes at the next restart", key);
+        wanted = now;
+    };
+    keep(s.node.workers, settings_.node.workers, "node.workers");
+    keep(s.node.state_dir, settings_.node.state_dir, "node.state_dir");
+    keep(s.admin.address, settings_.admin.address, "admin.address");
+    keep(s.admin.token_file, settings_.admin.token_file, "admin.token_file");
+    keep(s.tls.certs_dir, settings_.tls.certs_dir, "tls.certs_dir");
+    keep(s.tls.cache_certs, settings_.tls.cache_certs, "tls.cache_certs");
+    keep(s.log.access, settings_.log.access, "log.access");
+}
+
 void node::apply_settings(config::settings s, bool force, report_callback done) {
-    if (s.node.workers != settings_.node.workers || s.node.state_dir != settings_.node.state_dir) {
-        log::warn("node.workers and node.state_dir change at the next restart");
-        s.node.workers = settings_.node.workers;
-        s.node.state_dir = settings_.node.state_dir;
-    }
+    keep_until_restart(s);
     std::string error;
     listener_rows rows;
-    if (s.listeners != settings_.listeners) rows = open_listeners(s.listeners, workers_.size(), error);
+    if (s.listeners != settings_.listeners) rows = open_listeners(s.listeners, settings_.listeners, workers_.size(), error);
     if (!error.empty()) {
         registry::change_report refused;
         refused.revision = registry_.revision();

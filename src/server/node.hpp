@@ -60,6 +60,7 @@ class node final : public admin::node_view {
     void wait_for_signal();
     void on_signal(int number);
     // change
+    void keep_until_restart(config::settings& s) const;
     void apply_settings(config::settings s, bool force, report_callback done);
     void take_settings(config::settings s);
     void hand_over(listener_rows rows);

@@ -46,18 +46,35 @@ void worker::set_tls(const config::tls_settings& t) {
                                                  parts_.ticket_keys);
 }
 
-void worker::listen(const std::vector<bound_listener>& listeners) {
-    for (const auto& l : listeners_) l->accept_pending();
-    listeners_.clear();
-    for (const bound_listener& b : listeners) {
-        const result<net::address> address = net::parse_address(b.settings.address);
-        const std::uint16_t port = address ? address->port() : std::uint16_t{0};
-        listeners_.push_back(std::make_unique<net::listener>(
-            loop_, b.fd, [this, l = b.settings, port](int fd, const net::address& peer) { accepted(l, port, fd, peer); }));
+std::unique_ptr<worker::open_listener> worker::take_open(const std::string& address) {
+    for (auto& l : listeners_) {
+        if (l && l->settings.address == address) return std::move(l);
     }
+    return nullptr;
 }
 
-void worker::accepted(const config::listener_settings& l, std::uint16_t port, int fd, const net::address& peer) {
+void worker::listen(const std::vector<bound_listener>& listeners) {
+    std::vector<std::unique_ptr<open_listener>> next;
+    for (const bound_listener& b : listeners) {
+        std::unique_ptr<open_listener> l = b.fd < 0 ? take_open(b.settings.address) : std::make_unique<open_listener>();
+        if (!l) continue;
+        l->settings = b.settings;
+        if (b.fd >= 0) {
+            const result<net::address> address = net::parse_address(b.settings.address);
+            l->port = address ? address->port() : std::uint16_t{0};
+            l->socket = std::make_unique<net::listener>(
+                loop_, b.fd, [this, open = l.get()](int fd, const net::address& peer) { accepted(*open, fd, peer); });
+        }
+        next.push_back(std::move(l));
+    }
+    // What waits at a socket that goes is still served.
+    for (const auto& l : listeners_) {
+        if (l) l->socket->accept_all();
+    }
+    listeners_ = std::move(next);
+}
+
+void worker::accepted(const open_listener& l, int fd, const net::address& peer) {
     const proxy::parameters& p = gate_.settings();
     const std::optional<ip_address> ip = peer.ip();
     connection_limits::ticket ticket = parts_.connections.enter(ip, p.connections, p.connections_per_client);
@@ -67,29 +84,40 @@ void worker::accepted(const config::listener_settings& l, std::uint16_t port, in
         return;
     }
     proxy::client_facts facts;
-    facts.tls = l.tls;
-    facts.listener_port = port;
-    facts.redirect_to_https = l.redirect_to_https;
+    facts.tls = l.settings.tls;
+    facts.listener_port = l.port;
+    facts.redirect_to_https = l.settings.redirect_to_https;
     if (ip) {
         facts.ip = *ip;
         facts.ip_known = true;
         facts.ip_text = ip->to_string();
         facts.trusted = any_contains(p.trusted_proxies, *ip);
     }
-    tasks_.spawn(serve(*this, fd, std::move(facts), l.tls ? tls_ : nullptr, std::move(ticket)));
+    tasks_.spawn(serve(*this, fd, std::move(facts), l.settings.tls ? tls_ : nullptr, std::move(ticket)));
 }
+
+// Counted and listed while it lasts, however it ends.
+struct worker::listed_session {
+    listed_session(worker& w, proxy::h1_session& s) : owner(w), session(s) {
+        owner.sessions_.add(session);
+        owner.counters_.connections_active.add();
+    }
+    ~listed_session() {
+        owner.sessions_.remove(session);
+        owner.counters_.connections_active.sub();
+    }
+    listed_session(const listed_session&) = delete;
+    listed_session& operator=(const listed_session&) = delete;
+    worker& owner;
+    proxy::h1_session& session;
+};
 
 net::task<void> worker::serve(worker& w, int fd, proxy::client_facts facts, std::shared_ptr<tls::server_context> tls,
                               [[maybe_unused]] connection_limits::ticket ticket) {
     w.counters_.connections_accepted.add();
-    w.counters_.connections_active.add();
-    {
-        proxy::h1_session session(w.gate_, fd, std::move(facts), tls.get(), w.slots_);
-        w.sessions_.add(session);
-        co_await session.run();
-        w.sessions_.remove(session);
-    }
-    w.counters_.connections_active.sub();
+    proxy::h1_session session(w.gate_, fd, std::move(facts), tls.get(), w.slots_);
+    const listed_session listed(w, session);
+    co_await session.run();
 }
 
 void worker::drain(std::function<void()> drained) {

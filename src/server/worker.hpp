@@ -24,7 +24,7 @@ struct shared_parts {
     std::function<void(std::function<void()>)> run_in_pool;
 };
 
-// A listening socket for one worker.
+// A listening socket for one worker; fd -1: the one it has at that address already.
 struct bound_listener {
     config::listener_settings settings;
     int fd = -1;
@@ -59,7 +59,14 @@ class worker {
    private:
     static net::task<void> serve(worker& w, int fd, proxy::client_facts facts, std::shared_ptr<tls::server_context> tls,
                                  connection_limits::ticket ticket);
-    void accepted(const config::listener_settings& l, std::uint16_t port, int fd, const net::address& peer);
+    struct listed_session;
+    struct open_listener {
+        config::listener_settings settings;
+        std::uint16_t port = 0;
+        std::unique_ptr<net::listener> socket;
+    };
+    std::unique_ptr<open_listener> take_open(const std::string& address);
+    void accepted(const open_listener& l, int fd, const net::address& peer);
     void sweep(std::int64_t now_ns);
 
     shared_parts& parts_;
@@ -72,7 +79,7 @@ class worker {
     proxy::handshake_slots slots_;
     proxy::session_list sessions_;
     net::task_group tasks_;
-    std::vector<std::unique_ptr<net::listener>> listeners_;
+    std::vector<std::unique_ptr<open_listener>> listeners_;
     std::function<void()> drained_;
     std::int64_t next_trim_ns_ = 0, lag_window_ends_ns_ = 0;
     std::uint64_t lag_max_ns_ = 0;

@@ -16,14 +16,16 @@ connection::~connection() {
 void lease::keep() {
     if (!connection_) return;
     net::stream& s = connection_->stream;
-    if (s.stirred() || shelf_->idle.size() >= connections::idle_count_limit) {
+    connections& owner = connection_->owner;
+    const endpoint_state& state = *connection_->state;
+    // Kept here it would be of no use to another worker's exchange that waits for a place.
+    const bool wanted_elsewhere = state.pending.load(std::memory_order_relaxed) > 0 && !owner.has_waiter(state);
+    if (s.stirred() || owner.closing_ || wanted_elsewhere || shelf_->idle.size() >= connections::idle_count_limit) {
         discard();
         return;
     }
     const std::int64_t now = s.owner_loop().now_ns();
     connection_->idle_since_ns = shelf_->last_used_ns = now;
-    connections& owner = connection_->owner;
-    const endpoint_state& state = *connection_->state;
     shelf_->idle.push_back(std::move(connection_));
     owner.room_made(state);
 }
@@ -63,7 +65,8 @@ static bool take_place(const endpoint& e) noexcept {
 }
 
 // Until a connection of the endpoint comes free (then it is leased) or a place for a new one does.
-net::task<lease> connections::wait_for_room(const pool& p, const endpoint& e, std::int64_t deadline_ns, bool& has_place) {
+net::task<lease> connections::wait_for_room(const pool& p, const endpoint& e, std::int64_t deadline_ns, opening& now,
+                                            bool& has_place) {
     std::atomic<std::uint32_t>& pending = e.state->pending;
     if (e.max_pending != 0 && pending.load(std::memory_order_relaxed) >= e.max_pending) co_return lease();
     pending.fetch_add(1, std::memory_order_relaxed);
@@ -71,7 +74,9 @@ net::task<lease> connections::wait_for_room(const pool& p, const endpoint& e, st
     while (loop_.now_ns() < deadline_ns) {
         net::event ready(loop_);
         waiting_.push_back({e.state.get(), &ready});
+        now.place = &ready;
         const error_code late = co_await ready.wait(deadline_ns);
+        now.place = nullptr;
         std::erase_if(waiting_, [&ready](const waiter& w) { return w.ready == &ready; });
         found = take_idle(p, e);
         has_place = !found && take_place(e);
@@ -79,6 +84,13 @@ net::task<lease> connections::wait_for_room(const pool& p, const endpoint& e, st
     }
     pending.fetch_sub(1, std::memory_order_relaxed);
     co_return found;
+}
+
+bool connections::has_waiter(const endpoint_state& s) const noexcept {
+    for (const waiter& w : waiting_) {
+        if (w.state == &s) return true;
+    }
+    return false;
 }
 
 void connections::room_made(const endpoint_state& s) noexcept {
@@ -89,11 +101,14 @@ void connections::room_made(const endpoint_state& s) noexcept {
     }
 }
 
-net::task<connections::opened> connections::open(const pool& p, const endpoint& e, std::int64_t deadline_ns) {
+net::task<connections::opened> connections::open(const pool& p, const endpoint& e, std::int64_t deadline_ns,
+                                                 opening& now) {
     opened out;
     bool has_place = take_place(e);
     if (!has_place) {
-        out.lease = co_await wait_for_room(p, e, deadline_ns, has_place);
+        const std::int64_t began = loop_.now_ns();
+        out.lease = co_await wait_for_room(p, e, deadline_ns, now, has_place);
+        out.queued_ns = loop_.now_ns() - began;
         if (out.lease) co_return out;
     }
     if (!has_place) {
@@ -110,6 +125,7 @@ net::task<connections::opened> connections::open(const pool& p, const endpoint& 
         co_return out;
     }
     auto c = std::make_unique<connection>(loop_, *fd, e.state, *this);
+    now.stream = &c->stream;
     const net::io_result connected = co_await c->stream.connected(deadline_ns);
     out.ec = connected.ec;
     if (!out.ec && p.tls) {
@@ -121,6 +137,7 @@ net::task<connections::opened> connections::open(const pool& p, const endpoint& 
             out.ec = errc::tls_failed;
         }
     }
+    now.stream = nullptr;
     if (out.ec) {
         ++counts_.connect_failures;
         co_return out;
@@ -130,6 +147,7 @@ net::task<connections::opened> connections::open(const pool& p, const endpoint& 
 }
 
 void connections::close_idle() noexcept {
+    closing_ = true;
     for (auto& [key, s] : shelves_) s->idle.clear();
 }
 
@@ -139,6 +157,11 @@ void connections::sweep(std::int64_t now_ns) {
     for (const waiter& w : waiting_) {
         w.ready->expire(now_ns);
         w.ready->set();
+    }
+    for (auto& [key, s] : shelves_) {
+        if (s->idle.empty()) continue;
+        const endpoint_state& state = *s->idle.back()->state;
+        if (state.pending.load(std::memory_order_relaxed) > 0 && !has_waiter(state)) s->idle.pop_back();
     }
     if (now_ns < next_sweep_ns_) return;
     next_sweep_ns_ = now_ns + 1'000'000'000;

@@ -1,5 +1,6 @@
 #include <netdb.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include <boost/asio/io_context.hpp>
@@ -71,6 +72,9 @@ void add_endpoints(pool& p, std::size_t index, const pool* before) {
             }
         }
     }
+    // Name servers turn their answers round; the order must not make a new pool of the same addresses.
+    std::sort(addresses.begin(), addresses.end(),
+              [](const net::address& a, const net::address& b) { return a.to_string() < b.to_string(); });
     for (const net::address& a : addresses) {
         endpoint e = base;
         e.address = a;

@@ -20,9 +20,10 @@ class listener final : public event_source {
 
     void on_events(std::uint32_t events) override;
     void on_sweep(std::int64_t now_ns) override;
-    void accept_pending();   // what waits in the kernel's queue, before closing
+    void accept_all();   // what waits in the kernel's queue, before closing
 
    private:
+    bool accept_one();
     void pause();
 
     loop& loop_;

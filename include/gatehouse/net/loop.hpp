@@ -76,6 +76,18 @@ class loop {
         return awaiter{*this};
     }
 
+    // co_await yield(): the coroutine goes on after the events that wait now, so that one that always
+    // finds its sockets ready cannot hold the loop.
+    auto yield() noexcept {
+        struct awaiter {
+            loop& l;
+            bool await_ready() const noexcept { return false; }
+            void await_suspend(std::coroutine_handle<> h) { l.schedule(h); }
+            void await_resume() const noexcept {}
+        };
+        return awaiter{*this};
+    }
+
     buffer_pool& buffers() noexcept { return *buffers_; }
     std::int64_t take_longest_turn_ns() noexcept;  // since last asked; for the lag metric
 
@@ -88,6 +100,7 @@ class loop {
     void queue_turn(std::coroutine_handle<> h);
     void run_turn();
     void run_scheduled();
+    void note_turn(std::int64_t began_ns) noexcept;
 
     std::unique_ptr<impl> impl_;
     std::unique_ptr<buffer_pool> buffers_;

@@ -94,10 +94,16 @@ class stream final : public event_source {
     using gone_callback = void (*)(void* context);
     void watch_gone(gone_callback f, void* context) noexcept;
     // True when the peer has closed or sent something while nobody was reading: not reusable.
-    bool stirred() const noexcept { return readable_ || peer_closed_ || broken_; }
+    bool stirred() const noexcept {
+        return readable_ || peer_closed_ || broken_ || error_ || (ssl_ && SSL_has_pending(ssl_));
+    }
+    // What watch_gone() would tell: it may have happened before anybody watched.
+    bool gone() const noexcept { return error_ || broken_ || (peer_closed_ && ssl_); }
 
     // TLS: close_notify; then FIN. Does not wait. Reading goes on.
     void shutdown_write() noexcept;
+    // Closing resets the connection, so that the peer cannot take a part for the whole.
+    void reset_on_close() noexcept;
     void shrink() noexcept;        // gives OpenSSL's buffers back while idle
     int native_handle() const noexcept { return fd_; }
     std::uint64_t bytes_read() const noexcept { return bytes_read_; }

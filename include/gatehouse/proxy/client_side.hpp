@@ -44,7 +44,8 @@ class client_side {
 
     // --- request body ---
     // All of it when it already lies here in one piece (then nothing needs reading), for a retry.
-    virtual bool whole_body(std::string_view& out) = 0;
+    // False, and nothing is taken, when it is longer than `bytes_limit`.
+    virtual bool whole_body(std::string_view& out, std::size_t bytes_limit) = 0;
     // The next piece; empty and last at the end. Waits at most `idle_ns` for progress.
     virtual net::task<body_piece> read_body(std::int64_t idle_ns) = 0;
     virtual void cancel_read(errc why) = 0;
@@ -64,6 +65,8 @@ class client_side {
     virtual std::uint64_t bytes_in() const = 0;
 
     // --- the connection ---
+    virtual bool gone() const = 0;
+    virtual void cancel(errc why) = 0;             // whatever it waits for
     // See net::stream::watch_gone.
     virtual void watch_gone(net::stream::gone_callback f, void* context) = 0;
     // For a tunnel, after the 101: the raw stream, and what was read beyond the request.

@@ -33,7 +33,7 @@ class session_tenant {
 };
 
 // How the session goes on.
-enum class ending : std::uint8_t { keep_alive, close, close_after_draining, tunnel_ended };
+enum class ending : std::uint8_t { keep_alive, close, close_after_draining, reset, tunnel_ended };
 
 // `s` holds the parsed request and the exchange's working memory. Never throws on bad input.
 net::task<ending> run_exchange(gate& g, client_side& client, session_tenant& who, scratch& s);

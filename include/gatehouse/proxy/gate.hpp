@@ -42,7 +42,9 @@ class gate {
     live_list live;                      // what a suspension closes
     bool draining = false;               // no connection is kept alive any more
 
+    // Ends with the next reload: not to be kept across a wait.
     const proxy::parameters& settings() const noexcept { return *bindings.parameters(); }
+    tenant::utc_time utc_now() const noexcept { return tenant::utc_time(std::chrono::seconds(loop.unix_seconds())); }
 
     std::unique_ptr<scratch> borrow();
     void give_back(std::unique_ptr<scratch> s) noexcept;

@@ -30,7 +30,7 @@ class h1_session final : public client_side {
 
     // --- client_side ---
     const client_facts& facts() const override { return facts_; }
-    bool whole_body(std::string_view& out) override;
+    bool whole_body(std::string_view& out, std::size_t bytes_limit) override;
     net::task<body_piece> read_body(std::int64_t idle_ns) override;
     void cancel_read(errc why) override { stream_.cancel_read(why); }
     std::uint64_t body_left() const override;
@@ -43,6 +43,8 @@ class h1_session final : public client_side {
     net::task<error_code> redirect(const http::own_redirect& r) override;
     std::uint64_t bytes_out() const override { return bytes_out_; }
     std::uint64_t bytes_in() const override { return bytes_in_; }
+    bool gone() const override { return stream_.gone(); }
+    void cancel(errc why) override { stream_.cancel(why); }
     void watch_gone(net::stream::gone_callback f, void* context) override { stream_.watch_gone(f, context); }
     net::stream* take_over(std::string_view& already_read) override;
 
@@ -51,6 +53,7 @@ class h1_session final : public client_side {
     enum class head_end : std::uint8_t { complete, closed, refused };
 
     net::task<bool> handshake();
+    net::task<bool> take_slot(std::int64_t deadline_ns);
     net::task<ending> serve_one();
     net::task<head_end> read_head();
     net::task<void> refuse(problem p, std::string_view detail);
@@ -74,6 +77,7 @@ class h1_session final : public client_side {
     http::body_kind framing_ = http::body_kind::none;   // of the response under way
     std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
     std::int64_t idle_since_ns_ = 0;       // 0: busy
+    std::int64_t handshake_since_ns_ = 0;  // 0: not in one
     bool ending_asked_ = false, served_any_ = false, shrunk_ = false;
     h1_session* previous_ = nullptr;       // in session_list
     h1_session* next_ = nullptr;
@@ -82,14 +86,15 @@ class h1_session final : public client_side {
 class handshake_slots {
    public:
     explicit handshake_slots(gate& g) : gate_(g) {}
-    bool try_take() noexcept;
+    bool try_take() noexcept;              // false also while others wait
     void queue(net::event& e) { waiting_.push_back(&e); }
     void forget(net::event& e) noexcept { std::erase(waiting_, &e); }
-    void give_back() noexcept;
+    void give_back() noexcept;             // or hands it to the first who waits: its event is set
+    bool contended() const noexcept { return !waiting_.empty(); }
 
    private:
     gate& gate_;
-    std::vector<net::event*> waiting_;     // bounded by the connections a node may have
+    std::vector<net::event*> waiting_;     // in order of arrival; bounded by the node's connections
 };
 
 // All sessions of a worker.

@@ -19,7 +19,7 @@ namespace gatehouse::proxy {
 struct hello_state {
     explicit hello_state(net::loop& l) : ready(l) {}
     net::event ready;
-    bool waited = false;             // it had its turn to wait
+    bool waited_for_trust = false, waited_for_certificate = false;   // it had its turn to wait
     bool connected = true;           // false once the connection is gone
     bool unknown_name = false;       // for the counters
     std::string tenant;              // the tenant's id; empty on a shared host

@@ -28,7 +28,8 @@ class live_entry {
 class live_list {
    public:
     explicit live_list(const tenant::directory& d);
-    void add(live_entry& e, std::string tenant_id, live_entry::close_callback close, void* context);
+    // False: the tenant may not run any more; the entry is not added.
+    bool add(live_entry& e, std::string tenant_id, tenant::utc_time now, live_entry::close_callback close, void* context);
     void sweep(tenant::utc_time now);   // ends what may no longer run
     void close_all();   // drain's end
 

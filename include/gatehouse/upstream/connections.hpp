@@ -68,8 +68,18 @@ class connections {
         error_code ec;
         upstream::lease lease;
         bool full = false;   // the endpoint has as many connections and waiters as it may
+        std::int64_t queued_ns = 0;   // spent waiting for a place
     };
-    net::task<opened> open(const pool& p, const endpoint& e, std::int64_t deadline_ns);
+    // What open() waits on now, for its caller to end that from outside.
+    struct opening {
+        net::stream* stream = nullptr;
+        net::event* place = nullptr;
+        void cancel(errc why) {
+            if (stream) stream->cancel(why);
+            if (place) place->fail(why);
+        }
+    };
+    net::task<opened> open(const pool& p, const endpoint& e, std::int64_t deadline_ns, opening& now);
 
     const connection_counts& counts() const noexcept { return counts_; }
     void close_idle() noexcept;   // drain
@@ -80,21 +90,25 @@ class connections {
     static constexpr std::size_t idle_count_limit = 256;   // an endpoint
 
    private:
+    friend class lease;
     friend struct connection;
     struct waiter {
         const endpoint_state* state;
         net::event* ready;
     };
-    net::task<lease> wait_for_room(const pool& p, const endpoint& e, std::int64_t deadline_ns, bool& has_place);
+    net::task<lease> wait_for_room(const pool& p, const endpoint& e, std::int64_t deadline_ns, opening& now,
+                                   bool& has_place);
+    bool has_waiter(const endpoint_state& s) const noexcept;
     std::shared_ptr<shelf> shelf_of(const pool& p, const endpoint& e);
     void sweep(std::int64_t now_ns);
 
     net::loop& loop_;
     connection_counts counts_;
-    std::unordered_map<std::string, std::shared_ptr<shelf>, text_hash, std::equal_to<>> shelves_;
     std::vector<waiter> waiting_;   // in order of arrival; bounded by max_pending and the client connections
+    std::unordered_map<std::string, std::shared_ptr<shelf>, text_hash, std::equal_to<>> shelves_;
     std::string key_;   // scratch
     std::int64_t next_sweep_ns_ = 0;
+    bool closing_ = false;
 };
 
 }  // namespace gatehouse::upstream
