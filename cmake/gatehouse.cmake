@@ -26,6 +26,10 @@ if(GATEHOUSE_SANITIZE)
   target_link_options(gatehouse_options INTERFACE -fsanitize=${GATEHOUSE_SANITIZE})
 endif()
 
+if(GATEHOUSE_FUZZ)
+  target_compile_options(gatehouse_options INTERFACE -fsanitize=fuzzer-no-link)   # coverage of the libraries
+endif()
+
 # gatehouse_module(NAME SOURCES a.cpp ... LINKS gatehouse::other ...): one static library a module.
 function(gatehouse_module name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})

@@ -139,7 +139,11 @@ void read_route(table_reader& in, const tenant_context& ctx, route& out) {
     read_redirect(in, out);
     in.section("timeouts", [&](table_reader& t) { read_upstream_timeouts(t, out.timeouts); });
     in.size("max_body", out.max_body_bytes, {1, 1ULL << 50});
-    in.section("limits", [&](table_reader& l) { read_limits(l, out.limits); });
+    in.section("limits", [&](table_reader& l) {
+        read_limits(l, out.limits);
+        // A connection has no route; what a route can bound is the tenant's.
+        l.later("connections", "connection limits of single routes");
+    });
     read_field_edits(in, "request_fields", field_checker(ctx.context_prefix), out.request_fields);
     read_field_edits(in, "response_fields", field_checker({}), out.response_fields);
     in.networks("allow", out.allow);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -103,7 +104,9 @@ result<int> open_listener(const address& a) {
     if (fd < 0) return system_error();
     const int on = 1, off = 0;
     if (a.is_unix()) {
-        if (!somebody_listens(a)) ::unlink(reinterpret_cast<const sockaddr_un*>(&a.storage)->sun_path);
+        const char* path = reinterpret_cast<const sockaddr_un*>(&a.storage)->sun_path;
+        struct stat found{};
+        if (::stat(path, &found) == 0 && S_ISSOCK(found.st_mode) && !somebody_listens(a)) ::unlink(path);
     } else {
         ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
