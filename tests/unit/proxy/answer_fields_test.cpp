@@ -1,0 +1,204 @@
+// Fields and targets that the gate adds: identifier, limits, refusals, redirects.
+#include "answer_fields.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace gatehouse;
+using namespace gatehouse::proxy;
+
+namespace {
+
+constexpr std::int64_t second_ns = 1'000'000'000;
+
+http::field other(std::string_view name, std::string_view value) {
+    return {name, value, http::known::other, false};
+}
+
+// A route with two levels, of which the first has no rate.
+struct limited {
+    limited() {
+        effective.levels.resize(2);
+        effective.levels[0].policy = "route";
+        effective.levels[1].policy = "tenant";
+        effective.levels[1].owner = "acme";
+        bound.route = &effective;
+        bound.ratelimit_policies = {
+            "", "RateLimit-Policy: \"tenant\";q=5;w=1\r\nRateLimit: \"tenant\";r="};
+    }
+    tenant::effective_route effective;
+    bound_route bound;
+    parameters settings;
+};
+
+}  // namespace
+
+TEST_CASE("the client's tenant identifier") {
+    http::request_head r;
+    CHECK(identifier_of(r, "X-Tenant-Id").empty());
+    r.fields = {other("X-Tenant-Identity", "no"), other("x-tenant-ID", "acme")};
+    CHECK(identifier_of(r, "X-Tenant-Id") == "acme");
+    r.fields.push_back(other("X-Tenant-Id", "acme"));
+    CHECK(identifier_of(r, "X-Tenant-Id") == "acme");
+    r.fields.push_back(other("X-Tenant-Id", "pixel"));
+    const std::string_view contradiction = identifier_of(r, "X-Tenant-Id");
+    CHECK_FALSE(contradiction.empty());  // agrees with no tenant, but is not silence either
+    CHECK(contradiction != "acme");
+    CHECK(contradiction != "pixel");
+}
+
+TEST_CASE("the fields of an answer") {
+    limited f;
+    std::string out = "old";
+    limit::admission a;
+    write_extra_fields(out, "id1", "Strict-Transport-Security: max-age=1\r\n", f.settings, a,
+                       &f.bound);
+    CHECK(out == "X-Request-Id: id1\r\nStrict-Transport-Security: max-age=1\r\n");
+
+    a.by = &f.effective.levels[1];
+    a.verdict = {.admitted = true, .retry_after_ns = 0, .remaining = 3, .reset_ns = second_ns + 1};
+    write_extra_fields(out, "id1", "", f.settings, a, &f.bound);
+    CHECK(out ==
+          "X-Request-Id: id1\r\nRateLimit-Policy: \"tenant\";q=5;w=1\r\nRateLimit: "
+          "\"tenant\";r=3;t=2\r\n");
+
+    SECTION("a level without a rate says nothing of it") {
+        a.by = &f.effective.levels[0];
+        write_extra_fields(out, "id1", "", f.settings, a, &f.bound);
+        CHECK(out == "X-Request-Id: id1\r\n");
+    }
+    SECTION("switched off") {
+        f.settings.ratelimit_fields = false;
+        write_extra_fields(out, "id1", "", f.settings, a, &f.bound);
+        CHECK(out == "X-Request-Id: id1\r\n");
+    }
+    SECTION("before a route was found") {
+        write_extra_fields(out, "id1", "", f.settings, a, nullptr);
+        CHECK(out == "X-Request-Id: id1\r\n");
+    }
+    SECTION("refused: when to come back") {
+        a.refused = problem::rate_limited;
+        a.verdict = {
+            .admitted = false, .retry_after_ns = 200, .remaining = 0, .reset_ns = 9 * second_ns};
+        write_refusal_fields(out, problem::rate_limited, a, &f.bound, f.settings, nullptr);
+        CHECK(out == "RateLimit-Policy: \"tenant\";q=5;w=1\r\nRateLimit: \"tenant\";r=0;t=1\r\n");
+        CHECK(refusal_detail(out, a) == "The rate limit of tenant acme is reached.");
+    }
+}
+
+TEST_CASE("a refusal for the region names it") {
+    limited f;
+    tenant::effective e;
+    e.region = "eu-west";
+    std::string out = "old";
+    write_refusal_fields(out, problem::wrong_region, {}, nullptr, f.settings, &e);
+    CHECK(out == "X-Gatehouse-Region: eu-west\r\n");
+    write_refusal_fields(out, problem::forbidden, {}, nullptr, f.settings, &e);
+    CHECK(out.empty());
+    write_refusal_fields(out, problem::wrong_region, {}, nullptr, f.settings, nullptr);
+    CHECK(out.empty());
+}
+
+TEST_CASE("whose limit refused") {
+    limit::level l;
+    l.policy = "parent";
+    l.owner = "pixel";
+    limit::admission a;
+    std::string out = "old";
+    CHECK(refusal_detail(out, a).empty());
+    a.by = &l;
+    CHECK(refusal_detail(out, a).empty());  // admitted; `by` is the nearest to its bound
+    a.refused = problem::concurrency_limited;
+    CHECK(refusal_detail(out, a) == "The concurrency limit of parent pixel is reached.");
+}
+
+TEST_CASE("seconds until it is worth coming back") {
+    const auto after = [](problem p, std::int64_t ns) {
+        limit::admission a;
+        a.refused = p;
+        a.verdict.retry_after_ns = ns;
+        return retry_after_seconds(a);
+    };
+    CHECK(after(problem::rate_limited, 0) == 1);
+    CHECK(after(problem::rate_limited, 1) == 1);
+    CHECK(after(problem::rate_limited, second_ns) == 1);
+    CHECK(after(problem::rate_limited, second_ns + 1) == 2);
+    CHECK(after(problem::rate_limited, 3600 * second_ns) == 3600);
+    CHECK(after(problem::concurrency_limited, 0) == 1);
+}
+
+TEST_CASE("where redirects lead") {
+    struct row {
+        const char* why;
+        std::uint16_t to_https;
+        bool tls;
+        std::uint16_t port;  // as the client named it; 0: none
+        const char *redirect_host, *route_path, *route_redirect, *target, *location;
+    };
+    for (const row& r : {
+             row{"to HTTPS at its own port", 443, false, 80, "", "", "", "/a?b",
+                 "https://acme.example/a?b"},
+             row{"to HTTPS elsewhere", 8443, false, 0, "", "", "", "/",
+                 "https://acme.example:8443/"},
+             row{"to HTTPS and another host in one step", 443, false, 0, "www.acme.example", "", "",
+                 "/a", "https://www.acme.example/a"},
+             row{"another host, TLS", 0, true, 0, "www.acme.example", "", "", "/a?b",
+                 "https://www.acme.example/a?b"},
+             row{"another host, TLS, port kept", 0, true, 8443, "www.acme.example", "", "", "/",
+                 "https://www.acme.example:8443/"},
+             row{"another host, TLS, port of its scheme", 0, true, 443, "www.acme.example", "", "",
+                 "/", "https://www.acme.example/"},
+             row{"another host, plain", 0, false, 80, "www.acme.example", "", "", "/",
+                 "http://www.acme.example/"},
+             row{"another host, plain, port kept", 0, false, 8080, "www.acme.example", "", "", "/",
+                 "http://www.acme.example:8080/"},
+             row{"a route's own", 0, true, 0, "", "/old", "/new", "/old", "/new"},
+             row{"with what follows", 0, true, 0, "", "/old", "/new", "/old/a/b?c=d",
+                 "/new/a/b?c=d"},
+             row{"with the query alone", 0, true, 0, "", "/old", "/new", "/old?c", "/new?c"},
+             row{"no second slash", 0, true, 0, "", "/old", "/new/", "/old/a", "/new/a"},
+             row{"a slash at the end alone", 0, true, 0, "", "/old", "/new", "/old/", "/new"},
+             row{"to another site", 0, true, 0, "", "/old", "https://b.example", "/old/a",
+                 "https://b.example/a"},
+             row{"of everything", 0, true, 0, "", "/", "https://b.example", "/a?b",
+                 "https://b.example/a?b"},
+             row{"of everything, the root", 0, true, 0, "", "/", "https://b.example", "/",
+                 "https://b.example"},
+         }) {
+        CAPTURE(r.why);
+        http::request_head head;
+        head.host = "acme.example";
+        head.port = r.port;
+        head.path_and_query = r.target;
+        client_facts client;
+        client.tls = r.tls;
+        client.redirect_to_https = r.to_https;
+        tenant::route route;
+        route.path = r.route_path;
+        route.redirect = r.route_redirect;
+        std::string out = "old";
+        write_location(out, head, client, r.target, r.redirect_host, route);
+        CHECK(out == r.location);
+    }
+}
+
+TEST_CASE("the same host in its home region") {
+    auto p = std::make_shared<tenant::platform>();
+    p->region_addresses = {
+        {"eu", "192.0.2.1:443"}, {"us", "192.0.2.2:8443"}, {"broken", "nowhere"}, {"zero", "x:0"}};
+    tenant::effective e;
+    e.platform = p;
+    http::request_head head;
+    head.host = "acme.example";
+    head.path_and_query = "/a?b";
+    std::string out;
+    e.region = "eu";
+    REQUIRE(write_region_location(out, head, e));
+    CHECK(out == "https://acme.example/a?b");
+    e.region = "us";
+    REQUIRE(write_region_location(out, head, e));
+    CHECK(out == "https://acme.example:8443/a?b");
+    for (const char* region : {"broken", "zero", "unknown"}) {
+        e.region = region;
+        CHECK_FALSE(write_region_location(out, head, e));
+    }
+}
