@@ -24,6 +24,9 @@ if(GATEHOUSE_SANITIZE)
   target_compile_options(gatehouse_options INTERFACE -fsanitize=${GATEHOUSE_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
   target_link_options(gatehouse_options INTERFACE -fsanitize=${GATEHOUSE_SANITIZE})
+  # The check of vtable pointers opens a pipe to look at memory: it cries wolf when files run out,
+  # which a test makes happen.
+  target_compile_options(gatehouse_options INTERFACE -fno-sanitize=vptr)
 endif()
 
 if(GATEHOUSE_FUZZ)
