@@ -129,6 +129,26 @@ TEST_CASE("nobody listens: 502, and the next endpoint is tried whatever the meth
     }
 }
 
+TEST_CASE("retries end when their credit is spent") {
+    world w;
+    std::vector<net::address> dead;
+    for (int i = 0; i < 8; ++i) {
+        unsigned short port = 0;
+        net::test::listen_tcp(1, port).close();
+        dead.push_back(*net::parse_address("127.0.0.1:" + std::to_string(port)));
+    }
+    w.set_endpoints(dead);
+    constexpr std::uint64_t requests = 50;
+    for (std::uint64_t i = 0; i < requests; ++i) {
+        memory_client c(w.loop);
+        w.run(c, get());
+        CHECK(c.refused == problem::upstream_failed);
+        CHECK(w.last_record().attempts <= 3);
+    }
+    CHECK(w.counters.retries.value() >= 10);
+    CHECK(w.counters.retries.value() <= 10 + requests / 5);
+}
+
 TEST_CASE("a kept connection closed before the answer: again for GET, not for POST") {
     world w;
     w.app.scripts = {one_then_close(), one_then_close(), scripted_upstream::always(ok_text)};

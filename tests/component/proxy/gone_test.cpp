@@ -1,6 +1,7 @@
 // Clients that go away: the application's side is given up at once, at whatever point it happens.
 #include <catch2/catch.hpp>
 
+#include "sockets.hpp"
 #include "world.hpp"
 
 using namespace gatehouse;
@@ -64,6 +65,57 @@ TEST_CASE("a client that goes while the application thinks frees it") {
     CHECK(record.stage == stage::forward);
     CHECK(w.pool->endpoints[0].state->failures == 0);
     CHECK(w.counters.responses[0].value() == 1);
+}
+
+TEST_CASE("a client that goes while it waits for a connection") {
+    world w;
+    w.settings.timeouts.connect = w.settings.timeouts.upstream_head = std::chrono::seconds(20);
+    w.set_settings(w.settings);
+    memory_client c(w.loop);
+    SECTION("that nobody accepts") {
+        unsigned short port = 0;
+        const net::test::owned_fd listening = net::test::listen_tcp(0, port);
+        std::vector<net::test::owned_fd> queued;
+        for (int i = 0; i < 3; ++i)
+            queued.push_back(net::test::connect_tcp(port));
+        w.set_endpoints({*net::parse_address("127.0.0.1:" + std::to_string(port))});
+        const std::int64_t before = w.loop.now_ns();
+        CHECK(w.run(c, get(), [&] {
+            return go_when(w.loop, c, [&] { return w.g.upstreams.counts().open == 1; });
+        }) == ending::close);
+        CHECK(w.loop.now_ns() - before < 1'000'000'000);
+    }
+    SECTION("at an endpoint that has no place left") {
+        tenant::pool spec;
+        spec.endpoints = {
+            {.address = w.app.address().to_string(), .max_connections = 1, .max_pending = 5}};
+        w.set_endpoints({w.app.address()}, spec);
+        w.app.scripts = {[&c](upstream_side& side) -> net::task<void> {
+            memory_client& waiting = c;
+            static_cast<void>(co_await side.request());
+            const bool gone =
+                co_await net::test::until(side.stream.owner_loop(), [&] { return waiting.gone(); });
+            CHECK(gone);
+            for (int i = 0; i < 5; ++i)
+                co_await side.stream.owner_loop().turn();
+            co_await side.send(ok_text);
+            static_cast<void>(co_await side.ended());
+        }};
+        memory_client first(w.loop);
+        session_tenant one, two;
+        ending served{}, left{};
+        const std::atomic<std::uint32_t>& pending = w.pool->endpoints[0].state->pending;
+        net::test::run_coro(w.loop, w.exchange(first, one, get(), served),
+                            w.exchange(c, two, get(), left),
+                            go_when(w.loop, c, [&] { return pending == 1; }));
+        CHECK(first.status == 200);
+        CHECK(left == ending::close);
+        CHECK(pending == 0);
+        CHECK(w.app.accepted == 1);
+    }
+    CHECK(c.answers == 0);
+    CHECK(w.pool->endpoints[0].state->failures == 0);
+    CHECK(w.pool->endpoints[0].state->in_flight == 0);
 }
 
 TEST_CASE("a client that goes in the middle of an answer frees the application") {
