@@ -14,6 +14,7 @@ import time
 
 from . import toml_text
 from .client import Client
+from .http_message import ProtocolError
 from .ports import free_port
 
 _trouble = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehavior|runtime error:|"
@@ -242,13 +243,18 @@ class Gate:
 
 
 def until(condition, seconds=2.0, pause=0.005):
-    """Seconds until `condition` became true; fails when it did not."""
+    """Seconds until `condition` became true; fails when it did not. A connection that is refused or
+    closed meanwhile means: not yet."""
     begun = time.monotonic()
+    last = None
     while True:
-        if condition():
-            return time.monotonic() - begun
+        try:
+            if condition():
+                return time.monotonic() - begun
+        except (ProtocolError, OSError) as e:
+            last = e
         if time.monotonic() - begun > seconds:
-            raise AssertionError(f"not within {seconds} s")
+            raise AssertionError(f"not within {seconds} s ({last})")
         time.sleep(pause)
 
 
