@@ -139,11 +139,15 @@ std::size_t rendezvous(std::span<const candidate> candidates, std::uint64_t key)
 
 std::size_t choose(tenant::balance how, std::span<const candidate> candidates, std::uint64_t key,
                    std::uint64_t random, std::uint64_t& cursor) noexcept {
+    const auto take_turn = [&cursor](std::size_t chosen) {
+        if (chosen != none) ++cursor;   // who finds nobody takes no turn
+        return chosen;
+    };
     switch (how) {
         case tenant::balance::round_robin:
-            return round_robin(candidates, cursor++);
+            return take_turn(round_robin(candidates, cursor));
         case tenant::balance::least_requests:
-            return least_requests(candidates, cursor++);
+            return take_turn(least_requests(candidates, cursor));
         case tenant::balance::random2:
             return better_of_two(candidates, random);
         case tenant::balance::hash:

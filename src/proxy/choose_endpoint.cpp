@@ -13,11 +13,13 @@ const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endp
     const std::size_t count = std::min(r.endpoints.size(), candidates_limit);
     if (count == 1) return r.endpoints[0]->weight > 0 && !tried.has(*r.endpoints[0]) ? r.endpoints[0] : nullptr;
     std::array<balance::candidate, candidates_limit> candidates;
-    std::size_t may_be_ejected = count / 2;   // never more than half
+    std::size_t live = 0;
+    for (std::size_t i = 0; i < count; ++i) live += r.endpoints[i]->weight > 0 ? 1 : 0;
+    std::size_t may_be_ejected = live / 2;   // never more than half of those that could serve
     for (std::size_t i = 0; i < count; ++i) {
         const upstream::endpoint& e = *r.endpoints[i];
         bool usable = !tried.has(e);
-        if (may_be_ejected > 0 && upstream::is_ejected(*e.state, now_ns)) {
+        if (may_be_ejected > 0 && e.weight > 0 && upstream::is_ejected(*e.state, now_ns)) {
             usable = false;
             --may_be_ejected;
         }

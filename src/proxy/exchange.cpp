@@ -196,38 +196,40 @@ class exchange {
         }
         body_is_whole_ = client_.whole_body(whole_body_, replayable_body_bytes);
         if (route_->retry_credit < credit_limit) ++route_->retry_credit;
+        failure last;
         for (;;) {
+            const upstream::endpoint* chosen =
+                choose_endpoint(*route_, tried_, choice_key(), gate_.random(), gate_.loop.now_ns());
+            if (!chosen && attempts_ > 0) co_return last;
+            if (!chosen) co_return refused(problem::no_endpoint, "No backend of this tenant can take the request.");
+            if (attempts_ > 0) {
+                route_->retry_credit -= credit_a_retry;
+                gate_.counters.retries.add();
+            }
+            endpoint_ = chosen;
             ++attempts_;
-            const failure f = co_await attempt();
-            if (!f) co_return f;
+            last = co_await attempt(last.retry == retry::reused_closed ? upstream_choice::fresh : upstream_choice::any);
+            if (!last) co_return last;
             const retry_facts facts{.attempts = attempts_,
                                     .body_replayable = body_is_whole_ || !body_begun_,
                                     .response_begun = response_begun_,
                                     .credit = route_->retry_credit,
                                     .method = request_.method};
-            if (!may_retry(f, facts)) co_return f;
-            last_failure_ = f;
-            route_->retry_credit -= credit_a_retry;
-            gate_.counters.retries.add();
+            if (!may_retry(last, facts)) co_return last;
         }
     }
 
-    net::task<failure> attempt() {
-        const upstream::endpoint* chosen =
-            choose_endpoint(*route_, tried_, choice_key(), gate_.random(), gate_.loop.now_ns());
-        if (!chosen) {
-            if (tried_.empty()) co_return refused(problem::no_endpoint, "No backend of this tenant can take the request.");
-            failure f = last_failure_;
-            f.retry = retry::never;
-            co_return f;
-        }
-        endpoint_ = chosen;
+    // After a kept connection was found closed, others kept with it may be too: then only a new one will do.
+    enum class upstream_choice : std::uint8_t { any, fresh };
+
+    net::task<failure> attempt(upstream_choice choice) {
         // Decided once more where it matters: whatever made the lists, a strict tenant stays in its region.
         if (!may_use(*binding_->effective, *endpoint_)) co_return refused(problem::no_endpoint, "No backend in this tenant's region.");
         in_flight_guard in_flight(*endpoint_->state);
 
         client_.watch_gone(&exchange::on_client_gone, this);
-        upstream::lease lease = gate_.upstreams.take_idle(*route_->pool, *endpoint_);
+        upstream::lease lease;
+        if (choice == upstream_choice::any) lease = gate_.upstreams.take_idle(*route_->pool, *endpoint_);
         if (!lease) {
             const std::int64_t before = gate_.loop.now_ns();
             upstream::connections::opened opened =
@@ -261,7 +263,11 @@ class exchange {
         if (sender.running()) co_await sender.stop();
         gate_.counters.upstream_bytes_in.add(lease_.stream().bytes_read() - read_before);
         gate_.counters.upstream_bytes_out.add(lease_.stream().bytes_written() - written_before);
-        if (sender.outcome() && !response_begun_) f = sender.outcome();
+        // What the client did to its own request is not the upstream's failure.
+        if (sender.outcome() && (f || !response_begun_)) {
+            f = sender.outcome();
+            f.silent = f.silent || response_begun_;
+        }
         if (!f && uploaded && upstream_reusable_) lease_.keep();
         lease_.discard();
         if (!f) upstream::note_success(*endpoint_->state);
@@ -709,7 +715,6 @@ class exchange {
     tenant::guard_input guard_input_;
     limit::admission admission_;
     tried_endpoints tried_;
-    failure last_failure_;
     tunnel_bytes tunnel_bytes_;
     const char* decision_ = "refuse";
     std::size_t head_bytes_ = 0;
