@@ -4,56 +4,11 @@
 #include <fmt/format.h>
 
 #include <ctime>
+#include <gatehouse/tenant/names.hpp>
 #include <string_view>
 
 namespace gatehouse::admin {
 namespace {
-
-std::string_view text(tenant::life s) noexcept {
-    switch (s) {
-        case tenant::life::provisioning:
-            return "provisioning";
-        case tenant::life::active:
-            return "active";
-        case tenant::life::suspended:
-            return "suspended";
-        case tenant::life::deleting:
-            break;
-    }
-    return "deleting";
-}
-
-std::string_view text(tenant::suspension s) noexcept {
-    switch (s) {
-        case tenant::suspension::none:
-            return "";
-        case tenant::suspension::billing:
-            return "billing";
-        case tenant::suspension::abuse:
-            return "abuse";
-        case tenant::suspension::legal:
-            return "legal";
-        case tenant::suspension::maintenance:
-            break;
-    }
-    return "maintenance";
-}
-
-std::string_view text(tenant::residency r) noexcept {
-    return r == tenant::residency::strict ? "strict" : "preferred";
-}
-
-std::string_view text(tenant::redis_loss r) noexcept {
-    switch (r) {
-        case tenant::redis_loss::share:
-            return "share";
-        case tenant::redis_loss::open:
-            return "open";
-        case tenant::redis_loss::closed:
-            break;
-    }
-    return "closed";
-}
 
 void put(json::object& o, std::string_view key, std::string_view value) {
     if (!value.empty()) o[key] = value;
@@ -104,7 +59,7 @@ json::object limits_json(const tenant::limits& l) {
     if (l.bandwidth_bytes) o["bandwidth"] = size_text(*l.bandwidth_bytes) + "/s";
     if (l.max_body_bytes) o["max_body"] = size_text(*l.max_body_bytes);
     put_number(o, "weight", l.weight);
-    if (l.on_redis_loss) o["on_redis_loss"] = text(*l.on_redis_loss);
+    if (l.on_redis_loss) o["on_redis_loss"] = name(*l.on_redis_loss);
     json::array rules;
     for (const auto& r : l.rules) {
         json::object rule{{"key", r.key}, {"rate", to_text(r.rate)}};
@@ -189,7 +144,7 @@ json::array levels_json(const std::vector<limit::level>& levels) {
 
 void put_inherited(json::object& o, const tenant::tenant& t) {
     if (t.region) o["region"] = *t.region;
-    if (t.residency) o["residency"] = text(*t.residency);
+    if (t.residency) o["residency"] = name(*t.residency);
     if (t.pool) o["pool"] = *t.pool;
     if (t.routes) {
         json::array routes;
@@ -215,8 +170,8 @@ std::string rfc3339(std::int64_t unix_seconds) {
 json::object tenant_json(const gatehouse::tenant::tenant& t) {
     json::object o{{"id", t.id}, {"label", t.label}};
     put(o, "name", std::string_view(t.name));
-    o["state"] = text(t.state);
-    put(o, "reason", text(t.reason));
+    o["state"] = name(t.state);
+    put(o, "reason", name(t.reason));
     if (t.until) o["until"] = rfc3339(t.until->time_since_epoch().count());
     put(o, "message", std::string_view(t.message));
     put(o, "parent", std::string_view(t.parent));
@@ -270,8 +225,8 @@ json::object row_summary(const registry::tenant_row& r) {
     const auto* t = r.record ? r.record->tenant.get() : nullptr;
     if (t != nullptr) {
         o["name"] = t->name;
-        o["state"] = text(t->state);
-        put(o, "reason", text(t->reason));
+        o["state"] = name(t->state);
+        put(o, "reason", name(t->reason));
         o["parent"] = t->parent;
         o["plan"] = t->plan;
         if (t->region) o["region"] = *t->region;
@@ -304,7 +259,7 @@ json::object effective_json(const tenant::effective& e) {
     json::object o{{"id", e.self->id},
                    {"plan", e.plan},
                    {"region", e.region},
-                   {"residency", text(e.residency)},
+                   {"residency", name(e.residency)},
                    {"hsts", to_text(milliseconds(e.hsts))},
                    {"branding", branding_json(e.branding)},
                    {"locale", locale_json(e.locale)}};

@@ -3,6 +3,7 @@
 
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/explain/report.hpp>
+#include <gatehouse/tenant/names.hpp>
 
 namespace gatehouse::explain {
 namespace {
@@ -32,24 +33,6 @@ struct walk {
 
 void add(step& s, std::string key, std::string value) {
     if (!value.empty()) s.facts.push_back({std::move(key), std::move(value)});
-}
-
-std::string_view name(tenant::residency r) {
-    return r == tenant::residency::strict ? "strict" : "preferred";
-}
-
-std::string_view name(tenant::life l) {
-    switch (l) {
-        case tenant::life::provisioning:
-            return "provisioning";
-        case tenant::life::active:
-            return "active";
-        case tenant::life::suspended:
-            return "suspended";
-        case tenant::life::deleting:
-            return "deleting";
-    }
-    return "active";
 }
 
 std::string url_of(const explain_input& in) {

@@ -170,7 +170,7 @@ TEST_CASE("each way to be refused: the first stage, problem and sentence") {
          },
          stage::resolve, problem::tenant_mismatch, nullptr},
         {"gone", to("old.localhost"), stage::resolve, problem::tenant_gone, nullptr},
-        {"strict, elsewhere", to("away.localhost"), stage::hello, problem::wrong_region, nullptr},
+        {"strict, elsewhere", to("away.localhost"), stage::guard, problem::wrong_region, nullptr},
         {"strict, elsewhere, plain",
          [&](auto& in) { to("away.localhost")(in), in.scheme = "http"; }, stage::guard,
          problem::wrong_region, nullptr},
