@@ -1,6 +1,4 @@
 // The path of a request, stage by stage; docs/life-of-a-request.md has the same headings.
-#include <gatehouse/balance/choose.hpp>
-#include <gatehouse/http/body.hpp>
 #include <gatehouse/limit/admission.hpp>
 #include <gatehouse/proxy/exchange.hpp>
 #include <gatehouse/tenant/decide.hpp>
@@ -13,6 +11,7 @@
 #include "retry.hpp"
 #include "tunnel.hpp"
 #include "upload.hpp"
+#include "upstream_body.hpp"
 
 namespace gatehouse::proxy {
 
@@ -427,14 +426,13 @@ class exchange {
         status_ = response_.status;
         net::buffer& in = s_.upstream_in;
         in.skip(head_bytes_);   // the head's views stay where they are
-        http::body_decoder body;
-        body.start(response_.body, response_.content_length);
+        upstream_body body(lease_.stream(), in, response_, route_->timeouts.upstream_body_idle);
         live_entry event_stream;
         if (is_event_stream() && !gate_.live.add(event_stream, binding_->effective->self->id, gate_.utc_now(),
                                                  &exchange::on_tenant_closed, this)) {
             co_return client_lost(errc::cancelled);
         }
-        const body_step first = co_await next_piece(body, wait::no);
+        const upstream_body::piece first = co_await body.next(upstream_body::wait::no);
         if (first.f) co_return first.f;
         http::response_forwarding f = response_forwarding();
         response_begun_ = true;
@@ -444,7 +442,7 @@ class exchange {
         for (int busy = 1; !ec && !last; ++busy) {
             if (busy % pieces_before_yield == 0) co_await gate_.loop.yield();
             if (ended_) co_return client_lost(errc::client_gone);
-            const body_step piece = co_await next_piece(body, wait::yes);
+            const upstream_body::piece piece = co_await body.next(upstream_body::wait::yes);
             if (piece.f) {
                 failure broken = piece.f;
                 broken.silent = true;   // the client has part of the response; closing tells it so
@@ -456,57 +454,6 @@ class exchange {
         if (ec) co_return client_lost(ec);
         upstream_reusable_ = response_.keep_alive && in.empty() && response_.body != http::body_kind::until_close;
         co_return failure{};
-    }
-
-    struct body_step {
-        failure f;
-        std::string_view data;
-        bool last = false;
-    };
-    enum class wait : std::uint8_t { no, yes };
-
-    // What of the body lies in the buffer, or, if it may wait, the next to arrive.
-    net::task<body_step> next_piece(http::body_decoder& body, wait w) {
-        net::buffer& in = s_.upstream_in;
-        for (;;) {
-            if (body.done()) co_return body_step{.f = {}, .data = {}, .last = true};
-            while (!in.empty()) {
-                const http::body_decoder::step step = body.next(in.view());
-                if (step.error) co_return body_step{.f = upstream_lost(errc::bad_message, "The backend's answer is not valid HTTP."), .data = {}};
-                in.skip(step.consumed);
-                if (!step.data.empty()) co_return body_step{.f = {}, .data = step.data, .last = step.done || ends_here(body)};
-                if (step.done) co_return body_step{.f = {}, .data = {}, .last = true};
-                if (step.consumed == 0) break;
-            }
-            if (w == wait::no) co_return body_step{};
-            const net::io_result got = co_await read_body();
-            if (got.ec == errc::end_of_stream && body.finish()) co_return body_step{.f = {}, .data = {}, .last = true};
-            if (got.ec == errc::client_gone) co_return body_step{.f = client_lost(got.ec), .data = {}};
-            if (got.ec) co_return body_step{.f = upstream_lost(got.ec, "The backend's answer broke off."), .data = {}};
-        }
-    }
-
-    // A chunked body's last chunk often lies behind its data: then head, data and end are one write.
-    bool ends_here(http::body_decoder& body) {
-        net::buffer& in = s_.upstream_in;
-        http::body_decoder look = body;
-        const http::body_decoder::step step = look.next(in.view());
-        if (step.error || !step.data.empty() || !step.done) return false;
-        in.skip(step.consumed);
-        body = look;
-        return true;
-    }
-
-    net::task<net::io_result> read_body() {
-        net::buffer& in = s_.upstream_in;
-        const bool filled = in.free_bytes() == 0;
-        if (in.empty()) in.clear();
-        if (filled) in.reserve(net::buffer_pool::large_bytes);
-        in.compact();
-        const net::io_result got = co_await lease_.stream().read_some(
-            in.free_space(), in.free_bytes(), gate_.loop.now_ns() + route_->timeouts.upstream_body_idle);
-        if (!got.ec) in.commit(got.bytes);
-        co_return got;
     }
 
     http::response_forwarding response_forwarding() {
