@@ -76,7 +76,6 @@ class exchange {
                               .sni_tls_policy = client.sni_tls_policy});
         if (r.refused != problem::none) return refused(r.refused, r.detail);
         const binding_ptr& bound = gate_.bindings.get(*r.found);
-        by_ = r.by;
         strip_bytes_ = r.strip_bytes;
         redirect_host_ = r.redirect_host;
         const limit::level* full = nullptr;
@@ -619,9 +618,12 @@ class exchange {
     std::string_view hsts_field() const {
         return client_.facts().tls && binding_ ? std::string_view(binding_->effective->hsts_field) : std::string_view{};
     }
-    // The connection can carry another request: nobody asked for its end, and no long rest of a body is in the way.
+    // The connection can carry another request: nobody asked for its end, and no long rest of a body is
+    // in the way, nor one that the client may not send at all after this answer (RFC 9110 10.1.1).
     bool reusable() const {
-        return request_.keep_alive && !gate_.draining && client_.body_left() <= drained_body_bytes;
+        const std::uint64_t left = client_.body_left();
+        const bool may_never_come = request_.expect_continue && left > 0;
+        return request_.keep_alive && !gate_.draining && !may_never_come && left <= drained_body_bytes;
     }
     void write_extra_fields() {
         proxy::write_extra_fields(s_.extra_fields, request_id(), hsts_field(), gate_.settings(), admission_, route_);
@@ -656,7 +658,6 @@ class exchange {
     const upstream::endpoint* endpoint_ = nullptr;
     upstream::lease lease_;
     upstream::connections::opening opening_;
-    tenant::signal by_ = tenant::signal::host;
     std::size_t strip_bytes_ = 0;
     std::string_view redirect_host_, path_and_query_, whole_body_, client_text_;
     tenant::guard_input guard_input_;

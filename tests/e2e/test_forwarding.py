@@ -206,6 +206,26 @@ def test_expect_upstream_refuses(world):
         assert not [i for i in answer.interim if i.status != 100]
 
 
+def test_body_that_was_never_sent_is_owed_nowhere(world):
+    """After a final answer instead of 100 neither connection is used again: on each of them the next
+    request could be taken for the body that was announced."""
+    seen = []
+
+    def handler(conn, request_):
+        seen.append(conn.number)
+        conn.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+
+    world.upstream.on("/owed", handler)
+    with world.client() as client:
+        client.send(b"POST /owed HTTP/1.1\r\nHost: acme.localhost\r\nExpect: 100-continue\r\nContent-Length: 20\r\n\r\n")
+        answer = client.response()
+        assert answer.status == 403 and "close" in answer.fields.get("connection", "")
+    for _ in range(3):
+        answer = world.get("/after-owed")
+        assert answer.status == 200 and answer.json()["target"] == "/after-owed"
+    assert world.upstream.last("/after-owed").connection.number != seen[0]
+
+
 @pytest.mark.parametrize("status,reason", [(103, "Early Hints"), (102, "Processing"), (199, "Odd")])
 def test_interim_is_passed_on_at_once(world, status, reason):
     path = f"/interim-{status}"
