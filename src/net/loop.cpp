@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <ctime>
 #include <deque>
-#include <gatehouse/base/log.hpp>
+#include <gatehouse/http/problem_document.hpp>
 #include <gatehouse/net/buffer.hpp>
 #include <gatehouse/net/loop.hpp>
 #include <stdexcept>
@@ -41,8 +41,7 @@ struct loop::impl {
     std::vector<std::coroutine_handle<>> scheduled, running;
     std::deque<std::coroutine_handle<>> turns;
     std::vector<std::function<void(std::int64_t)>> sweeps;
-    std::array<char, 32> date{};
-    std::size_t date_bytes = 0;
+    std::string date;
     std::int64_t longest_turn_ns = 0;
     bool scheduled_posted = false, turn_posted = false;
 
@@ -94,7 +93,7 @@ void loop::post(std::function<void()> f) {
     });
 }
 
-std::string_view loop::http_date() const noexcept { return {impl_->date.data(), impl_->date_bytes}; }
+std::string_view loop::http_date() const noexcept { return impl_->date; }
 
 void loop::update_time() noexcept {
     timespec monotonic{};
@@ -252,11 +251,7 @@ void loop::sweep() {
     const std::time_t seconds = wall.tv_sec;
     if (seconds != unix_seconds_) {
         unix_seconds_ = seconds;
-        std::tm utc{};
-        ::gmtime_r(&seconds, &utc);
-        // The C locale is in force: names of days and months are English.
-        impl_->date_bytes = std::strftime(impl_->date.data(), impl_->date.size(),
-                                          "%a, %d %b %Y %H:%M:%S GMT", &utc);
+        impl_->date = http::http_date(seconds);
     }
     for (registration* r = impl_->head.next; r != &impl_->head;) {
         registration* next = r->next;   // on_sweep only schedules; it may remove r, never another

@@ -66,15 +66,14 @@ std::string_view refusal_detail(std::string& out, const limit::admission& a) {
 
 std::int64_t retry_after_seconds(const limit::admission& a) noexcept {
     if (a.refused == problem::rate_limited) {
-        // The cell's own state differs from refusal to refusal: jitter enough below a second apart.
         return std::max<std::int64_t>(1, seconds_up(a.verdict.retry_after_ns));
     }
     return 1;
 }
 
-static void append_authority(std::string& out, std::string_view host, std::uint16_t port) {
+static void append_authority(std::string& out, std::string_view host, std::uint16_t port, std::uint16_t default_port) {
     out += host;
-    if (port == 443) return;
+    if (port == 0 || port == default_port) return;
     out += ':';
     append(out, port);
 }
@@ -86,12 +85,8 @@ void write_location(std::string& out, const http::request_head& request, const c
     if (to_https || !redirect_host.empty()) {
         const bool tls = to_https || client.tls;
         out += tls ? "https://" : "http://";
-        out += redirect_host.empty() ? request.host : redirect_host;
-        const std::uint16_t port = to_https ? client.redirect_to_https : request.port;
-        if (port != 0 && port != (tls ? 443 : 80)) {
-            out += ':';
-            append(out, port);
-        }
+        append_authority(out, redirect_host.empty() ? request.host : redirect_host,
+                         to_https ? client.redirect_to_https : request.port, tls ? 443 : 80);
         out += request.path_and_query;
         return;
     }
@@ -113,7 +108,7 @@ bool write_region_location(std::string& out, const http::request_head& request, 
     std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
     if (port == 0) return false;
     out.assign("https://");
-    append_authority(out, request.host, port);
+    append_authority(out, request.host, port, 443);
     out += request.path_and_query;
     return true;
 }

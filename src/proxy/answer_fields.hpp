@@ -19,7 +19,7 @@ void write_refusal_fields(std::string& out, problem what, const limit::admission
                           const parameters& p, const tenant::effective* e);
 // The sentence for a refusal by a limit: which policy, whose.
 std::string_view refusal_detail(std::string& out, const limit::admission& a);
-// Seconds until it is worth coming back, jittered so that those refused together do not return together.
+// Whole seconds until it is worth coming back, at least 1.
 std::int64_t retry_after_seconds(const limit::admission& a) noexcept;
 
 // Where a redirect of the listener (to HTTPS), of redirect_hosts, or of a route leads.

@@ -108,7 +108,7 @@ class exchange {
                                       ? forwarded_client(request_, p.trusted_proxies, client.ip, client_text_)
                                       : client.ip,
                         .client_known = client.ip_known,
-                        .now = tenant::utc_time(std::chrono::seconds(gate_.loop.unix_seconds())),
+                        .now = gate_.utc_now(),
                         .node_region = p.node_region};
         return from(tenant::guard(*binding_->effective, guard_input_));
     }
@@ -226,9 +226,8 @@ class exchange {
         in_flight_guard in_flight(*endpoint_->state);
 
         client_.watch_gone(&exchange::on_client_gone, this);
-        upstream::lease lease;
-        if (choice == upstream_choice::any) lease = gate_.upstreams.take_idle(*route_->pool, *endpoint_);
-        if (!lease) {
+        if (choice == upstream_choice::any) lease_ = gate_.upstreams.take_idle(*route_->pool, *endpoint_);
+        if (!lease_) {
             const std::int64_t before = gate_.loop.now_ns();
             upstream::connections::opened opened =
                 co_await gate_.upstreams.open(*route_->pool, *endpoint_, before + route_->timeouts.connect, opening_);
@@ -245,9 +244,8 @@ class exchange {
                 upstream::note_failure(*endpoint_->state, gate_.loop.now_ns());
                 co_return upstream_lost(opened.ec, "The backend could not be reached.", retry::nothing_sent);
             }
-            lease = std::move(opened.lease);
+            lease_ = std::move(opened.lease);
         }
-        lease_ = std::move(lease);
         if (client_.gone()) co_return client_lost(errc::client_gone);
         upload sender(client_, lease_.stream(), request_.body == http::body_kind::chunked,
                       {.client_idle_ns = route_->timeouts.request_body_idle,
@@ -439,7 +437,7 @@ class exchange {
         ending_ = f.keep_alive && f.framing != http::body_kind::until_close ? ending::keep_alive : ending::close_after_draining;
         bool last = first.last;
         for (int busy = 1; !ec && !last; ++busy) {
-            if (busy % pieces_before_yield == 0) co_await gate_.loop.yield();
+            if (busy % net::loop::pieces_before_yield == 0) co_await gate_.loop.yield();
             if (ended_) co_return client_lost(errc::client_gone);
             const upstream_body::piece piece = co_await body.next(upstream_body::wait::yes);
             if (piece.f) {
@@ -641,7 +639,7 @@ class exchange {
         static_cast<exchange*>(context)->client_.cancel(errc::cancelled);
     }
 
-    static constexpr int interim_limit = 16, pieces_before_yield = 16;
+    static constexpr int interim_limit = 16;
     static constexpr std::int64_t continue_patience_ns = 1'000'000'000;
     static constexpr std::uint64_t drained_body_bytes = 64 * 1024;
     static constexpr std::int64_t default_retry_after_s = 5;

@@ -65,14 +65,12 @@ net::task<error_code> h1_session::respond(const http::response_head& head, http:
     framing_ = f.framing;
     f.keep_alive = f.keep_alive && !ending_asked_;
     http::write_client_response(out, head, f);
-    const bool chunked = framing_ == http::body_kind::chunked;
-    if (chunked && !body.empty()) {
-        char size_line[http::chunk_head_capacity];
-        out.append(size_line, http::write_chunk_head(size_line, body.size()));
-    }
     std::string_view tail;
-    if (chunked && !body.empty()) tail = last ? std::string_view("\r\n0\r\n\r\n") : http::chunk_tail;
-    if (chunked && body.empty() && last) tail = http::last_chunk;
+    if (framing_ == http::body_kind::chunked) {
+        const http::chunk_frame frame(body, last);
+        out.append(frame.head());
+        tail = frame.tail;
+    }
     if (out.size() + body.size() + tail.size() <= (facts_.tls ? joined_tls_bytes : joined_plain_bytes)) {
         out.append(body).append(tail);
         body = tail = {};
@@ -85,13 +83,9 @@ net::task<error_code> h1_session::send_body(std::string_view data, bool last) {
     out.clear();
     std::string_view tail;
     if (framing_ == http::body_kind::chunked) {
-        if (!data.empty()) {
-            char size_line[http::chunk_head_capacity];
-            out.append(size_line, http::write_chunk_head(size_line, data.size()));
-            tail = last ? std::string_view("\r\n0\r\n\r\n") : http::chunk_tail;
-        } else if (last) {
-            tail = http::last_chunk;
-        }
+        const http::chunk_frame frame(data, last);
+        out.append(frame.head());
+        tail = frame.tail;
     }
     if (facts_.tls && !out.empty() && out.size() + data.size() + tail.size() <= joined_tls_bytes) {
         out.append(data).append(tail);

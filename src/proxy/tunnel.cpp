@@ -4,8 +4,6 @@ namespace gatehouse::proxy {
 
 namespace {
 
-constexpr int pieces_before_yield = 16;
-
 struct shared_state {
     gate& g;
     net::stream& client;
@@ -35,8 +33,8 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
     net::buffer buf(s.g.loop.buffers());
     bool going = true;
     if (!first.empty()) going = co_await forward(s, to, first, count);
-    for (int busy = 0; going && !s.ended; ++busy) {
-        if (busy % pieces_before_yield == pieces_before_yield - 1) co_await s.g.loop.yield();
+    for (int busy = 1; going && !s.ended; ++busy) {
+        if (busy % net::loop::pieces_before_yield == 0) co_await s.g.loop.yield();
         // Memory is held only while there is something to carry.
         const net::io_result ready = co_await from.readable(s.last_ns + s.idle_ns);
         if (ready.ec == errc::timeout && s.g.loop.now_ns() < s.last_ns + s.idle_ns) continue;

@@ -21,10 +21,8 @@ bool upload::too_slow(std::int64_t waited_since_ns) noexcept {
 }
 
 net::task<void> upload::run() {
-    char size_line[http::chunk_head_capacity];
-    constexpr int pieces_before_yield = 16;
     for (int busy = 1;; ++busy) {
-        if (busy % pieces_before_yield == 0) co_await upstream_.owner_loop().yield();
+        if (busy % net::loop::pieces_before_yield == 0) co_await upstream_.owner_loop().yield();
         if (stopping_) co_return;
         const std::int64_t began = upstream_.owner_loop().now_ns();
         waits_for_client_ = true;
@@ -54,12 +52,9 @@ net::task<void> upload::run() {
         net::io_result written;
         if (!chunked_) {
             written = co_await upstream_.write(piece.data, deadline);
-        } else if (piece.data.empty()) {
-            if (piece.last) written = co_await upstream_.write(http::last_chunk, deadline);
-        } else {
-            const std::size_t n = http::write_chunk_head(size_line, piece.data.size());
-            const std::string_view tail = piece.last ? std::string_view("\r\n0\r\n\r\n") : http::chunk_tail;
-            written = co_await upstream_.write({size_line, n}, piece.data, tail, deadline);
+        } else if (piece.last || !piece.data.empty()) {
+            const http::chunk_frame frame(piece.data, piece.last);
+            written = co_await upstream_.write(frame.head(), piece.data, frame.tail, deadline);
         }
         if (written.ec) co_return;   // it stopped reading, and may answer all the same: that decides
         last_progress_ns_ = upstream_.owner_loop().now_ns();

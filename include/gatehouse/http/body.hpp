@@ -67,4 +67,21 @@ std::size_t write_chunk_head(char (&out)[chunk_head_capacity], std::uint64_t byt
 inline constexpr std::string_view chunk_tail = "\r\n";
 inline constexpr std::string_view last_chunk = "0\r\n\r\n";
 
+// What stands before and behind a piece of a chunked body, the end of the body with the last one.
+// Both are empty for an empty piece that is not the last.
+struct chunk_frame {
+    chunk_frame(std::string_view data, bool last) noexcept {
+        if (data.empty()) {
+            tail = last ? last_chunk : std::string_view{};
+            return;
+        }
+        head_bytes = write_chunk_head(head_storage, data.size());
+        tail = last ? std::string_view("\r\n0\r\n\r\n") : chunk_tail;
+    }
+    std::string_view head() const noexcept { return {head_storage, head_bytes}; }
+    char head_storage[chunk_head_capacity];
+    std::size_t head_bytes = 0;
+    std::string_view tail;
+};
+
 }  // namespace gatehouse::http

@@ -77,7 +77,8 @@ class loop {
     }
 
     // co_await yield(): the coroutine goes on after the events that wait now, so that one that always
-    // finds its sockets ready cannot hold the loop.
+    // finds its sockets ready cannot hold the loop. A pump does it once in so many pieces.
+    static constexpr int pieces_before_yield = 16;
     auto yield() noexcept {
         struct awaiter {
             loop& l;
