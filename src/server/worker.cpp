@@ -93,12 +93,13 @@ void worker::accepted(const open_listener& l, int fd, const net::address& peer) 
         facts.ip_text = ip->to_string();
         facts.trusted = any_contains(p.trusted_proxies, *ip);
     }
-    tasks_.spawn(serve(*this, fd, std::move(facts), l.settings.tls ? tls_ : nullptr, std::move(ticket)));
+    tasks_.spawn(serve(*this, fd, facts, ticket));
 }
 
 // Counted and listed while it lasts, however it ends.
 struct worker::listed_session {
-    listed_session(worker& w, proxy::h1_session& s) : owner(w), session(s) {
+    listed_session(worker& w, proxy::h1_session& s, connection_limits::ticket&& t)
+        : owner(w), session(s), ticket(std::move(t)) {
         owner.sessions_.add(session);
         owner.counters_.connections_active.add();
     }
@@ -110,13 +111,15 @@ struct worker::listed_session {
     listed_session& operator=(const listed_session&) = delete;
     worker& owner;
     proxy::h1_session& session;
+    const connection_limits::ticket ticket;
 };
 
-net::task<void> worker::serve(worker& w, int fd, proxy::client_facts facts, std::shared_ptr<tls::server_context> tls,
-                              [[maybe_unused]] connection_limits::ticket ticket) {
+net::task<void> worker::serve(worker& w, int fd, proxy::client_facts& facts, connection_limits::ticket& ticket) {
     w.counters_.connections_accepted.add();
+    // OpenSSL keeps the context that a connection began with; the session needs it until then.
+    const std::shared_ptr<tls::server_context> tls = facts.tls ? w.tls_ : nullptr;
     proxy::h1_session session(w.gate_, fd, std::move(facts), tls.get(), w.slots_);
-    const listed_session listed(w, session);
+    const listed_session listed(w, session, std::move(ticket));
     co_await session.run();
 }
 

@@ -57,8 +57,8 @@ class worker {
     void stop() noexcept { loop_.stop(); }
 
    private:
-    static net::task<void> serve(worker& w, int fd, proxy::client_facts facts, std::shared_ptr<tls::server_context> tls,
-                                 connection_limits::ticket ticket);
+    // `facts` and `ticket` are moved from before the first wait: a frame lasts as long as its connection.
+    static net::task<void> serve(worker& w, int fd, proxy::client_facts& facts, connection_limits::ticket& ticket);
     struct listed_session;
     struct open_listener {
         config::listener_settings settings;
