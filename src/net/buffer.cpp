@@ -5,7 +5,7 @@
 
 namespace gatehouse::net {
 
-static constexpr std::size_t kept_small = 2048, kept_large = 256;   // at most 48 MiB a worker
+static constexpr std::size_t kept_small = 2048, kept_large = 256;   // at most 40 MiB a worker
 
 buffer_pool::~buffer_pool() {
     for (char* p : small_) std::free(p);

@@ -5,7 +5,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <gatehouse/net/stream.hpp>
 
 namespace gatehouse::net {
@@ -142,11 +141,10 @@ long stream::transmit(const void* iov, std::size_t count) noexcept {
     msghdr message{};
     message.msg_iov = static_cast<iovec*>(const_cast<void*>(iov));
     message.msg_iovlen = count;
-    const int flags = MSG_NOSIGNAL | (more_follows_ ? MSG_MORE : 0);
     long n = 0;
     do {
-        n = count == 1 ? ::send(fd_, message.msg_iov->iov_base, message.msg_iov->iov_len, flags)
-                       : ::sendmsg(fd_, &message, flags);
+        n = count == 1 ? ::send(fd_, message.msg_iov->iov_base, message.msg_iov->iov_len, MSG_NOSIGNAL)
+                       : ::sendmsg(fd_, &message, MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     if (n >= 0) {
         bytes_written_ += static_cast<std::uint64_t>(n);
@@ -218,14 +216,6 @@ bool stream::try_write(operation& o) noexcept {
     return true;
 }
 
-// Anything behind the part that is being written.
-bool stream::has_more(const operation& o) noexcept {
-    for (std::size_t i = o.part_ + 1; i < o.parts_.size(); ++i) {
-        if (!o.parts_[i].empty()) return true;
-    }
-    return false;
-}
-
 bool stream::try_write_tls(operation& o) noexcept {
     while (o.part_ < o.parts_.size()) {
         std::string_view& part = o.parts_[o.part_];
@@ -233,13 +223,9 @@ bool stream::try_write_tls(operation& o) noexcept {
             ++o.part_;
             continue;
         }
-        // A record at a time, and all but the last held back, so that TCP sends them as one.
-        const std::size_t piece = std::min<std::size_t>(part.size(), SSL3_RT_MAX_PLAIN_LENGTH);
-        more_follows_ = piece < part.size() || has_more(o);
         std::size_t n = 0;
         ERR_clear_error();
-        const int rc = SSL_write_ex(ssl_, part.data(), piece, &n);
-        more_follows_ = false;
+        const int rc = SSL_write_ex(ssl_, part.data(), part.size(), &n);
         if (rc != 1) {
             const error_code ec = tls_error(rc);
             if (!ec) return false;

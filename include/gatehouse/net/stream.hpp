@@ -118,7 +118,6 @@ class stream final : public event_source {
     bool try_read(operation& o) noexcept;
     bool try_write(operation& o) noexcept;
     bool try_write_tls(operation& o) noexcept;
-    static bool has_more(const operation& o) noexcept;
     bool try_readable() noexcept;
     bool try_connect(operation& o) noexcept;
     long receive(char* data, std::size_t bytes) noexcept;    // -1 and errno, EAGAIN without a call when not ready
@@ -138,7 +137,7 @@ class stream final : public event_source {
     error_code error_;             // sticky: the connection is unusable
     std::uint64_t bytes_read_ = 0, bytes_written_ = 0;
     bool readable_ = false, writable_ = true, peer_closed_ = false, broken_ = false;
-    bool write_shut_ = false, more_follows_ = false;
+    bool write_shut_ = false;
 };
 
 }  // namespace gatehouse::net
