@@ -41,13 +41,25 @@ std::optional<std::size_t> to_number(std::string_view text) noexcept {
     return n;
 }
 
+api_answer no_pool(const node_view& node) {
+    constexpr std::size_t shown = 20;
+    std::string known;
+    std::size_t count = 0;
+    for (const auto& r : node.pools()) {
+        if (++count <= shown) known += (known.empty() ? "" : ", ") + r.pool->spec.name;
+    }
+    if (count > shown) known += fmt::format(" and {} more", count - shown);
+    return not_found("No pool has this name; there are: " + (known.empty() ? "none" : known) + ".");
+}
+
 }  // namespace
 
-// The target taken apart: decoded segments and query, and what the pattern's {id} stood for.
+// The target taken apart: decoded segments and query, and what the pattern's {id} and {address}
+// stood for.
 struct api::parsed {
     std::vector<std::string> segments;
     std::vector<std::pair<std::string, std::string>> query;
-    std::string id;
+    std::string id, address;
     std::string_view if_none_match;
 
     const std::string* find(std::string_view key) const noexcept {
@@ -66,7 +78,7 @@ enum class access : std::uint8_t { open, metrics, token };
 
 struct api::endpoint {
     std::string_view method;
-    std::vector<std::string_view> segments;  // "{id}" takes any one
+    std::vector<std::string_view> segments;  // "{id}" and "{address}" take any one
     access needs;
     api_answer (api::*run)(const parsed&);
 };
@@ -83,6 +95,16 @@ const std::vector<api::endpoint>& api::endpoints() {
         {"GET", {"v1", "tenants", "{id}"}, access::token, &api::tenant},
         {"GET", {"v1", "tenants", "{id}", "effective"}, access::token, &api::effective},
         {"GET", {"v1", "explain"}, access::token, &api::explain},
+        {"GET", {"v1", "pools"}, access::token, &api::pools},
+        {"GET", {"v1", "pools", "{id}"}, access::token, &api::pool},
+        {"POST",
+         {"v1", "pools", "{id}", "endpoints", "{address}", "drain"},
+         access::token,
+         &api::drain},
+        {"POST",
+         {"v1", "pools", "{id}", "endpoints", "{address}", "enable"},
+         access::token,
+         &api::enable},
         {"POST", {"v1", "reload"}, access::token, &api::reload},
     };
     return all;
@@ -96,10 +118,6 @@ api_answer api_problem(unsigned status, std::string_view type, std::string_view 
     auto a = json_answer(o, status);
     a.content_type = "application/problem+json";
     return a;
-}
-
-api_answer reload_answer(const registry::change_report& r) {
-    return json_answer(report_json(r), r.refused.empty() && r.held.empty() ? 200 : 409);
 }
 
 api::api(node_view& node, options o) : node_(node), options_(std::move(o)) {}
@@ -127,13 +145,14 @@ api_answer api::answer(const api_request& r) {
     for (const auto& e : endpoints()) {
         const bool fits = std::equal(
             e.segments.begin(), e.segments.end(), p.segments.begin(), p.segments.end(),
-            [](std::string_view a, const std::string& b) { return a == "{id}" || a == b; });
+            [](std::string_view a, const std::string& b) { return a.starts_with('{') || a == b; });
         if (!fits) continue;
         const bool open =
             e.needs == access::open || (e.needs == access::metrics && options_.open_metrics);
         if (!open && !authorized(r.authorization)) break;
         if (e.method == r.method || (e.method == "GET" && r.method == "HEAD")) {
             if (p.segments.size() > 2) p.id = p.segments[2];
+            if (p.segments.size() > 4) p.address = p.segments[4];
             return (this->*e.run)(p);
         }
         allowed = e.method == "GET" ? "GET, HEAD" : std::string(e.method);
@@ -286,10 +305,62 @@ api_answer api::explain(const parsed& p) {
 }
 
 api_answer api::reload(const parsed& p) {
-    const auto force = p.get("force");
-    api_answer a;
-    a.reload = true;
-    a.force = force == "1" || force == "true";
+    const auto word = p.get("force");
+    const bool force = word == "1" || word == "true";
+    auto a = api_problem(504, "reload-slow", "The reload goes on",
+                         "It took longer than expected; look at /v1/node for the revision.");
+    a.action = [this, force](std::function<void(api_answer)> done) {
+        node_.reload(force, [done](const registry::change_report& r) {
+            done(json_answer(report_json(r), r.refused.empty() && r.held.empty() ? 200 : 409));
+        });
+    };
+    return a;
+}
+
+api_answer api::pools(const parsed&) {
+    json::array list;
+    for (const auto& r : node_.pools())
+        list.push_back(pool_json(r));
+    return json_answer(json::object{{"pools", std::move(list)}});
+}
+
+api_answer api::pool(const parsed& p) {
+    for (const auto& r : node_.pools()) {
+        if (r.pool->spec.name == p.id) return json_answer(pool_json(r));
+    }
+    return no_pool(node_);
+}
+
+api_answer api::drain(const parsed& p) {
+    return set_drained(p, drain_wish::drain);
+}
+
+api_answer api::enable(const parsed& p) {
+    return set_drained(p, drain_wish::enable);
+}
+
+api_answer api::set_drained(const parsed& p, drain_wish wish) {
+    auto a = api_problem(504, "slow", "The change is not stored yet",
+                         "It took longer than expected; look at /v1/pools for what holds.");
+    a.action = [this, pool = p.id, address = p.address,
+                wish](const std::function<void(api_answer)>& done) {
+        node_.set_drained(pool, address, wish, [&node = node_, pool, done](const drain_answer& d) {
+            switch (d.refused) {
+                case drain_refusal::none:
+                    return done(json_answer(endpoint_json(pool, d.endpoint)));
+                case drain_refusal::no_pool:
+                    return done(no_pool(node));
+                case drain_refusal::no_endpoint:
+                    return done(not_found(fmt::format(
+                        "Pool {} has no such endpoint; /v1/pools/{} shows those it has.", pool,
+                        pool)));
+                case drain_refusal::conflict:
+                    return done(api_problem(409, "conflict", "Drained in another way", d.why));
+                case drain_refusal::not_stored:
+                    return done(api_problem(503, "not-stored", "Nothing was changed", d.why));
+            }
+        });
+    };
     return a;
 }
 

@@ -4,6 +4,8 @@
 
 #include <gatehouse/admin/node_view.hpp>
 #include <gatehouse/admin/tenant_ranking.hpp>
+
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,13 +22,13 @@ struct api_answer {
     std::string content_type = "application/json";
     std::string body;
     std::vector<std::pair<std::string, std::string>> fields;  // ETag, Allow, WWW-Authenticate
-    // The answer is the report of a reload, still to be run.
-    bool reload = false, force = false;
+    // Set: what answers later. The server runs it and sends what it calls back with, or this
+    // answer when that takes too long.
+    std::function<void(std::function<void(api_answer)>)> action;
 };
 
 api_answer api_problem(unsigned status, std::string_view type, std::string_view title,
                        std::string_view detail);
-api_answer reload_answer(const registry::change_report& r);
 
 class api {
  public:
@@ -56,6 +58,11 @@ class api {
     api_answer effective(const parsed&);
     api_answer explain(const parsed&);
     api_answer reload(const parsed&);
+    api_answer pools(const parsed&);
+    api_answer pool(const parsed&);
+    api_answer drain(const parsed&);
+    api_answer enable(const parsed&);
+    api_answer set_drained(const parsed&, drain_wish);
 
     node_view& node_;
     const options options_;

@@ -284,6 +284,60 @@ json::object effective_json(const tenant::effective& e) {
     return o;
 }
 
+namespace {
+
+json::object endpoint_json(const upstream::endpoint_row& r) {
+    json::object o{{"address", r.address}};
+    put(o, "resolved", std::string_view(r.resolved));
+    put(o, "region", std::string_view(r.region));
+    o["weight"] = r.weight;
+    o["state"] = upstream::name(r.condition);
+    put(o, "reason", std::string_view(r.reason));
+    o["share_percent"] = r.share_percent;
+    o["in_flight"] = r.in_flight;
+    o["connections"] = r.connections;
+    o["pending"] = r.pending;
+    o["failures"] = r.failures;
+    o["ejections"] = r.ejections;
+    o["ejected_for_s"] = static_cast<double>(r.ejected_for_ms) / 1000;
+    o["checks"] = r.checks;
+    o["checks_failed"] = r.checks_failed;
+    if (r.last_check_unix_s != 0) o["last_check"] = rfc3339(r.last_check_unix_s);
+    return o;
+}
+
+json::object health_json(const gatehouse::tenant::health_spec& h) {
+    return {{"path", h.path},
+            {"interval", to_text(h.interval)},
+            {"timeout", to_text(h.timeout)},
+            {"rise", h.rise},
+            {"fall", h.fall}};
+}
+
+}  // namespace
+
+json::object endpoint_json(std::string_view pool, const upstream::endpoint_row& r) {
+    auto o = endpoint_json(r);
+    o["pool"] = pool;
+    return o;
+}
+
+json::object pool_json(const upstream::pool_row& r) {
+    const auto& spec = r.pool->spec;
+    json::object o{{"name", spec.name}, {"balance", name(spec.balance)}};
+    if (spec.balance == tenant::balance::hash) o["hash_on"] = spec.hash_on;
+    o["host"] = spec.host;
+    o["tls"] = spec.tls.has_value();
+    if (spec.health) o["health"] = health_json(*spec.health);
+    o["slow_start"] = to_text(spec.slow_start);
+    put(o, "trouble", std::string_view(r.pool->trouble));
+    json::array endpoints;
+    for (const auto& e : r.endpoints)
+        endpoints.push_back(endpoint_json(e));
+    o["endpoints"] = std::move(endpoints);
+    return o;
+}
+
 json::object report_json(const registry::change_report& r) {
     json::object o{{"revision", r.revision},
                    {"applied", r.applied},

@@ -4,6 +4,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <functional>
 #include <sstream>
 #include <utility>
@@ -240,6 +241,57 @@ void add_tenants(std::vector<MetricFamily>& out, const std::vector<tenant_series
                          "Responses, by tenant and status class.", total, std::move(responses)));
 }
 
+// Endpoints come from the operator's files, but names can turn into many addresses.
+constexpr std::size_t endpoints_shown = 1'000;
+
+void add_endpoints(std::vector<MetricFamily>& out, const node_view& node) {
+    using upstream::endpoint_row;
+    std::vector<std::pair<labels, endpoint_row>> rows;
+    std::size_t not_shown = 0;
+    for (const auto& p : node.pools()) {
+        for (const auto& e : p.endpoints) {
+            if (rows.size() >= endpoints_shown) {
+                ++not_shown;
+                continue;
+            }
+            const auto& address = e.resolved.empty() ? e.address : e.resolved;
+            rows.push_back({{{"pool", p.pool->spec.name}, {"endpoint", address}}, e});
+        }
+    }
+    const auto add = [&](const char* name, const char* help, MetricType type, const auto& value) {
+        std::vector<ClientMetric> metrics;
+        for (const auto& [l, e] : rows)
+            metrics.push_back(metric(type, static_cast<double>(value(e)), l));
+        out.push_back(family(name, help, type, std::move(metrics)));
+    };
+    add("gatehouse_endpoint_up", "1 when the endpoint takes new exchanges.", gauge,
+        [](const endpoint_row& e) { return e.condition == upstream::condition::up ? 1 : 0; });
+    add("gatehouse_endpoint_in_flight", "Exchanges and tunnels at the endpoint now.", gauge,
+        [](const endpoint_row& e) { return e.in_flight; });
+    add("gatehouse_endpoint_connections", "Connections to the endpoint, leased and idle.", gauge,
+        [](const endpoint_row& e) { return e.connections; });
+    add("gatehouse_endpoint_failures_total", "Attempts that the endpoint failed.", total,
+        [](const endpoint_row& e) { return e.failures; });
+    add("gatehouse_endpoint_ejections_total",
+        "How often the endpoint was left out for a while after failures.", total,
+        [](const endpoint_row& e) { return e.ejections; });
+    std::vector<ClientMetric> checks;
+    for (const auto& [l, e] : rows) {
+        const auto counted = [&checks, &l = l](const char* result, std::uint64_t n) {
+            auto with_result = l;
+            with_result.push_back({"result", result});
+            checks.push_back(metric(total, static_cast<double>(n), std::move(with_result)));
+        };
+        counted("good", e.checks - std::min(e.checks, e.checks_failed));
+        counted("failed", e.checks_failed);
+    }
+    out.push_back(family("gatehouse_endpoint_health_checks_total",
+                         "Health checks of the endpoint, by result.", total, std::move(checks)));
+    out.push_back(family("gatehouse_endpoints_not_shown",
+                         "Endpoints beyond the first 1000, without series of their own.", gauge,
+                         {metric(gauge, static_cast<double>(not_shown))}));
+}
+
 }  // namespace
 
 tenant_totals totals_of(const tenant::counters& c) noexcept {
@@ -270,6 +322,7 @@ std::string metrics_text(const node_view& node, const std::vector<tenant_series>
     add_request_time(out, all);
     add_workers(out, all);
     add_certificates(out, node);
+    add_endpoints(out, node);
     add_tenants(out, tenants);
     std::ostringstream text;
     prometheus::TextSerializer().Serialize(text, out);

@@ -72,6 +72,30 @@ constexpr const char* text = R"json({
         { "name": "method", "in": "query", "schema": { "type": "string", "default": "GET" } },
         { "name": "format", "in": "query", "schema": { "type": "string", "enum": [ "json", "text" ], "default": "json" } } ],
       "responses": { "200": { "description": "the report", "content": { "application/json": { "schema": { "type": "object" } }, "text/plain": { "schema": { "type": "string" } } } }, "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/pools": { "get": {
+      "summary": "Pools and how their endpoints are now", "operationId": "pools",
+      "responses": { "200": { "description": "pools by name", "content": { "application/json": { "schema": {
+        "type": "object", "required": [ "pools" ],
+        "properties": { "pools": { "type": "array", "items": { "$ref": "#/components/schemas/Pool" } } } } } } }, "401": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/pools/{id}": { "get": {
+      "summary": "One pool", "operationId": "pool",
+      "parameters": [ { "$ref": "#/components/parameters/pool" } ],
+      "responses": { "200": { "description": "the pool", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Pool" } } } }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/pools/{id}/endpoints/{address}/drain": { "post": {
+      "summary": "The endpoint gets no new exchanges, across restarts; those in flight and tunnels go on", "operationId": "drain",
+      "parameters": [ { "$ref": "#/components/parameters/pool" }, { "$ref": "#/components/parameters/address" } ],
+      "responses": {
+        "200": { "description": "stored and in force: the endpoint", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Endpoint" } } } },
+        "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" },
+        "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/pools/{id}/endpoints/{address}/enable": { "post": {
+      "summary": "Ends a drain; the endpoint comes back by its slow start", "operationId": "enable",
+      "parameters": [ { "$ref": "#/components/parameters/pool" }, { "$ref": "#/components/parameters/address" } ],
+      "responses": {
+        "200": { "description": "stored and in force: the endpoint", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Endpoint" } } } },
+        "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" },
+        "409": { "$ref": "#/components/responses/Problem" },
+        "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/reload": { "post": {
       "summary": "Reads all files again", "operationId": "reload",
       "parameters": [ { "name": "force", "in": "query", "description": "1: go on with a mass removal that is held back", "schema": { "type": "string", "enum": [ "0", "1" ] } } ],
@@ -83,7 +107,11 @@ constexpr const char* text = R"json({
   },
   "components": {
     "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "description": "the content of [admin] token_file" } },
-    "parameters": { "id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[a-z0-9-]{1,63}$" } } },
+    "parameters": {
+      "pool": { "name": "id", "in": "path", "required": true, "description": "the pool's name", "schema": { "type": "string" } },
+      "address": { "name": "address", "in": "path", "required": true, "description": "as configured, or one address that a configured name has now; percent-encoded", "schema": { "type": "string" } },
+      "id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[a-z0-9-]{1,63}$" } }
+    },
     "responses": { "Problem": { "description": "what went wrong", "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } } },
     "schemas": {
       "Problem": { "type": "object", "required": [ "type", "title", "status" ], "properties": { "type": { "type": "string" }, "title": { "type": "string" }, "status": { "type": "integer" }, "detail": { "type": "string" } } },
@@ -96,6 +124,20 @@ constexpr const char* text = R"json({
         "workers": { "type": "array", "items": { "type": "object", "properties": { "connections": { "type": "integer" }, "requests": { "type": "integer" }, "requests_in_flight": { "type": "integer" }, "tunnels": { "type": "integer" } } } } } },
       "Certificate": { "type": "object", "required": [ "pattern", "file" ], "properties": { "pattern": { "type": "string" }, "file": { "type": "string" }, "not_after": { "type": "string", "format": "date-time" }, "error": { "type": "string" } } },
       "Diagnostic": { "type": "object", "required": [ "severity", "message" ], "properties": { "severity": { "enum": [ "error", "warning" ] }, "file": { "type": "string" }, "line": { "type": "integer" }, "key": { "type": "string" }, "message": { "type": "string" }, "advice": { "type": "string" } } },
+      "Pool": { "type": "object", "required": [ "name", "balance", "host", "tls", "slow_start", "endpoints" ], "properties": {
+        "name": { "type": "string" }, "balance": { "enum": [ "round_robin", "least_requests", "random2", "hash" ] }, "hash_on": { "type": "string" },
+        "host": { "type": "string" }, "tls": { "type": "boolean" }, "slow_start": { "type": "string" },
+        "health": { "type": "object", "properties": { "path": { "type": "string" }, "interval": { "type": "string" }, "timeout": { "type": "string" }, "rise": { "type": "integer" }, "fall": { "type": "integer" } } },
+        "trouble": { "type": "string", "description": "why it cannot be used as configured" },
+        "endpoints": { "type": "array", "items": { "$ref": "#/components/schemas/Endpoint" } } } },
+      "Endpoint": { "type": "object", "required": [ "address", "weight", "state", "share_percent", "in_flight", "connections", "pending", "failures", "ejections", "ejected_for_s", "checks", "checks_failed" ], "properties": {
+        "pool": { "type": "string", "description": "in the answers of drain and enable" }, "address": { "type": "string", "description": "as configured" },
+        "resolved": { "type": "string", "description": "the address connected to" }, "region": { "type": "string" }, "weight": { "type": "integer" },
+        "state": { "enum": [ "up", "down", "ejected", "draining", "unresolved" ] }, "reason": { "type": "string" },
+        "share_percent": { "type": "integer", "description": "of its weight; below 100 during its slow start" },
+        "in_flight": { "type": "integer" }, "connections": { "type": "integer" }, "pending": { "type": "integer" }, "failures": { "type": "integer" },
+        "ejections": { "type": "integer" }, "ejected_for_s": { "type": "number" }, "checks": { "type": "integer" }, "checks_failed": { "type": "integer" },
+        "last_check": { "type": "string", "format": "date-time" } } },
       "TenantSummary": { "type": "object", "required": [ "id", "source", "revision", "in_force", "removed", "quarantined" ], "properties": {
         "id": { "type": "string" }, "source": { "type": "string" }, "revision": { "type": "integer" }, "in_force": { "type": "boolean" }, "removed": { "type": "boolean" }, "quarantined": { "type": "boolean" },
         "conflicts": { "type": "integer", "description": "how many hosts it claims and did not get" }, "hosts": { "type": "array", "items": { "type": "string" } },

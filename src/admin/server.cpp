@@ -107,10 +107,10 @@ class server::impl : public std::enable_shared_from_this<impl> {
     const std::string& address() const { return address_; }
 
  private:
-    struct pending_reload {
-        explicit pending_reload(asio::io_context& c) : timer(c) {}
+    struct pending_action {
+        explicit pending_action(asio::io_context& c) : timer(c) {}
         asio::steady_timer timer;
-        std::optional<registry::change_report> report;
+        std::optional<api_answer> answer;
     };
     using request = http::request<http::string_body>;
     using response = http::response<http::string_body>;
@@ -118,7 +118,7 @@ class server::impl : public std::enable_shared_from_this<impl> {
     static awaitable<void> accept_all(std::shared_ptr<impl> self);
     static awaitable<void> serve(std::shared_ptr<impl> self, std::shared_ptr<stream> s);
     static awaitable<void> serve_requests(impl& self, stream& s);
-    static awaitable<api_answer> run_reload(impl& self, bool force);
+    static awaitable<api_answer> run_action(impl& self, const api_answer& slow);
     static response to_response(const api_answer& a, const request& r, bool keep_alive);
     static response refusal(const error_code& ec);
 
@@ -130,7 +130,7 @@ class server::impl : public std::enable_shared_from_this<impl> {
     std::string address_, socket_file_;
     std::optional<api> api_;
     std::set<std::shared_ptr<stream>> streams_;
-    std::set<std::shared_ptr<pending_reload>> reloads_;
+    std::set<std::shared_ptr<pending_action>> actions_;
     bool stopped_ = false;
 };
 
@@ -164,8 +164,8 @@ void server::impl::stop() {
     pause_.cancel();
     for (const auto& s : streams_)
         s->close();
-    for (const auto& r : reloads_)
-        r->timer.cancel();
+    for (const auto& a : actions_)
+        a->timer.cancel();
     if (!socket_file_.empty()) ::unlink(socket_file_.c_str());
 }
 
@@ -234,7 +234,7 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
                                              .target = {target.data(), target.size()},
                                              .authorization = text(http::field::authorization),
                                              .if_none_match = text(http::field::if_none_match)});
-            if (answer.reload) answer = co_await run_reload(self, answer.force);
+            if (answer.action) answer = co_await run_action(self, answer);
             if (self.stopped_) co_return;
             out = to_response(answer, r, keep_alive);
         }
@@ -245,25 +245,24 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
     }
 }
 
-awaitable<api_answer> server::impl::run_reload(impl& self, bool force) {
-    const auto pending = std::make_shared<pending_reload>(self.control_);
-    pending->timer.expires_after(self.options_.reload_deadline);
+awaitable<api_answer> server::impl::run_action(impl& self, const api_answer& slow) {
+    const auto pending = std::make_shared<pending_action>(self.control_);
+    pending->timer.expires_after(self.options_.action_deadline);
     // Weak: the node may keep the callback for longer than the io_context lives.
-    const std::weak_ptr<pending_reload> waiting = pending;
-    self.node_.reload(force, [waiting](registry::change_report r) {
+    const std::weak_ptr<pending_action> waiting = pending;
+    slow.action([waiting](api_answer a) {
         const auto p = waiting.lock();
         if (!p) return;
-        p->report = std::move(r);
+        p->answer = std::move(a);
         p->timer.cancel();
     });
-    if (!pending->report) {
-        self.reloads_.insert(pending);
+    if (!pending->answer) {
+        self.actions_.insert(pending);
         co_await pending->timer.async_wait(as_tuple(use_awaitable));
-        self.reloads_.erase(pending);
+        self.actions_.erase(pending);
     }
-    if (pending->report) co_return reload_answer(*pending->report);
-    co_return api_problem(504, "reload-slow", "The reload goes on",
-                          "It took longer than expected; look at /v1/node for the revision.");
+    if (pending->answer) co_return std::move(*pending->answer);
+    co_return slow;
 }
 
 server::impl::response server::impl::to_response(const api_answer& a, const request& r,

@@ -156,4 +156,37 @@ std::size_t choose(tenant::balance how, std::span<const candidate> candidates, s
     return none;
 }
 
+// The candidate on whom a point falls that is thrown on all reduced weights laid end to end.
+static std::size_t draw_by_share(std::span<const candidate> candidates, std::uint64_t random) noexcept {
+    const auto part = [](const candidate& c) { return eligible(c) ? std::uint64_t{c.weight} * c.share_percent : 0; };
+    std::uint64_t all = 0;
+    for (const candidate& c : candidates)
+        all += part(c);
+    if (all == 0) return none;
+    std::uint64_t point = mix(random) % all;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        if (point < part(candidates[i])) return i;
+        point -= part(candidates[i]);
+    }
+    return none;
+}
+
+std::size_t choose_in_slow_start(tenant::balance how, std::span<candidate> candidates, std::uint64_t key,
+                                 std::uint64_t random, std::uint64_t& cursor) noexcept {
+    if (how == tenant::balance::hash) {
+        for (candidate& c : candidates)
+            c.weight *= c.share_percent;
+        return rendezvous(candidates, key);
+    }
+    const std::size_t drawn = draw_by_share(candidates, random);
+    if (drawn == none) return none;
+    const bool newcomer = candidates[drawn].share_percent < 100;
+    if (newcomer && how == tenant::balance::round_robin) return drawn;
+    for (candidate& c : candidates)
+        c.usable = c.usable && c.share_percent == 100;
+    const std::size_t other = choose(how, candidates, key, random, cursor);
+    if (other == none || (newcomer && !less_loaded(candidates[other], candidates[drawn]))) return drawn;
+    return other;
+}
+
 }  // namespace gatehouse::balance

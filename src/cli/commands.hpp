@@ -18,6 +18,9 @@ int run_tenant_list(const options& o);
 int run_tenant_show(const options& o);
 int run_tenant_tree(const options& o);
 int run_cert_list(const options& o);
+int run_pool_list(const options& o);
+int run_pool_drain(const options& o);
+int run_pool_enable(const options& o);
 int run_version(const options& o);
 
 }  // namespace gatehouse::cli

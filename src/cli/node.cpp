@@ -92,13 +92,16 @@ std::string failure_text(const reply& r, const client& api, const options& o) {
     return fmt::format("the node at {} answered {}", api.address(), r.status);
 }
 
-std::optional<json::object> get_object(const options& o, std::string_view target) {
+namespace {
+
+std::optional<json::object> ask_object(const options& o, std::string_view target,
+                                       reply (client::*ask)(std::string_view) const) {
     const auto node = find_node(o);
     if (!node.api) {
         complain(node.error);
         return std::nullopt;
     }
-    const auto r = node.api->get(target);
+    const auto r = (*node.api.*ask)(target);
     if (r.what != reply::kind::answered || r.status != 200) {
         complain(failure_text(r, *node.api, o));
         return std::nullopt;
@@ -111,6 +114,16 @@ std::optional<json::object> get_object(const options& o, std::string_view target
         return std::nullopt;
     }
     return std::move(body.get_object());
+}
+
+}  // namespace
+
+std::optional<json::object> get_object(const options& o, std::string_view target) {
+    return ask_object(o, target, &client::get);
+}
+
+std::optional<json::object> post_object(const options& o, std::string_view target) {
+    return ask_object(o, target, &client::post);
 }
 
 void print(std::string_view text) {

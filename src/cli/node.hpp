@@ -23,8 +23,9 @@ node_access find_node(const options& o);
 
 // What to print when the reply is not a 2xx.
 std::string failure_text(const reply& r, const client& api, const options& o);
-// A GET that must give a JSON object; otherwise the failure is printed and nothing returned.
+// A request that must give a JSON object; otherwise the failure is printed and nothing returned.
 std::optional<json::object> get_object(const options& o, std::string_view target);
+std::optional<json::object> post_object(const options& o, std::string_view target);   // the same
 
 void print(std::string_view text);     // standard output
 void complain(std::string_view text);  // standard error, with the program's name and a newline

@@ -2,6 +2,7 @@
 #include "options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <gatehouse/base/units.hpp>
 #include <gatehouse/cli/run.hpp>
 #include <iostream>
 
@@ -21,6 +22,8 @@ constexpr const char* footer = R"(Examples:
       Which tenant, route and upstream a request would get, or why it would be refused.
   gatehouse tenant list --parent pixel --json
       The client tenants of pixel, for programs.
+  gatehouse pool drain shared 127.0.0.1:9001 --wait 30s
+      Takes an application out for a deployment; gatehouse pool enable brings it back.
   gatehouse reload --force
       Reads all files again, and goes on with a mass removal that is held back.
 
@@ -50,6 +53,7 @@ struct command_line {
         app.add_flag("--json", o.json, "Print JSON instead of text");
         node_verbs();
         tenant_verbs();
+        pool_verbs();
     }
 
     CLI::App* add(CLI::App& to, const char* name, const char* help, verb v) {
@@ -111,6 +115,36 @@ struct command_line {
         cert->fallthrough();
         add(*cert, "list", "Certificates in the node's memory, and the bad ones with why",
             verb::cert_list);
+    }
+
+    void pool_verbs() {
+        auto* pool = app.add_subcommand("pool", "Pools and their endpoints: list, drain, enable");
+        pool->require_subcommand(1);
+        pool->fallthrough();
+        auto* list = add(*pool, "list", "Endpoints and how they are", verb::pool_list);
+        list->add_option("name", o.pool, "This pool alone")->type_name("NAME");
+        auto* drain = add(*pool, "drain",
+                          "Send an endpoint no new requests, across restarts; those in flight and "
+                          "tunnels go on",
+                          verb::pool_drain);
+        drain
+            ->add_option_function<std::string>(
+                "--wait",
+                [this](const std::string& text) {
+                    const auto d = parse_duration(text);
+                    if (!d) throw CLI::ValidationError("--wait", text + " is no duration; write 30s");
+                    o.wait = *d;
+                },
+                "Wait that long until nothing is in flight there; exit code 1 when something is left")
+            ->type_name("DURATION");
+        auto* enable =
+            add(*pool, "enable", "End a drain; the share grows over slow_start", verb::pool_enable);
+        for (auto* one : {drain, enable}) {
+            one->add_option("name", o.pool, "The pool")->required()->type_name("NAME");
+            one->add_option("address", o.endpoint, "The endpoint, as pool list shows it")
+                ->required()
+                ->type_name("ADDRESS");
+        }
     }
 };
 

@@ -1,6 +1,7 @@
 // What the arguments said. Plain values.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <gatehouse/admin/explain_query.hpp>
 #include <optional>
@@ -18,6 +19,9 @@ enum class verb : std::uint8_t {
     tenant_show,
     tenant_tree,
     cert_list,
+    pool_list,
+    pool_drain,
+    pool_enable,
     version,
 };
 
@@ -30,6 +34,8 @@ struct options {
     bool force = false;                    // reload
     bool effective = false;                // tenant show
     std::string tenant, parent;            // tenant show, tree, list
+    std::string pool, endpoint;            // pool list, drain, enable
+    std::chrono::milliseconds wait{0};     // pool drain
     admin::explain_query question;         // explain
 };
 

@@ -31,6 +31,12 @@ int dispatch(const options& o, serve_function serve) {
             return run_tenant_tree(o);
         case verb::cert_list:
             return run_cert_list(o);
+        case verb::pool_list:
+            return run_pool_list(o);
+        case verb::pool_drain:
+            return run_pool_drain(o);
+        case verb::pool_enable:
+            return run_pool_enable(o);
         case verb::version:
             return run_version(o);
         case verb::none:

@@ -183,6 +183,68 @@ std::string certificate_table(const json::array& certificates) {
     return table({"NAME", "FILE", "EXPIRES", "ERROR"}, rows);
 }
 
+namespace {
+
+// What an operator should know beside the state.
+std::string endpoint_note(const json::object& e) {
+    std::vector<std::string> notes;
+    if (const auto reason = text_of(e, "reason"); !reason.empty()) notes.push_back(reason);
+    const auto* left = e.if_contains("ejected_for_s");
+    if (left != nullptr && left->is_number() && left->to_number<double>() > 0)
+        notes.push_back(fmt::format("for {:.1f} s more", left->to_number<double>()));
+    const auto share = text_of(e, "share_percent");
+    if (text_of(e, "state") == "up" && !share.empty() && share != "100")
+        notes.push_back(fmt::format("slow start, {} %", share));
+    return joined(notes, ", ");
+}
+
+}  // namespace
+
+std::string pool_table(const json::array& pools) {
+    std::vector<std::vector<std::string>> rows;
+    std::string troubles;
+    for (const auto& v : pools) {
+        const auto* pool = v.if_object();
+        if (pool == nullptr) continue;
+        const auto name = text_of(*pool, "name");
+        for (const auto& one : list_of(*pool, "endpoints")) {
+            const auto* e = one.if_object();
+            if (e == nullptr) continue;
+            const auto address = text_of(*e, "address"), resolved = text_of(*e, "resolved");
+            rows.push_back({name, address, resolved == address ? "" : resolved,
+                            text_of(*e, "region"), text_of(*e, "weight"), text_of(*e, "state"),
+                            text_of(*e, "in_flight"), text_of(*e, "connections"),
+                            text_of(*e, "failures"), endpoint_note(*e)});
+        }
+        if (const auto trouble = text_of(*pool, "trouble"); !trouble.empty())
+            troubles += fmt::format("pool {}: {}\n", printable(name), printable(trouble));
+    }
+    return table({"POOL", "ADDRESS", "RESOLVED", "REGION", "WEIGHT", "STATE", "IN FLIGHT",
+                  "CONNECTIONS", "FAILURES", "NOTE"},
+                 rows) +
+           troubles;
+}
+
+std::string endpoint_line(const json::object& e) {
+    const auto note = endpoint_note(e);
+    return printable(fmt::format("pool {}: {} is {}{}, {} in flight", text_of(e, "pool"),
+                                 text_of(e, "address"), text_of(e, "state"),
+                                 note.empty() ? "" : " (" + note + ")", text_of(e, "in_flight"))) +
+           "\n";
+}
+
+std::uint64_t in_flight_at(const json::object& pool, std::string_view address) {
+    std::uint64_t all = 0;
+    for (const auto& v : list_of(pool, "endpoints")) {
+        const auto* e = v.if_object();
+        if (e == nullptr) continue;
+        if (text_of(*e, "address") != address && text_of(*e, "resolved") != address) continue;
+        const auto* n = e->if_contains("in_flight");
+        if (n != nullptr && n->is_number()) all += n->to_number<std::uint64_t>();
+    }
+    return all;
+}
+
 std::string reload_text(const json::object& r) {
     std::string out;
     for (const auto& d : list_of(r, "diagnostics"))

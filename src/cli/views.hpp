@@ -21,6 +21,11 @@ json::array tenant_tree_json(const json::array& summaries, std::string_view root
 std::string tenant_text(const json::object& tenant);
 std::string effective_text(const json::object& effective);
 std::string certificate_table(const json::array& certificates);
+std::string pool_table(const json::array& pools);
+// "pool shared: 127.0.0.1:9001 is draining, 3 in flight"
+std::string endpoint_line(const json::object& endpoint);
+// In flight at the endpoint that `address` names, all of its addresses together; of GET /v1/pools/NAME.
+std::uint64_t in_flight_at(const json::object& pool, std::string_view address);
 std::string reload_text(const json::object& report);
 std::string problem_text(const json::object& problem, unsigned status);
 

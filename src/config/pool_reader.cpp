@@ -96,6 +96,10 @@ void read_health(table_reader& in, tenant::health_spec& out) {
     in.duration("timeout", out.timeout, often);
     in.number("rise", out.rise, {1, 100});
     in.number("fall", out.fall, {1, 100});
+    if (in.has("timeout") && out.timeout > out.interval)
+        in.at("timeout").warning(
+            "is longer than interval: no check is begun while one runs, so slow ones come less often",
+            "make it " + gatehouse::to_text(out.interval) + " or less");
 }
 
 void read_readable_file(table_reader& in, std::string_view key, std::string& out) {
@@ -133,7 +137,7 @@ void read_pool(table_reader& in, tenant::pool& out) {
     read_endpoints(in, out.endpoints);
     in.section("health",
                [&](table_reader& health_in) { read_health(health_in, out.health.emplace()); });
-    in.later("health", "health checks");
+    in.duration("slow_start", out.slow_start, {milliseconds{0}, std::chrono::hours{1}});
     in.section("tls",
                [&](table_reader& tls_in) { read_upstream_tls(tls_in, out, out.tls.emplace()); });
     in.section("timeouts", [&](table_reader& t) { read_upstream_timeouts(t, out.timeouts); });

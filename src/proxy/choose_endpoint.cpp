@@ -3,6 +3,7 @@
 #include <gatehouse/balance/choose.hpp>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/upstream/ejection.hpp>
+#include <gatehouse/upstream/standing.hpp>
 
 namespace gatehouse::proxy {
 
@@ -11,25 +12,34 @@ static constexpr std::size_t candidates_limit = 256;   // of a pool, at once
 const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endpoints& tried, std::uint64_t key,
                                           std::uint64_t random, std::int64_t now_ns) {
     const std::size_t count = std::min(r.endpoints.size(), candidates_limit);
-    if (count == 1) return r.endpoints[0]->weight > 0 && !tried.has(*r.endpoints[0]) ? r.endpoints[0] : nullptr;
+    if (count == 1) {
+        const upstream::endpoint* only = r.endpoints[0];
+        return upstream::in_service(*only) && !tried.has(*only) ? only : nullptr;
+    }
     std::array<balance::candidate, candidates_limit> candidates;
     std::size_t live = 0;
-    for (std::size_t i = 0; i < count; ++i) live += r.endpoints[i]->weight > 0 ? 1 : 0;
+    for (std::size_t i = 0; i < count; ++i) live += upstream::in_service(*r.endpoints[i]) ? 1 : 0;
     std::size_t may_be_ejected = live / 2;   // never more than half of those that could serve
+    bool slow_start = false;
     for (std::size_t i = 0; i < count; ++i) {
         const upstream::endpoint& e = *r.endpoints[i];
-        bool usable = !tried.has(e);
-        if (may_be_ejected > 0 && e.weight > 0 && upstream::is_ejected(*e.state, now_ns)) {
+        bool usable = upstream::in_service(e);
+        if (usable && may_be_ejected > 0 && upstream::is_ejected(*e.state, now_ns)) {
             usable = false;
             --may_be_ejected;
         }
         candidates[i] = {.weight = e.weight,
                          .in_flight = e.state->in_flight.load(std::memory_order_relaxed),
                          .identity = e.identity,
-                         .usable = usable};
+                         .usable = usable && !tried.has(e),
+                         .share_percent = upstream::share_percent(*e.state, r.pool->spec.slow_start, now_ns)};
+        slow_start = slow_start || (usable && candidates[i].share_percent < 100);
     }
     const auto choose = [&](std::size_t from, std::size_t to) -> const upstream::endpoint* {
-        const std::size_t i = balance::choose(r.pool->spec.balance, {candidates.data() + from, to - from}, key, random, r.cursor);
+        const std::span<balance::candidate> some(candidates.data() + from, to - from);
+        const tenant::balance how = r.pool->spec.balance;
+        const std::size_t i = slow_start ? balance::choose_in_slow_start(how, some, key, random, r.cursor)
+                                         : balance::choose(how, some, key, random, r.cursor);
         return i == balance::none ? nullptr : r.endpoints[from + i];
     };
     const std::size_t preferred = std::min(r.preferred_count, count);

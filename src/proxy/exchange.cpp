@@ -266,7 +266,7 @@ class exchange {
         }
         if (!f && uploaded && upstream_reusable_) lease_.keep();
         lease_.discard();
-        if (!f) upstream::note_success(*endpoint_->state);
+        if (!f) upstream::note_success(*endpoint_->state, gate_.loop.now_ns());
         if (f.side == side::upstream && f.retry != retry::reused_closed) {
             upstream::note_failure(*endpoint_->state, gate_.loop.now_ns());
         }

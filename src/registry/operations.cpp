@@ -61,6 +61,7 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
         return;
     }
     fleet_id_ = o.fleet_id;
+    drained_ = std::move(o.drained);
     revision_ = o.changes.revision;
     rules_revision_ = 1;
     publish(std::move(o.changes), make_rules(settings_, rules_revision_).platform,
@@ -114,6 +115,22 @@ void service::impl::apply_settings(config::settings settings, report_handler don
                                      conclude_operation(std::move(second), std::move(done));
                                  });
                     });
+                });
+    });
+}
+
+void service::impl::set_drained(drain_change c, std::function<void(std::string)> done) {
+    enqueue([this, c = std::move(c), done = std::move(done)]() mutable {
+        in_pool([c](pipeline& p) { return p.write_drained(c); },
+                [this, c, done = std::move(done)](outcome o) {
+                    if (o.report.refused.empty()) {
+                        for (const auto& name : c.drop)
+                            drained_.erase(name);
+                        for (const auto& [name, since] : c.put)
+                            drained_[name] = since;
+                    }
+                    finish();
+                    done(std::move(o.report.refused));
                 });
     });
 }

@@ -4,7 +4,9 @@
 #include "keep.hpp"
 
 #include <fmt/ranges.h>
+#include <algorithm>
 #include <gatehouse/base/log.hpp>
+#include <gatehouse/net/address.hpp>
 #include <gatehouse/watch/listing.hpp>
 
 namespace gatehouse::registry {
@@ -44,6 +46,50 @@ opened pipeline::open(const std::string& state_dir) {
         log::warn("the kept version of tenant {} is not understood; it comes from its file again",
                   id);
     stored_revision_ = contents->revision;
+    restore_drained(*contents, out);
+    return out;
+}
+
+namespace {
+
+// Whether the settings still have what was drained. An address that a configured name had may be
+// that name's again.
+bool is_configured(const tenant::platform& p, const store::drained_row& r) {
+    const auto pool = p.pools.find(r.pool);
+    if (pool == p.pools.end()) return false;
+    const auto& endpoints = pool->second.endpoints;
+    return std::any_of(endpoints.begin(), endpoints.end(), [&r](const auto& e) {
+        return e.address == r.endpoint || !net::parse_address(e.address);
+    });
+}
+
+}  // namespace
+
+void pipeline::restore_drained(const store::contents& c, opened& out) {
+    std::vector<store::drained_row> gone;
+    for (const auto& r : c.drained) {
+        if (is_configured(*state_.current_rules().platform, r))
+            out.drained[{r.pool, r.endpoint}] = tenant::utc_time(std::chrono::seconds(r.since));
+        else
+            gone.push_back(r);
+    }
+    if (gone.empty()) return;
+    // Left over, they do no harm.
+    if (const auto why = db_.write_drained({}, gone); why)
+        log::warn("drained endpoints that are configured no more are not forgotten: {}", why.text);
+}
+
+outcome pipeline::write_drained(const drain_change& c) {
+    std::vector<store::drained_row> put, drop;
+    for (const auto& [name, since] : c.put)
+        put.push_back({.pool = name.pool,
+                       .endpoint = name.address,
+                       .since = since.time_since_epoch().count()});
+    for (const auto& name : c.drop)
+        drop.push_back({.pool = name.pool, .endpoint = name.address});
+    outcome out;
+    if (const auto why = db_.write_drained(put, drop); why)
+        out.report.refused = fmt::format("it cannot be stored: {}", why.text);
     return out;
 }
 

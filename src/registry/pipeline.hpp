@@ -25,6 +25,13 @@ struct opened {
     std::string why;
     std::string fleet_id;
     change_set changes;  // what was kept; to publish
+    tenant::drained_endpoints drained;
+};
+
+// What becomes drained and what is no longer.
+struct drain_change {
+    tenant::drained_endpoints put;
+    std::vector<tenant::endpoint_name> drop;
 };
 
 class pipeline {
@@ -41,11 +48,13 @@ class pipeline {
     outcome set_rules(rules r);
     // Stores what could not be stored before.
     outcome retry();
+    outcome write_drained(const drain_change& c);  // report.refused: nothing changed, and why
     // Everything that is wrong now.
     diagnostics all_diagnostics() const { return state_.all_diagnostics(); }
 
  private:
     outcome store(change_set c);
+    void restore_drained(const store::contents& c, opened& out);
     state state_;
     store::state_lock lock_;
     store::central_db db_;

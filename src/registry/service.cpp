@@ -18,6 +18,10 @@ void service::apply_settings(config::settings settings, std::function<void(chang
 void service::reload(bool force, std::function<void(change_report)> done) {
     impl_->reload(force, std::move(done));
 }
+void service::set_drained(tenant::drained_endpoints put, std::vector<tenant::endpoint_name> drop,
+                          std::function<void(std::string)> done) {
+    impl_->set_drained({.put = std::move(put), .drop = std::move(drop)}, std::move(done));
+}
 void service::stop() {
     impl_->stop();
 }
@@ -36,6 +40,9 @@ bool service::ready() const {
 }
 const std::string& service::fleet_id() const {
     return impl_->fleet_id();
+}
+const tenant::drained_endpoints& service::drained() const {
+    return impl_->drained();
 }
 const config::settings& service::settings() const {
     return impl_->settings();

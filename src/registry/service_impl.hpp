@@ -21,6 +21,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
     void start(std::function<void(error_code, std::string)> ready);
     void apply_settings(config::settings settings, std::function<void(change_report)> done);
     void reload(bool force, std::function<void(change_report)> done);
+    void set_drained(drain_change c, std::function<void(std::string why_not)> done);
     void stop();
 
     const table& known() const noexcept { return table_; }
@@ -28,6 +29,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
     std::uint64_t revision() const noexcept { return revision_; }
     bool ready() const noexcept { return ready_; }
     const std::string& fleet_id() const noexcept { return fleet_id_; }
+    const tenant::drained_endpoints& drained() const noexcept { return drained_; }
     const std::string& held() const noexcept { return held_; }
     const std::string& trouble() const noexcept { return trouble_; }
 
@@ -76,6 +78,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
     boost::asio::steady_timer retry_timer_, expiry_timer_;
     std::deque<std::function<void()>> operations_;
     std::set<std::string> names_waiting_;
+    tenant::drained_endpoints drained_;
     std::string fleet_id_, held_, trouble_;
     std::uint64_t revision_ = 0, rules_revision_ = 0;
     bool busy_ = false, ready_ = false, retry_scheduled_ = false;

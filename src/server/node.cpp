@@ -45,6 +45,14 @@ node::node(const config::settings& s, std::string settings_file)
       pools_({.control = control_,
               .run_in_pool = pool_executor(),
               .publish = [this](std::shared_ptr<const upstream::pool_map> p) { pools_published(std::move(p)); }}),
+      health_({.control = control_,
+               .on_change = [](const upstream::health_change& c) {
+                   if (c.down) {
+                       log::warn("{}", to_text(c));
+                   } else {
+                       log::info("{}", to_text(c));
+                   }
+               }}),
       registry_(s, {.control = control_,
                     .run_in_pool = pool_executor(),
                     .directory = directory_,
@@ -110,6 +118,7 @@ void node::fail(const std::string& why) {
 void node::registry_ready(const error_code& ec, const std::string& why) {
     if (ec) return fail(why.empty() ? ec.message() : why);
     make_workers();
+    pools_.set_drained(registry_.drained());
     pools_.apply(settings_.pools);   // begin_serving() when they are there
 }
 
@@ -122,6 +131,7 @@ void node::make_workers() {
 
 void node::pools_published(std::shared_ptr<const upstream::pool_map> p) {
     each_worker([p](worker& w) { w.set_pools(p); });
+    health_.set_pools(p);
     if (phase_ == phase::starting) begin_serving();
 }
 
@@ -139,6 +149,7 @@ void node::begin_serving() {
     phase_ = phase::serving;
     hand_over(std::exchange(listeners_, {}));
     for (auto& w : workers_) w->start();
+    health_.start();
     certs_folder_ = std::make_unique<watch::folder>(
         control_, settings_.tls.certs_dir, ".pem",
         [this](std::vector<watch::event> events) {
@@ -318,6 +329,7 @@ void node::finish() {
     if (admin_) admin_->stop();
     registry_.stop();
     pools_.stop();
+    health_.stop();
     for (auto& w : workers_) w->stop();
     for (auto& w : workers_) w->join();
     access_log_.stop();
@@ -329,6 +341,7 @@ void node::finish() {
 
 void node::tick() {
     const std::int64_t now = monotonic_ns();
+    pools_.tell_ejections(now);
     if (tick_due_ns_ != 0) control_lag_s_ = std::max(0.0, static_cast<double>(now - tick_due_ns_) / second_ns);
     if (next_rotation_ns_ == 0) next_rotation_ns_ = now + ticket_rotation_ns;
     if (now >= next_rotation_ns_) {

@@ -9,6 +9,7 @@
 #include <gatehouse/admin/node_view.hpp>
 #include <gatehouse/admin/server.hpp>
 #include <gatehouse/registry/service.hpp>
+#include <gatehouse/upstream/health.hpp>
 #include <gatehouse/upstream/pools.hpp>
 #include <gatehouse/watch/folder.hpp>
 #include <memory>
@@ -46,6 +47,9 @@ class node final : public admin::node_view {
     const config::settings& settings() const override { return settings_; }
     explain::report explain(explain::explain_input in) const override;
     void reload(bool force, std::function<void(registry::change_report)> done) override;
+    std::vector<upstream::pool_row> pools() const override;
+    void set_drained(const std::string& pool, const std::string& address, admin::drain_wish wish,
+                     std::function<void(admin::drain_answer)> done) override;
 
    private:
     using report_callback = std::function<void(registry::change_report)>;
@@ -92,6 +96,7 @@ class node final : public admin::node_view {
     std::vector<std::unique_ptr<worker>> workers_;
     listener_rows listeners_;   // until the workers take them
     upstream::pools pools_;
+    upstream::health health_;
     registry::service registry_;
     std::unique_ptr<watch::folder> certs_folder_;
     std::unique_ptr<admin::server> admin_;

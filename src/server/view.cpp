@@ -1,7 +1,9 @@
 // What the node shows of itself to the admin API.
 #include "node.hpp"
 
+#include <chrono>
 #include <ctime>
+#include <gatehouse/base/log.hpp>
 
 namespace gatehouse::server {
 
@@ -73,6 +75,55 @@ explain::report node::explain(explain::explain_input in) const {
                     .count();
     in.node_region = settings_.node.region;
     return explain::explain(directory_, in);
+}
+
+static std::int64_t monotonic_ns() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+std::vector<upstream::pool_row> node::pools() const {
+    std::vector<upstream::pool_row> out;
+    for (const auto& [name, p] : *pools_.current()) out.push_back(to_row(p, registry_.drained(), monotonic_ns()));
+    return out;
+}
+
+// The answer after it was stored; the pools may have been replaced meanwhile.
+static admin::drain_answer drain_answer_of(const upstream::pool_map& pools, const tenant::drained_endpoints& drained,
+                                           const tenant::endpoint_name& name) {
+    const auto p = pools.find(name.pool);
+    if (p == pools.end()) return {.refused = admin::drain_refusal::no_endpoint, .why = "", .endpoint = {}};
+    std::vector<upstream::endpoint_row> rows = to_row(p->second, drained, monotonic_ns()).endpoints;
+    std::erase_if(rows, [&name](const upstream::endpoint_row& r) {
+        return r.address != name.address && r.resolved != name.address;
+    });
+    if (rows.empty()) return {.refused = admin::drain_refusal::no_endpoint, .why = "", .endpoint = {}};
+    return {.refused = admin::drain_refusal::none, .why = "", .endpoint = together(rows)};
+}
+
+void node::set_drained(const std::string& pool, const std::string& address, admin::drain_wish wish,
+                       std::function<void(admin::drain_answer)> done) {
+    using admin::drain_refusal;
+    const auto refuse = [&done](drain_refusal r, std::string why) {
+        done({.refused = r, .why = std::move(why), .endpoint = {}});
+    };
+    const auto found = pools_.current()->find(pool);
+    if (found == pools_.current()->end()) return refuse(drain_refusal::no_pool, "");
+    const upstream::drain_plan plan = upstream::plan_drain(*found->second, address, wish == admin::drain_wish::drain,
+                                                           registry_.drained());
+    if (plan.name.address.empty()) return refuse(drain_refusal::no_endpoint, "");
+    if (!plan.conflict.empty()) return refuse(drain_refusal::conflict, plan.conflict);
+    tenant::drained_endpoints put;
+    if (plan.put) put[plan.name] = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    registry_.set_drained(put, plan.drop, [this, name = plan.name, wish, done](std::string why_not) {
+        if (!why_not.empty()) {
+            return done({.refused = drain_refusal::not_stored, .why = why_not, .endpoint = {}});
+        }
+        pools_.set_drained(registry_.drained());
+        log::info("pool {}: endpoint {} is {} by the operator", name.pool, name.address,
+                  wish == admin::drain_wish::drain ? "drained" : "enabled");
+        done(drain_answer_of(*pools_.current(), registry_.drained(), name));
+    });
 }
 
 }  // namespace gatehouse::server

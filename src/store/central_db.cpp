@@ -9,7 +9,7 @@
 namespace gatehouse::store {
 namespace {
 
-constexpr std::int64_t schema_version = 1;
+constexpr std::int64_t schema_version = 2;
 constexpr std::size_t fleet_id_bytes = 8;
 
 // migrations[n] leads from version n to n + 1; existing ones are never edited.
@@ -23,6 +23,8 @@ constexpr const char* migrations[] = {
            is_error INTEGER NOT NULL, named_file TEXT NOT NULL, line INTEGER NOT NULL,
            key TEXT NOT NULL, message TEXT NOT NULL, advice TEXT NOT NULL,
            PRIMARY KEY(file, position)) WITHOUT ROWID;)",
+    R"(CREATE TABLE drained(pool TEXT NOT NULL, endpoint TEXT NOT NULL, since INTEGER NOT NULL,
+           PRIMARY KEY(pool, endpoint)) WITHOUT ROWID;)",
 };
 static_assert(std::size(migrations) == schema_version);
 
@@ -163,16 +165,27 @@ failure read_reasons(database& db, contents& out) {
     return s.error();
 }
 
+failure read_drained(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT pool,endpoint,since FROM drained", why);
+    while (s.step())
+        out.drained.push_back({.pool = std::string(s.text(0)),
+                               .endpoint = std::string(s.text(1)),
+                               .since = s.integer(2)});
+    return s.error();
+}
+
 }  // namespace
 
 std::optional<contents> central_db::read(failure& why) {
     contents out;
-    // One snapshot over the four tables.
+    // One snapshot over the five tables.
     if (why = db_.execute("BEGIN"); why) return std::nullopt;
     why = read_meta(db_, out);
     if (!why) why = read_tenants(db_, out);
     if (!why) why = read_hosts(db_, out);
     if (!why) why = read_reasons(db_, out);
+    if (!why) why = read_drained(db_, out);
     (void)db_.execute("ROLLBACK");
     if (why) return std::nullopt;
     return out;
@@ -225,6 +238,23 @@ failure central_db::write_reasons(const change& c) {
         if (!put.bind(8, r.message).bind(9, r.advice).run()) return put.error();
     }
     return {};
+}
+
+failure central_db::write_drained(const std::vector<drained_row>& put,
+                                  const std::vector<drained_row>& drop) {
+    transaction t(db_);
+    if (t.begun()) return t.begun();
+    failure why;
+    auto insert = db_.prepare("INSERT OR REPLACE INTO drained VALUES(?1,?2,?3)", why);
+    if (why) return why;
+    for (const auto& r : put)
+        if (!insert.bind(1, r.pool).bind(2, r.endpoint).bind(3, r.since).run())
+            return insert.error();
+    auto remove = db_.prepare("DELETE FROM drained WHERE pool=?1 AND endpoint=?2", why);
+    if (why) return why;
+    for (const auto& r : drop)
+        if (!remove.bind(1, r.pool).bind(2, r.endpoint).run()) return remove.error();
+    return t.commit();
 }
 
 failure central_db::write(const change& c) {

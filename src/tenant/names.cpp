@@ -48,4 +48,18 @@ std::string_view name(redis_loss r) noexcept {
     return "closed";
 }
 
+std::string_view name(balance b) noexcept {
+    switch (b) {
+        case balance::round_robin:
+            return "round_robin";
+        case balance::least_requests:
+            return "least_requests";
+        case balance::random2:
+            return "random2";
+        case balance::hash:
+            break;
+    }
+    return "hash";
+}
+
 }  // namespace gatehouse::tenant

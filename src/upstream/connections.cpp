@@ -20,7 +20,8 @@ void lease::keep() {
     const endpoint_state& state = *connection_->state;
     // Kept here it would be of no use to another worker's exchange that waits for a place.
     const bool wanted_elsewhere = state.pending.load(std::memory_order_relaxed) > 0 && !owner.has_waiter(state);
-    if (s.stirred() || owner.closing_ || wanted_elsewhere || shelf_->idle.size() >= connections::idle_count_limit) {
+    const bool drained = state.drained.load(std::memory_order_relaxed);
+    if (s.stirred() || owner.closing_ || drained || wanted_elsewhere || shelf_->idle.size() >= connections::idle_count_limit) {
         discard();
         return;
     }

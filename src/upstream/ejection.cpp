@@ -14,12 +14,17 @@ void note_failure(endpoint_state& s, std::int64_t now_ns) noexcept {
     const std::uint32_t in_a_row = s.failures_in_a_row.fetch_add(1, relaxed) + 1;
     if (in_a_row < failures_to_eject || is_ejected(s, now_ns)) return;
     const std::uint32_t doublings = std::min(in_a_row - failures_to_eject, 10U);
-    s.ejected_until_ns.store(now_ns + std::min(first_ejection_ns << doublings, longest_ejection_ns), relaxed);
+    const std::int64_t until = now_ns + std::min(first_ejection_ns << doublings, longest_ejection_ns);
+    s.back_since_ns.store(until, relaxed);
+    s.ejected_until_ns.store(until, relaxed);
+    s.ejections.fetch_add(1, relaxed);
 }
 
-void note_success(endpoint_state& s) noexcept {
+void note_success(endpoint_state& s, std::int64_t now_ns) noexcept {
     if (s.failures_in_a_row.load(relaxed) == 0) return;
     s.failures_in_a_row.store(0, relaxed);
+    if (!is_ejected(s, now_ns)) return;
+    s.back_since_ns.store(now_ns, relaxed);
     s.ejected_until_ns.store(0, relaxed);
 }
 

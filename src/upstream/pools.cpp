@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <netdb.h>
 
 #include <algorithm>
@@ -9,6 +10,8 @@
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/balance/choose.hpp>
 #include <gatehouse/upstream/pools.hpp>
+#include <gatehouse/upstream/rows.hpp>
+#include <gatehouse/upstream/standing.hpp>
 
 namespace gatehouse::upstream {
 
@@ -18,6 +21,11 @@ namespace {
 
 using state_key = std::string;   // pool name, a space, the address
 using state_map = std::map<state_key, std::weak_ptr<endpoint_state>, std::less<>>;
+
+std::int64_t monotonic_ns() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
 
 // All addresses a name has now; blocks.
 std::vector<net::address> resolve(const std::string& host, std::uint16_t port, std::string& trouble) {
@@ -127,6 +135,7 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
     std::vector<tenant::pool> specs;
     std::shared_ptr<const pool_map> current = std::make_shared<pool_map>();
     state_map states;
+    tenant::drained_endpoints drained;
     std::uint64_t wanted = 0;   // counts apply(); an older answer is dropped
     bool published = false, stopped = false;
 
@@ -171,8 +180,31 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
             e.identity = balance::stable_hash(key);
             e.state = states[key].lock();
             if (!e.state) states[key] = e.state = std::make_shared<endpoint_state>();
+            upstream::set_drained(*e.state, is_drained(*out, e, drained), monotonic_ns());
         }
         return out;
+    }
+
+    void set_drained(tenant::drained_endpoints d) {
+        drained = std::move(d);
+        const std::int64_t now_ns = monotonic_ns();
+        for (const auto& [name, p] : *current) {
+            for (const endpoint& e : p->endpoints) upstream::set_drained(*e.state, is_drained(*p, e, drained), now_ns);
+        }
+    }
+
+    void tell_ejections(std::int64_t now_ns) const {
+        for (const auto& [name, p] : *current) {
+            for (const endpoint& e : p->endpoints) {
+                endpoint_state& s = *e.state;
+                const std::uint64_t ejections = s.ejections.load(std::memory_order_relaxed);
+                if (std::exchange(s.ejections_told, ejections) == ejections) continue;
+                const std::int64_t left_ns = s.ejected_until_ns.load(std::memory_order_relaxed) - now_ns;
+                log::warn("pool {}: endpoint {} is left out{} after {} failures in a row", name, e.text,
+                          left_ns > 0 ? fmt::format(" for {:.1f} s more", static_cast<double>(left_ns) / 1e9) : "",
+                          s.failures_in_a_row.load(std::memory_order_relaxed));
+            }
+        }
     }
 };
 
@@ -186,6 +218,12 @@ void pools::apply(std::vector<tenant::pool> specs) {
 }
 
 std::shared_ptr<const pool_map> pools::current() const { return impl_->current; }
+
+void pools::set_drained(tenant::drained_endpoints drained) { impl_->set_drained(std::move(drained)); }
+
+const tenant::drained_endpoints& pools::drained() const { return impl_->drained; }
+
+void pools::tell_ejections(std::int64_t now_ns) { impl_->tell_ejections(now_ns); }
 
 void pools::stop() {
     impl_->stopped = true;

@@ -201,12 +201,13 @@ def test_later_features_are_warned_about(gate):
     assert "warning" in out.lower() and "quota" in out
 
 
-def test_health_is_warned_about(gate):
-    lines = gate.config.read_text().replace("[pools.main]", "[pools.main]\nhealth = { path = \"/healthz\" }")
-    gate.config.write_text(lines)
+@pytest.mark.parametrize("health,warned", [("{ path = \"/h\" }", False), ("{ path = \"/h\", interval = \"100ms\" }", False),
+                                           ("{ path = \"/h\", interval = \"100ms\", timeout = \"101ms\" }", True)])
+def test_a_check_longer_than_its_interval_is_warned_about(gate, health, warned):
+    gate.config.write_text(gate.config.read_text().replace("[pools.main]", "[pools.main]\nhealth = " + health))
     result = check(gate)
     out = result.stdout + result.stderr
-    assert result.returncode == 0 and "warning" in out.lower() and "pools.main.health" in out, out
+    assert result.returncode == 0 and ("pools.main.health.timeout" in out) == warned, out
 
 
 def test_check_touches_nothing(gate):

@@ -1,5 +1,5 @@
 // What the admin API and the metrics ask of a node; the server implements it. Everything is called
-// on the control thread and answers at once, from memory.
+// on the control thread and answers at once, from memory, but for what takes a callback.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/tenant/effective.hpp>
 #include <gatehouse/tls/certificates.hpp>
+#include <gatehouse/upstream/rows.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,14 @@ namespace gatehouse::admin {
 struct node_identity {
     std::string id, region, version, fleet_id;
     std::int64_t started_unix_s = 0;
+};
+
+enum class drain_wish : std::uint8_t { drain, enable };
+enum class drain_refusal : std::uint8_t { none, no_pool, no_endpoint, conflict, not_stored };
+struct drain_answer {
+    drain_refusal refused = drain_refusal::none;
+    std::string why;                  // of conflict and not_stored
+    upstream::endpoint_row endpoint;  // as it is now; a name's addresses as one
 };
 
 class node_view {
@@ -50,7 +59,10 @@ class node_view {
     virtual const config::settings& settings() const = 0;  // those in force
     // The node fills in now, now_ns and node_region.
     virtual explain::report explain(explain::explain_input in) const = 0;
-    // `done` runs on control, once.
+    virtual std::vector<upstream::pool_row> pools() const = 0;  // by name
+    // Answers once it is stored. `done` of both runs on control, once.
+    virtual void set_drained(const std::string& pool, const std::string& address, drain_wish wish,
+                             std::function<void(drain_answer)> done) = 0;
     virtual void reload(bool force, std::function<void(registry::change_report)> done) = 0;
 };
 

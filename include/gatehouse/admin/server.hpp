@@ -16,7 +16,7 @@ struct server_options {
     std::string token_file;  // made when it is not there: 32 random bytes in hex, mode 0600
     std::size_t connections = 64;
     std::chrono::milliseconds deadline{10'000};  // for a request, for its answer, idle
-    std::chrono::milliseconds reload_deadline{120'000};
+    std::chrono::milliseconds action_deadline{120'000};  // for a reload, a drain
     std::chrono::milliseconds metrics_every{1'000};  // tenants are looked at at most that often
 };
 

@@ -13,6 +13,7 @@ struct candidate {
     std::uint32_t in_flight = 0;     // exchanges now, node-wide
     std::uint64_t identity = 0;      // hash of the address, for consistent hashing
     bool usable = true;              // false: excluded (ejected, tried already, full)
+    std::uint32_t share_percent = 100;   // 1 to 100: of its weight, during its slow start
 };
 
 // 64-bit FNV-1a with a final mix: the same on every node and after every restart, so that a key
@@ -26,5 +27,12 @@ inline constexpr std::size_t none = static_cast<std::size_t>(-1);
 // (same key, same endpoint; losing one moves only its keys).
 std::size_t choose(tenant::balance how, std::span<const candidate> candidates, std::uint64_t key,
                    std::uint64_t random, std::uint64_t& cursor) noexcept;
+
+// As choose(), while some are in their slow start; changes `candidates`. hash: by the reduced weights,
+// so that only keys that come to the newcomer or leave it move. Else chance hands a newcomer its reduced
+// part of all choices, and the others are chosen from as ever; one busier than theirs is passed over
+// by the ways that look at that.
+std::size_t choose_in_slow_start(tenant::balance how, std::span<candidate> candidates, std::uint64_t key,
+                                 std::uint64_t random, std::uint64_t& cursor) noexcept;
 
 }  // namespace gatehouse::balance

@@ -63,6 +63,10 @@ class service {
     // Reads all tenant files again. force: goes on with a held mass removal, and frees hosts that
     // are reserved for removed tenants when another claims them.
     void reload(bool force, std::function<void(change_report)> done);
+    // Stores which endpoints are drained from now on (`put`) and no longer (`drop`); `done` gets why
+    // not, empty when it is stored and drained() says so.
+    void set_drained(tenant::drained_endpoints put, std::vector<tenant::endpoint_name> drop,
+                     std::function<void(std::string why_not)> done);
     // Nothing is called back after this.
     void stop();
 
@@ -73,6 +77,7 @@ class service {
     std::uint64_t revision() const;
     bool ready() const;
     const std::string& fleet_id() const;  // random hex, made once, kept in central.db; used in Via
+    const tenant::drained_endpoints& drained() const;
     const config::settings& settings() const;  // those in force
     const std::string& held() const;           // the mass removal held back now; empty: none
     const std::string& trouble() const;        // why changes cannot be stored now; empty: they can

@@ -1,5 +1,5 @@
 // state_dir/central.db: the last good document of each tenant, host ownership, why files are in
-// quarantine, the fleet's id. Holds text and numbers; what they mean is the registry's.
+// quarantine, the fleet's id, drained endpoints. Holds text and numbers; what they mean is the registry's.
 // One thread at a time (it moves between the threads of the blocking pool).
 #pragma once
 
@@ -31,6 +31,11 @@ struct reason_row {
     std::string key, message, advice;
 };
 
+struct drained_row {
+    std::string pool, endpoint;  // its address as configured or resolved
+    std::int64_t since = 0;      // UTC seconds
+};
+
 // One change set, written whole or not at all.
 struct change {
     std::uint64_t revision = 0;
@@ -48,6 +53,7 @@ struct contents {
     std::vector<tenant_row> tenants;
     std::vector<std::pair<std::string, std::string>> hosts;
     std::vector<reason_row> reasons;
+    std::vector<drained_row> drained;
 };
 
 class central_db {
@@ -60,6 +66,8 @@ class central_db {
     bool is_open() const noexcept { return db_.is_open(); }
     std::optional<contents> read(failure& why);
     failure write(const change& c);
+    // Rows to add or replace, and rows to remove (`since` does not matter); all or none.
+    failure write_drained(const std::vector<drained_row>& put, const std::vector<drained_row>& drop);
 
  private:
     static central_db open_checked(const std::string& file, failure& why);

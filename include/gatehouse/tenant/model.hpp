@@ -66,6 +66,13 @@ struct endpoint_spec {
     bool operator==(const endpoint_spec&) const = default;
 };
 
+// An endpoint that an operator drained: its address as configured, or one that a configured name has.
+struct endpoint_name {
+    std::string pool, address;
+    auto operator<=>(const endpoint_name&) const = default;
+};
+using drained_endpoints = std::map<endpoint_name, utc_time>;   // since when
+
 struct health_spec {
     std::string path;
     milliseconds interval{2000}, timeout{1000};
@@ -88,6 +95,7 @@ struct pool {
     std::string host = "client";         // Host sent upstream: "client", "endpoint", or a name
     std::vector<endpoint_spec> endpoints;
     std::optional<health_spec> health;
+    milliseconds slow_start{10'000};     // of an endpoint that comes back; 0: none
     std::optional<upstream_tls> tls;
     upstream_timeouts timeouts;
     bool operator==(const pool&) const = default;

@@ -10,5 +10,6 @@ std::string_view name(life l) noexcept;
 std::string_view name(suspension s) noexcept;   // empty for none
 std::string_view name(residency r) noexcept;
 std::string_view name(redis_loss r) noexcept;
+std::string_view name(balance b) noexcept;
 
 }  // namespace gatehouse::tenant

@@ -10,9 +10,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gatehouse::upstream {
+
+// How a health check ended; of a down endpoint, why.
+enum class check_result : std::uint8_t { good, refused, timeout, tls, bad_answer, status };
+std::string_view name(check_result r) noexcept;   // "refused" "timeout" "tls" "bad answer" "status"; "" for good
 
 // What the whole node knows of one endpoint.
 struct endpoint_state {
@@ -22,6 +27,15 @@ struct endpoint_state {
     std::atomic<std::uint64_t> failures{0};
     std::atomic<std::uint32_t> failures_in_a_row{0};
     std::atomic<std::int64_t> ejected_until_ns{0};   // monotonic
+    std::atomic<std::uint64_t> ejections{0};
+    std::uint64_t ejections_told = 0;                // control's alone: how many the log has
+    std::atomic<std::int64_t> back_since_ns{0};      // monotonic: where its slow start begins; 0: it was never away
+    std::atomic<bool> drained{false};                // by the operator
+    std::atomic<bool> down{false};                   // by health checks; so are the rest:
+    std::atomic<check_result> down_reason{check_result::good};   // the last check that failed
+    std::atomic<std::uint16_t> down_status{0};       // its answer's status, with check_result::status
+    std::atomic<std::uint64_t> checks{0}, checks_failed{0};
+    std::atomic<std::int64_t> last_check_unix_s{0};
 };
 
 struct endpoint {

@@ -29,6 +29,11 @@ class pools {
     // Takes the configured pools; publishes once names and files have been looked at.
     void apply(std::vector<tenant::pool> specs);
     std::shared_ptr<const pool_map> current() const;
+    // Which endpoints take no new exchanges; holds for those that pools get later, too.
+    void set_drained(tenant::drained_endpoints drained);
+    const tenant::drained_endpoints& drained() const;
+    // Logs the ejections there were since the last call.
+    void tell_ejections(std::int64_t now_ns);
     void stop();
 
     static constexpr int resolve_interval_s = 30;

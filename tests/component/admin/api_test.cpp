@@ -31,6 +31,12 @@ struct fixture {
                              .authorization = authorization,
                              .if_none_match = if_none_match});
     }
+    // With what an action calls back with.
+    api_answer act(std::string_view method, std::string_view target) {
+        api_answer a = ask(method, target);
+        if (a.action) std::exchange(a, {}).action([&a](api_answer later) { a = std::move(later); });
+        return a;
+    }
     json::object get(std::string_view target, unsigned status = 200) {
         const auto a = ask("GET", target);
         CHECK(a.status == status);
@@ -73,6 +79,11 @@ TEST_CASE("who needs a token") {
             {"GET", "/v1/tenants/acme", "", true, 401},
             {"GET", "/v1/explain?url=http://x/", "", true, 401},
             {"POST", "/v1/reload", "", true, 401},
+            {"GET", "/v1/pools", "", true, 401},
+            {"POST", "/v1/pools/shared/endpoints/x/drain", "", true, 401},
+            {"POST", "/v1/pools/shared/endpoints/x/drain", "wrong", true, 401},
+            {"GET", "/v1/pools/shared/endpoints/x/drain", secret, true, 405},
+            {"POST", "/v1/pools/shared/endpoints/x", secret, true, 404},
             {"DELETE", "/v1/tenants/acme", "", true, 401},
             {"GET", "/nothing", "", true, 401},
             {"GET", "/nothing", secret, true, 404},
@@ -295,20 +306,118 @@ TEST_CASE("a reload is passed on with its force") {
                                            {"/v1/reload?force=0", false}}));
     fixture f;
     const auto a = f.ask("POST", target);
-    CHECK(a.reload);
-    CHECK(a.force == force);
+    CHECK(a.status == 504);  // what is sent when it does not answer in time
+    CHECK_FALSE(f.node.forced.has_value());
+    REQUIRE(a.action);
+    a.action([](const api_answer& later) { CHECK(later.status == 200); });
+    CHECK(f.node.forced == force);
 }
 
 TEST_CASE("a report that is held or refused is a conflict") {
-    registry::change_report r;
+    fixture f;
+    auto& r = f.node.report;
     r.revision = 7;
-    CHECK(reload_answer(r).status == 200);
+    CHECK(f.act("POST", "/v1/reload").status == 200);
     r.held = "12 of 20 tenants would vanish";
-    CHECK(reload_answer(r).status == 409);
-    CHECK(json::parse(reload_answer(r).body).at("held") == json::value(r.held));
+    const auto held = f.act("POST", "/v1/reload");
+    CHECK(held.status == 409);
+    CHECK(json::parse(held.body).at("held") == json::value(r.held));
     r.held.clear();
     r.refused = "plan pro is in use";
-    CHECK(reload_answer(r).status == 409);
+    CHECK(f.act("POST", "/v1/reload").status == 409);
+}
+
+TEST_CASE("pools and their endpoints") {
+    fixture f;
+    auto& one = f.node.add_endpoint("shared", "127.0.0.1:9001");
+    one.condition = upstream::condition::down;
+    one.reason = "status 503";
+    one.in_flight = 3;
+    one.checks = 9;
+    one.checks_failed = 4;
+    one.last_check_unix_s = 1'700'000'000;
+    auto& two = f.node.add_endpoint("shared", "127.0.0.1:9002");
+    two.condition = upstream::condition::ejected;
+    two.ejected_for_ms = 1500;
+    two.share_percent = 10;
+    f.node.add_endpoint("zeta", "unix:/run/app.sock");
+    const auto all = f.get("/v1/pools").at("pools").as_array();
+    REQUIRE(all.size() == 2);
+    const auto& pool = all[0].as_object();
+    CHECK(pool.at("name") == "shared");
+    CHECK(pool.at("balance") == "least_requests");
+    CHECK(pool.at("health").at("path") == "/healthz");
+    CHECK(pool.at("slow_start") == "10s");
+    CHECK_FALSE(pool.contains("hash_on"));
+    const auto& first = pool.at("endpoints").at(0).as_object();
+    CHECK(first.at("address") == "127.0.0.1:9001");
+    CHECK(first.at("state") == "down");
+    CHECK(first.at("reason") == "status 503");
+    CHECK(first.at("in_flight") == 3);
+    CHECK(first.at("checks") == 9);
+    CHECK(first.at("checks_failed") == 4);
+    CHECK(first.at("last_check") == "2023-11-14T22:13:20Z");
+    const auto& second = pool.at("endpoints").at(1).as_object();
+    CHECK(second.at("state") == "ejected");
+    CHECK(second.at("ejected_for_s") == 1.5);
+    CHECK(second.at("share_percent") == 10);
+    CHECK(f.get("/v1/pools/zeta").at("endpoints").at(0).at("address") == "unix:/run/app.sock");
+    CHECK(f.get("/v1/pools/none", 404).at("detail") ==
+          "No pool has this name; there are: shared, zeta.");
+}
+
+TEST_CASE("an endpoint is drained and enabled by its address") {
+    fixture f;
+    f.node.add_endpoint("shared", "127.0.0.1:9001");
+    f.node.drained.endpoint = f.node.pool_rows[0].endpoints[0];
+    f.node.drained.endpoint.in_flight = 2;
+    const auto a = f.act("POST", "/v1/pools/shared/endpoints/127.0.0.1%3A9001/drain");
+    CHECK(a.status == 200);
+    CHECK(json::parse(a.body).at("pool") == "shared");
+    CHECK(json::parse(a.body).at("in_flight") == 2);
+    CHECK(f.act("POST", "/v1/pools/shared/endpoints/unix:%2Frun%2Fa.sock/enable").status == 200);
+    CHECK(f.node.drain_wishes == std::vector<std::string>{"drain shared 127.0.0.1:9001",
+                                                          "enable shared unix:/run/a.sock"});
+}
+
+TEST_CASE("a drain that is refused says why") {
+    const auto [refused, status, words] = GENERATE(table<drain_refusal, unsigned, std::string>(
+        {{drain_refusal::no_pool, 404, "there are: shared"},
+         {drain_refusal::no_endpoint, 404, "/v1/pools/shared shows"},
+         {drain_refusal::conflict, 409, "because"},
+         {drain_refusal::not_stored, 503, "because"}}));
+    fixture f;
+    f.node.add_endpoint("shared", "127.0.0.1:9001");
+    f.node.drained = {.refused = refused, .why = "because", .endpoint = {}};
+    const auto a = f.act("POST", "/v1/pools/shared/endpoints/x/drain");
+    CHECK(a.status == status);
+    CHECK(a.content_type == "application/problem+json");
+    CHECK(a.body.find(words) != std::string::npos);
+}
+
+TEST_CASE("the metrics show the endpoints, up to a bound") {
+    fixture f;
+    auto& one = f.node.add_endpoint("shared", "127.0.0.1:9001");
+    one.in_flight = 3;
+    one.failures = 5;
+    one.ejections = 1;
+    one.checks = 9;
+    one.checks_failed = 4;
+    f.node.add_endpoint("shared", "127.0.0.1:9002").condition = upstream::condition::draining;
+    for (int i = 2; i < 1'003; ++i)
+        f.node.add_endpoint("shared", "127.0.0.2:" + std::to_string(i));
+    const auto text = "\n" + f.ask("GET", "/metrics").body;
+    const std::string first = "{pool=\"shared\",endpoint=\"127.0.0.1:9001\"";
+    CHECK(metric(text, "gatehouse_endpoint_up" + first + "}") == "1");
+    CHECK(metric(text, "gatehouse_endpoint_up{pool=\"shared\",endpoint=\"127.0.0.1:9002\"}") == "0");
+    CHECK(metric(text, "gatehouse_endpoint_in_flight" + first + "}") == "3");
+    CHECK(metric(text, "gatehouse_endpoint_failures_total" + first + "}") == "5");
+    CHECK(metric(text, "gatehouse_endpoint_ejections_total" + first + "}") == "1");
+    CHECK(metric(text, "gatehouse_endpoint_health_checks_total" + first + ",result=\"good\"}") == "5");
+    CHECK(metric(text, "gatehouse_endpoint_health_checks_total" + first + ",result=\"failed\"}") == "4");
+    CHECK(metric(text, "gatehouse_endpoint_connections{pool=\"shared\",endpoint=\"127.0.0.2:999\"}") == "0");
+    CHECK(metric(text, "gatehouse_endpoint_connections{pool=\"shared\",endpoint=\"127.0.0.2:1000\"}") == "absent");
+    CHECK(metric(text, "gatehouse_endpoints_not_shown") == "3");
 }
 
 TEST_CASE("the metrics sum the workers and rank the tenants") {
@@ -367,12 +476,15 @@ TEST_CASE("the metrics sum the workers and rank the tenants") {
 TEST_CASE("the document describes what exists, and nothing else") {
     fixture f;
     f.node.add("acme");
+    f.node.add_endpoint("shared", "127.0.0.1:9001");
     const auto o = f.get("/v1/openapi.json");
     CHECK(o.at("openapi") == "3.1.0");
     for (const auto& path : o.at("paths").as_object()) {
         std::string target(path.key());
         if (const auto at = target.find("{id}"); at != std::string::npos)
-            target.replace(at, 4, "acme");
+            target.replace(at, 4, target.starts_with("/v1/pools") ? "shared" : "acme");
+        if (const auto at = target.find("{address}"); at != std::string::npos)
+            target.replace(at, 9, "127.0.0.1:9001");
         for (const auto& verb : path.value().as_object()) {
             const std::string method = verb.key() == "get" ? "GET" : "POST";
             CAPTURE(target, method);
@@ -381,5 +493,5 @@ TEST_CASE("the document describes what exists, and nothing else") {
             CHECK(status != 405);
         }
     }
-    CHECK(o.at("paths").as_object().size() == 11);
+    CHECK(o.at("paths").as_object().size() == 15);
 }

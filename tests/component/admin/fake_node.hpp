@@ -100,4 +100,28 @@ struct fake_node : gatehouse::admin::node_view {
         else
             waiting = std::move(done);
     }
+
+    std::vector<gatehouse::upstream::pool_row> pool_rows;
+    gatehouse::admin::drain_answer drained;
+    std::vector<std::string> drain_wishes;  // "drain shared 127.0.0.1:9001"
+
+    gatehouse::upstream::endpoint_row& add_endpoint(const std::string& pool,
+                                                    const std::string& address) {
+        if (pool_rows.empty() || pool_rows.back().pool->spec.name != pool) {
+            auto p = std::make_shared<gatehouse::upstream::pool>();
+            p->spec.name = pool;
+            p->spec.health = gatehouse::tenant::health_spec{.path = "/healthz"};
+            pool_rows.push_back({.pool = p, .endpoints = {}});
+        }
+        pool_rows.back().endpoints.push_back({.address = address, .resolved = address});
+        return pool_rows.back().endpoints.back();
+    }
+    std::vector<gatehouse::upstream::pool_row> pools() const override { return pool_rows; }
+    void set_drained(const std::string& pool, const std::string& address,
+                     gatehouse::admin::drain_wish wish,
+                     std::function<void(gatehouse::admin::drain_answer)> done) override {
+        const bool drain = wish == gatehouse::admin::drain_wish::drain;
+        drain_wishes.push_back((drain ? "drain " : "enable ") + pool + " " + address);
+        done(drained);
+    }
 };

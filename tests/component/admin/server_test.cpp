@@ -230,7 +230,7 @@ TEST_CASE("a reload that answers later is waited for, others are served meanwhil
 }
 
 TEST_CASE("a reload that never answers ends at its own deadline") {
-    running r([](auto& o) { o.reload_deadline = 50ms; });
+    running r([](auto& o) { o.action_deadline = 50ms; });
     r.node.answers_reload = false;
     client c(r.address);
     c.send(request("POST", "/v1/reload", r.token));

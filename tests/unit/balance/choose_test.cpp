@@ -201,3 +201,92 @@ TEST_CASE("hash: losing an endpoint moves its keys alone, wherever it stands in 
         CHECK(moved > 1000);
     }
 }
+
+namespace {
+
+// How often each was chosen while some are in their slow start, in per mille.
+std::vector<int> shares(how h, const std::vector<candidate>& c, std::uint32_t in_flight_of_first = 0) {
+    constexpr int choices = 40'000;
+    std::mt19937_64 random(11);
+    std::vector<int> seen(c.size());
+    std::uint64_t cursor = 0;
+    for (int i = 0; i < choices; ++i) {
+        auto copy = c;
+        copy[0].in_flight = in_flight_of_first;
+        const auto at = balance::choose_in_slow_start(h, copy, random(), random(), cursor);
+        REQUIRE(at < c.size());
+        ++seen[at];
+    }
+    for (int& n : seen)
+        n = n * 1000 / choices;
+    return seen;
+}
+
+}  // namespace
+
+TEST_CASE("a newcomer gets its reduced part whatever the way, the others share the rest") {
+    for (const how h : all) {
+        for (const std::uint32_t share : {10U, 50U, 90U}) {
+            auto c = with_weights({1, 1, 1});
+            c[0].share_percent = share;
+            INFO("way " << static_cast<int>(h) << " share " << share);
+            const auto got = shares(h, c);
+            const int expected = static_cast<int>(1000 * share / (share + 200));
+            CHECK(std::abs(got[0] - expected) < 15);
+            CHECK(std::abs(got[1] - got[2]) < 25);
+        }
+    }
+}
+
+TEST_CASE("weights count on top of the slow start") {
+    for (const how h : {how::round_robin, how::hash}) {
+        auto c = with_weights({4, 1});
+        c[0].share_percent = 25;
+        INFO("way " << static_cast<int>(h));
+        CHECK(std::abs(shares(h, c)[0] - 500) < 15);
+    }
+}
+
+TEST_CASE("a newcomer that is busier than the others is passed over by the ways that look at that") {
+    for (const how h : {how::least_requests, how::random2}) {
+        auto c = with_weights({1, 1, 1});
+        c[0].share_percent = 50;
+        INFO("way " << static_cast<int>(h));
+        CHECK(shares(h, c, 3)[0] == 0);
+    }
+}
+
+TEST_CASE("all of them newcomers, or one alone: somebody is chosen") {
+    for (const how h : all) {
+        auto c = with_weights({1, 1, 0});
+        c[0].share_percent = c[1].share_percent = c[2].share_percent = 10;
+        INFO("way " << static_cast<int>(h));
+        const auto got = shares(h, c);
+        CHECK(std::abs(got[0] - got[1]) < 25);
+        CHECK(got[2] == 0);
+        c[1].usable = false;
+        CHECK(shares(h, c)[0] == 1000);
+        c[0].usable = false;
+        std::uint64_t cursor = 0;
+        CHECK(balance::choose_in_slow_start(h, c, 1, 2, cursor) == balance::none);
+    }
+}
+
+TEST_CASE("hash: a slow start moves only the newcomer's keys, and each of them once") {
+    auto before = with_weights({1, 1, 1, 1});
+    before[2].usable = false;
+    std::uint64_t cursor = 0;
+    for (std::uint64_t key = 0; key < 2000; ++key) {
+        auto at = balance::choose(how::hash, before, key, 0, cursor);
+        for (const std::uint32_t share : {10U, 30U, 60U, 99U}) {
+            auto c = with_weights({1, 1, 1, 1});
+            c[2].share_percent = share;
+            const auto now = balance::choose_in_slow_start(how::hash, c, key, 0, cursor);
+            CHECK((now == at || now == 2));
+            at = now;
+        }
+        const auto whole = with_weights({1, 1, 1, 1});
+        const auto end = balance::choose(how::hash, whole, key, 0, cursor);
+        CHECK((end == at || end == 2));
+    }
+}

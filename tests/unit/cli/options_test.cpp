@@ -86,6 +86,14 @@ TEST_CASE("other options") {
     CHECK(parse({"tenant", "list", "--parent", "pixel"}).options.parent == "pixel");
     CHECK(parse({"tenant", "tree", "pixel"}).options.tenant == "pixel");
     CHECK(parse({"tenant", "show", "pixel", "--effective"}).options.effective);
+    CHECK(parse({"pool", "list"}).options.pool.empty());
+    CHECK(parse({"pool", "list", "shared"}).options.pool == "shared");
+    const auto drain = parse({"pool", "drain", "shared", "127.0.0.1:1", "--wait", "1500ms"}).options;
+    CHECK(drain.verb == verb::pool_drain);
+    CHECK(drain.pool == "shared");
+    CHECK(drain.endpoint == "127.0.0.1:1");
+    CHECK(drain.wait == std::chrono::milliseconds(1500));
+    CHECK(parse({"pool", "enable", "shared", "unix:/a"}).options.endpoint == "unix:/a");
 }
 
 TEST_CASE("wrong usage is 2 and says what on standard error") {
@@ -96,6 +104,8 @@ TEST_CASE("wrong usage is 2 and says what on standard error") {
         std::vector<const char*>{"explain"},
         std::vector<const char*>{"explain", "https://a/", "extra"},
         std::vector<const char*>{"explain", "https://a/", "--no-sni", "--sni", "b"},
+        std::vector<const char*>{"pool"}, std::vector<const char*>{"pool", "drain", "shared"},
+        std::vector<const char*>{"pool", "drain", "shared", "a:1", "--wait", "30"},
         std::vector<const char*>{"serve", "--workers", "0"},
         std::vector<const char*>{"serve", "--workers", "many"},
         std::vector<const char*>{"check", "--nothing"}, std::vector<const char*>{"serve", "check"},

@@ -128,6 +128,25 @@ TEST_CASE("what the node refuses is 1, with its own words") {
     CHECK_THAT(o.err, Catch::Contains(words));
 }
 
+TEST_CASE("a drain that waits looks until nothing is in flight") {
+    const std::string drained =
+        http_answer(200, R"({"pool":"p","address":"a:1","state":"draining","in_flight":2})");
+    const auto pool = [](int n) {
+        return http_answer(200, R"({"endpoints":[{"address":"a:1","in_flight":)" + std::to_string(n) + "}]}");
+    };
+    against_node n({drained, pool(2), pool(1), pool(0)});
+    const auto o = n.run({"pool", "drain", "p", "a:1", "--wait", "10s"});
+    CHECK(o.code == 0);
+    CHECK(o.out == "pool p: a:1 is draining, 0 in flight\n");
+    n.node.finish();
+    REQUIRE(n.node.requests.size() == 4);
+    CHECK_THAT(n.node.requests[0], Catch::StartsWith("POST /v1/pools/p/endpoints/a%3A1/drain "));
+    against_node busy({drained, pool(2), pool(2), pool(2), pool(2)});
+    const auto late = busy.run({"pool", "drain", "p", "a:1", "--wait", "300ms"});
+    CHECK(late.code == 1);
+    CHECK_THAT(late.err, Catch::Contains("2 still in flight after 300ms; it stays drained"));
+}
+
 TEST_CASE("a reload that is held is 1 and says how to go on") {
     against_node n({http_answer(409, R"({"revision":4,"held":"12 of 20 would vanish"})")});
     const auto o = n.run({"reload"});

@@ -162,3 +162,47 @@ TEST_CASE("check counts what it prints") {
     CHECK(o.at("warnings") == 2);
     CHECK(o.at("diagnostics").at(0).at("line") == 2);
 }
+
+namespace {
+
+json::object endpoint(const std::string& address, const std::string& state, int in_flight = 0) {
+    return {{"address", address},   {"resolved", address}, {"weight", 1},   {"state", state},
+            {"share_percent", 100}, {"in_flight", in_flight}, {"connections", 4}, {"failures", 0}};
+}
+
+}  // namespace
+
+TEST_CASE("pools as a table") {
+    auto down = endpoint("127.0.0.1:9001", "down");
+    down["reason"] = "status 503";
+    auto ejected = endpoint("127.0.0.1:9002", "ejected", 3);
+    ejected["reason"] = "3 failures in a row";
+    ejected["ejected_for_s"] = 1.2;
+    auto back = endpoint("app.internal:80", "up");
+    back["resolved"] = "192.0.2.7:80";
+    back["share_percent"] = 37;
+    CHECK(pool_table({json::object{{"name", "shared"}, {"endpoints", json::array{down, ejected}}},
+                      json::object{{"name", "x"}, {"trouble", "no such CA"}, {"endpoints", json::array{back}}}}) ==
+          "POOL    ADDRESS          RESOLVED      REGION  WEIGHT  STATE    IN FLIGHT  CONNECTIONS  FAILURES  NOTE\n"
+          "shared  127.0.0.1:9001                         1       down     0          4            0         status 503\n"
+          "shared  127.0.0.1:9002                         1       ejected  3          4            0         3 failures in "
+          "a row, for 1.2 s more\n"
+          "x       app.internal:80  192.0.2.7:80          1       up       0          4            0         slow start, 37 "
+          "%\n"
+          "pool x: no such CA\n");
+}
+
+TEST_CASE("an endpoint in a line, and what is in flight at a name's addresses") {
+    auto e = endpoint("127.0.0.1:9001", "draining", 2);
+    e["pool"] = "shared";
+    e["reason"] = "drained by the operator";
+    CHECK(endpoint_line(e) ==
+          "pool shared: 127.0.0.1:9001 is draining (drained by the operator), 2 in flight\n");
+    auto one = endpoint("app.internal:80", "up", 2), two = endpoint("app.internal:80", "up", 3);
+    one["resolved"] = "192.0.2.1:80";
+    two["resolved"] = "192.0.2.2:80";
+    const json::object pool{{"endpoints", json::array{one, two, endpoint("127.0.0.1:1", "up", 50)}}};
+    CHECK(in_flight_at(pool, "app.internal:80") == 5);
+    CHECK(in_flight_at(pool, "192.0.2.2:80") == 3);
+    CHECK(in_flight_at(pool, "nobody:1") == 0);
+}

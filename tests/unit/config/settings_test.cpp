@@ -129,6 +129,7 @@ hash_on = "cookie:SID"
 host = "app.internal:8080"
 endpoints = [ { address = "127.0.0.1:9001", region = "eu-west" }, { address = "unix:app.sock", weight = 2 }, { address = "App.internal:9002", region = "us-east", max_connections = 100, max_pending = 50 }, { address = "[::1]:1", weight = 0 } ]
 health = { path = "/healthz?x=1", interval = "5s", timeout = "2s", rise = 3, fall = 4 }
+slow_start = "30s"
 tls = { ca_file = "ca.pem", server_name = "app.internal", client_cert_file = "/c.pem" }
 timeouts = { connect = "1s", upstream_head = "2s", upstream_body_idle = "3s", request_body_idle = "4s", tunnel_idle = "5s" }
 [pools.a]
@@ -218,6 +219,7 @@ level = "debug"
     CHECK(pool.endpoints[2] == tenant::endpoint_spec{"app.internal:9002", "us-east", 1, 100, 50});
     CHECK(pool.endpoints[3].weight == 0);
     CHECK(pool.health == tenant::health_spec{"/healthz?x=1", 5s, 2s, 3, 4});
+    CHECK(pool.slow_start == 30s);
     CHECK(pool.tls == tenant::upstream_tls{"/etc/gate/ca.pem", "app.internal", "/c.pem", true});
     CHECK(pool.timeouts == tenant::upstream_timeouts{1s, 2s, 3s, 4s, 5s});
     CHECK(s.log.access == "/etc/gate/access.log");
@@ -226,11 +228,11 @@ level = "debug"
     // What comes later says so, and nothing else does.
     for (const auto* key : {"registry.redis", "limits.memory", "plans.pro.quota",
                             "plans.pro.bandwidth", "plans.pro.weight", "plans.pro.on_redis_loss",
-                            "pools.shared.health", "regions.eu-west.key_file"}) {
+                            "regions.eu-west.key_file"}) {
         INFO(key);
         CHECK(count_at(loaded.diagnostics, severity::warning, key) == 1);
     }
-    CHECK(loaded.diagnostics.size() == 8);
+    CHECK(loaded.diagnostics.size() == 7);
 }
 
 TEST_CASE("one mistake, one error at its key and line") {
@@ -337,6 +339,8 @@ TEST_CASE("one mistake, one error at its key and line") {
          "pools.a.hash_on", "hash on"},
         {"[pools.a]\nhost = \"A b\"\nendpoints = [ { address = \"a:1\" } ]", "pools.a.host",
          "is not a Host"},
+        {"[pools.a]\nslow_start = \"61m\"\nendpoints = [ { address = \"a:1\" } ]", "pools.a.slow_start",
+         "out of range"},
         {"[pools.a]\nhealth = {}\nendpoints = [ { address = \"a:1\" } ]", "pools.a.health.path",
          "is missing"},
         {"[pools.a]\ntls = {}\nendpoints = [ { address = \"unix:/a\" } ]",

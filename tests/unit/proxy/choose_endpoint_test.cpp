@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <gatehouse/balance/choose.hpp>
 #include <gatehouse/upstream/ejection.hpp>
+#include <gatehouse/upstream/standing.hpp>
 #include <set>
 
 using namespace gatehouse;
@@ -69,6 +70,88 @@ TEST_CASE("a single endpoint: ejected or not, but neither drained nor tried") {
     CHECK(f.choose(tried) == -1);
     f.at(0).weight = 0;
     CHECK(f.choose() == -1);
+    f.at(0).weight = 1;
+    CHECK(f.choose() == 0);
+    upstream::set_down(*f.at(0).state, true, noon);
+    CHECK(f.choose() == -1);
+    upstream::set_down(*f.at(0).state, false, noon);
+    CHECK(f.choose() == 0);
+    upstream::set_drained(*f.at(0).state, true, noon);
+    CHECK(f.choose() == -1);
+}
+
+// Each endpoint is up, down, drained, without weight or ejected: all combinations of four.
+TEST_CASE("who serves, and never more than half of those that could are left out for failures") {
+    for (const tenant::balance b : {tenant::balance::round_robin, tenant::balance::least_requests,
+                                    tenant::balance::random2, tenant::balance::hash}) {
+        for (int combination = 0; combination < 5 * 5 * 5 * 5; ++combination) {
+            fixture f(4, 4, b);
+            std::size_t could = 0, ejected = 0;
+            std::array<int, 4> kind{};
+            for (int i = 0, rest = combination; i < 4; ++i, rest /= 5) {
+                const auto at = static_cast<std::size_t>(i);
+                kind[at] = rest % 5;
+                upstream::endpoint_state& s = *f.at(at).state;
+                if (kind[at] == 1) upstream::set_down(s, true, noon);
+                if (kind[at] == 2) upstream::set_drained(s, true, noon);
+                if (kind[at] == 3) f.at(at).weight = 0;
+                if (kind[at] == 4) f.eject(at);
+                could += kind[at] == 0 || kind[at] == 4 ? 1 : 0;
+                ejected += kind[at] == 4 ? 1 : 0;
+            }
+            CAPTURE(static_cast<int>(b), combination);
+            const set got = f.chosen();
+            if (could == 0) {
+                CHECK(got == set{-1});
+                continue;
+            }
+            CHECK(got.count(-1) == 0);
+            for (const int i : got) {
+                const int k = kind[static_cast<std::size_t>(i)];
+                CHECK((k == 0 || (k == 4 && ejected > could / 2)));
+            }
+        }
+    }
+}
+
+TEST_CASE("a down endpoint does not count in the half that may be ejected") {
+    fixture f(3, 3, tenant::balance::round_robin);
+    upstream::set_down(*f.at(2).state, true, noon);
+    f.eject(0);
+    f.eject(1);
+    CHECK(f.chosen() == set{1});   // one of the two that could serve
+}
+
+TEST_CASE("an endpoint that came back gets a part that grows") {
+    constexpr std::int64_t second_ns = 1'000'000'000;
+    for (const tenant::balance b : {tenant::balance::round_robin, tenant::balance::least_requests,
+                                    tenant::balance::random2, tenant::balance::hash}) {
+        const auto part = [b](std::int64_t after_ns) {
+            fixture f(2, 2, b);
+            f.pool->spec.slow_start = std::chrono::seconds(10);
+            upstream::set_drained(*f.at(0).state, true, noon);
+            upstream::set_drained(*f.at(0).state, false, noon - after_ns);
+            int first = 0;
+            for (std::uint64_t i = 1; i <= 4000; ++i) {
+                first += f.choose({}, hash_text(std::to_string(i)), i * 0x9e3779b97f4a7c15U) == 0 ? 1 : 0;
+            }
+            return first;
+        };
+        CAPTURE(static_cast<int>(b));
+        const int at_once = part(0), later = part(5 * second_ns), in_the_end = part(10 * second_ns);
+        CHECK(std::abs(at_once - 4000 * 10 / 110) < 120);
+        CHECK(std::abs(later - 4000 * 55 / 155) < 160);
+        CHECK(std::abs(in_the_end - 2000) < 160);
+    }
+}
+
+TEST_CASE("a region's newcomers come before another region") {
+    fixture f(4, 2, tenant::balance::random2);
+    for (const std::size_t i : {0U, 1U}) {
+        upstream::set_drained(*f.at(i).state, true, noon);
+        upstream::set_drained(*f.at(i).state, false, noon);
+    }
+    CHECK(f.chosen() == set{0, 1});
 }
 
 TEST_CASE("ejected endpoints are left out, but never more than half") {

@@ -194,3 +194,67 @@ TEST_CASE("a statement carries the first error") {
     CHECK_FALSE(s.bind(1, "x").step());
     CHECK(s.failed());
 }
+
+TEST_CASE("drained endpoints are kept, replaced and dropped") {
+    temp_folder folder;
+    {
+        auto db = open(folder / "central.db");
+        REQUIRE_FALSE(db.write_drained({{.pool = "a", .endpoint = "x:1", .since = 5},
+                                        {.pool = "b", .endpoint = "x:1", .since = 6}},
+                                       {}));
+        REQUIRE_FALSE(db.write(sample()));  // tenants change beside it
+    }
+    auto db = open(folder / "central.db");
+    REQUIRE(read(db).drained.size() == 2);
+    REQUIRE_FALSE(db.write_drained({{.pool = "b", .endpoint = "x:1", .since = 9}},
+                                   {{.pool = "a", .endpoint = "x:1"}, {.pool = "c", .endpoint = "y"}}));
+    const auto c = read(db);
+    REQUIRE(c.drained.size() == 1);
+    CHECK(c.drained[0].pool == "b");
+    CHECK(c.drained[0].since == 9);
+    CHECK(c.tenants.size() == 1);
+}
+
+// The first version's schema as it was shipped.
+constexpr const char* version_1 = R"(
+    CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE tenants(id TEXT PRIMARY KEY, document TEXT NOT NULL, source TEXT NOT NULL,
+        file_hash TEXT NOT NULL, platform_name TEXT NOT NULL, revision INTEGER NOT NULL,
+        gone_since INTEGER NOT NULL);
+    CREATE TABLE hosts(host TEXT PRIMARY KEY, tenant TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE quarantine(file TEXT NOT NULL, position INTEGER NOT NULL, tenant TEXT NOT NULL,
+        is_error INTEGER NOT NULL, named_file TEXT NOT NULL, line INTEGER NOT NULL,
+        key TEXT NOT NULL, message TEXT NOT NULL, advice TEXT NOT NULL,
+        PRIMARY KEY(file, position)) WITHOUT ROWID;
+    INSERT INTO meta VALUES('fleet_id','0011223344556677'),('revision','7'),('writer','0.1.0');
+    INSERT INTO tenants VALUES('acme','id = "acme"','/t/acme.toml','abc','acme',7,0);
+    INSERT INTO hosts VALUES('shop.acme.example','acme');
+    INSERT INTO quarantine VALUES('/t/b.toml',0,'b',1,'/t/b.toml',3,'plan','none','name one');
+    PRAGMA user_version=1;
+)";
+
+TEST_CASE("a file of the first version is brought up to date and keeps all it had") {
+    temp_folder folder;
+    const auto file = folder / "central.db";
+    failure why;
+    {
+        auto raw = database::open(file, access::read_write, why);
+        REQUIRE_FALSE(raw.execute(version_1));
+    }
+    CHECK_FALSE(central_db::open_read_only(file, why).is_open());  // looking changes nothing
+    why = {};
+    for (int round = 0; round < 2; ++round) {
+        auto db = open(file);
+        const auto c = read(db);
+        CHECK(c.fleet_id == "0011223344556677");
+        CHECK(c.revision == 7);
+        REQUIRE(c.tenants.size() == 1);
+        CHECK(c.tenants[0].document == "id = \"acme\"");
+        REQUIRE(c.hosts.size() == 1);
+        CHECK(c.hosts[0].second == "acme");
+        REQUIRE(c.reasons.size() == 1);
+        CHECK(c.reasons[0].key == "plan");
+        CHECK(c.drained.size() == static_cast<std::size_t>(round));
+        REQUIRE_FALSE(db.write_drained({{.pool = "p", .endpoint = "e", .since = 1}}, {}));
+    }
+}

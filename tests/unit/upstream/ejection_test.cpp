@@ -28,13 +28,31 @@ TEST_CASE("an endpoint is ejected at its third failure in a row") {
     CHECK(is_ejected(s, noon + first_ejection_ns - 1));
     CHECK_FALSE(is_ejected(s, noon + first_ejection_ns));
     CHECK(s.failures == failures_to_eject);
+    CHECK(s.ejections == 1);
+}
+
+TEST_CASE("the slow start begins where the ejection ends") {
+    endpoint_state s;
+    fail(s, failures_to_eject - 1, noon);
+    note_success(s, noon);
+    CHECK(s.back_since_ns == 0);
+    fail(s, failures_to_eject, noon);
+    CHECK(s.back_since_ns == noon + first_ejection_ns);
+    SECTION("by time: a first success leaves it alone") {
+        note_success(s, noon + first_ejection_ns + 5);
+        CHECK(s.back_since_ns == noon + first_ejection_ns);
+    }
+    SECTION("by a success before") {
+        note_success(s, noon + 7);
+        CHECK(s.back_since_ns == noon + 7);
+    }
 }
 
 TEST_CASE("a success between failures forgives them") {
     endpoint_state s;
     for (int i = 0; i < 10; ++i) {
         fail(s, failures_to_eject - 1, noon);
-        note_success(s);
+        note_success(s, noon);
     }
     CHECK_FALSE(is_ejected(s, noon));
     CHECK(s.failures_in_a_row == 0);
@@ -45,7 +63,7 @@ TEST_CASE("a success ends an ejection") {
     endpoint_state s;
     fail(s, failures_to_eject, noon);
     REQUIRE(is_ejected(s, noon));
-    note_success(s);
+    note_success(s, noon);
     CHECK_FALSE(is_ejected(s, noon));
     fail(s, failures_to_eject - 1, noon);
     CHECK_FALSE(is_ejected(s, noon));
@@ -84,7 +102,7 @@ TEST_CASE("many threads at once leave a state that makes sense") {
             for (int n = 0; n < 5000; ++n) {
                 note_failure(s, noon + n);
                 static_cast<void>(is_ejected(s, noon + n));
-                if (n % 7 == 0) note_success(s);
+                if (n % 7 == 0) note_success(s, noon + n);
             }
         });
     }
@@ -92,6 +110,6 @@ TEST_CASE("many threads at once leave a state that makes sense") {
         t.join();
     CHECK(s.failures == 20'000);
     CHECK_FALSE(is_ejected(s, noon + 5000 + longest_ejection_ns));
-    note_success(s);
+    note_success(s, noon);
     CHECK_FALSE(is_ejected(s, noon));
 }

@@ -1,0 +1,87 @@
+// The verbs of pools: a look, and taking an endpoint out and back.
+#include <fmt/format.h>
+#include <gatehouse/base/units.hpp>
+#include <gatehouse/cli/run.hpp>
+
+#include <chrono>
+#include <thread>
+
+#include "commands.hpp"
+#include "node.hpp"
+#include "views.hpp"
+
+namespace gatehouse::cli {
+namespace {
+
+constexpr auto look_again_after = std::chrono::milliseconds(200);
+
+std::string pool_target(const options& o) {
+    return "/v1/pools/" + percent_encoded(o.pool);
+}
+
+std::optional<json::object> change(const options& o, std::string_view verb) {
+    return post_object(
+        o, fmt::format("{}/endpoints/{}/{}", pool_target(o), percent_encoded(o.endpoint), verb));
+}
+
+void show(const options& o, const json::object& endpoint) {
+    print(o.json ? json::serialize(endpoint) + "\n" : endpoint_line(endpoint));
+}
+
+// What is in flight once nothing is or the time is over; nothing: the node could not be asked.
+std::optional<std::uint64_t> wait_until_idle(const options& o) {
+    const auto end = std::chrono::steady_clock::now() + o.wait;
+    for (;;) {
+        const auto pool = get_object(o, pool_target(o));
+        if (!pool) return std::nullopt;
+        const auto left = in_flight_at(*pool, o.endpoint);
+        if (left == 0 || std::chrono::steady_clock::now() >= end) return left;
+        std::this_thread::sleep_for(look_again_after);
+    }
+}
+
+}  // namespace
+
+int run_pool_list(const options& o) {
+    json::array pools;
+    if (o.pool.empty()) {
+        auto all = get_object(o, "/v1/pools");
+        if (!all) return refused;
+        if (auto* list = all->if_contains("pools"); list != nullptr && list->is_array())
+            pools = std::move(list->get_array());
+    } else {
+        auto one = get_object(o, pool_target(o));
+        if (!one) return refused;
+        pools.emplace_back(std::move(*one));
+    }
+    if (o.json)
+        print(json::serialize(pools) + "\n");
+    else
+        print(pool_table(pools));
+    return done;
+}
+
+int run_pool_drain(const options& o) {
+    auto endpoint = change(o, "drain");
+    if (!endpoint) return refused;
+    if (o.wait.count() == 0) {
+        show(o, *endpoint);
+        return done;
+    }
+    const auto left = wait_until_idle(o);
+    if (!left) return refused;
+    (*endpoint)["in_flight"] = *left;
+    show(o, *endpoint);
+    if (*left == 0) return done;
+    complain(fmt::format("{} still in flight after {}; it stays drained", *left, to_text(o.wait)));
+    return refused;
+}
+
+int run_pool_enable(const options& o) {
+    const auto endpoint = change(o, "enable");
+    if (!endpoint) return refused;
+    show(o, *endpoint);
+    return done;
+}
+
+}  // namespace gatehouse::cli
