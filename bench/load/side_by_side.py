@@ -39,29 +39,29 @@ def parse(parser):
 class Servers:
     """The origin, and the targets by their labels."""
 
-    def __init__(self, folder, core):
+    def __init__(self, folder, origin_core):
         self.folder, self.running, self.targets = folder, [], {}
         self.certificate, self.origin_port = servers.make_certificate(folder), servers.free_port()
-        self.running.append(servers.start_origin(folder / "origin", self.origin_port, core))
+        self.running.append(servers.start_origin(folder / "origin", self.origin_port, origin_core))
 
     def start(self, options, label, name, **settings):
         """Starts proxy `name`; `settings` are those of servers.start_NAME."""
         if name == "gatehouse":
             settings["binary"] = options.binary
-        server = getattr(servers, f"start_{name}")(self.folder / label.replace(" ", "_"), self.origin_port, self.certificate,
-                                                   **settings)
+        folder = self.folder / label.replace(",", "").replace(" ", "-")
+        server = getattr(servers, f"start_{name}")(folder, self.origin_port, self.certificate, **settings)
         self.running.append(server)
         self.targets[label] = server
         return server
 
 
 @contextlib.contextmanager
-def started(options, variants=None, core=servers.load_core, **settings):
-    """Origin (on `core`) and targets until the end of the block. `variants`: {label: (name, settings of its own)}."""
+def started(options, variants=None, origin_core=servers.load_core, **settings):
+    """Origin and targets until the end of the block. `variants`: {label: (name, settings of its own)}."""
     folder = servers.temporary_folder()
     both = None
     try:
-        both = Servers(folder, core)
+        both = Servers(folder, origin_core)
         for label, (name, own) in (variants or {name: (name, {}) for name in options.targets}).items():
             both.start(options, label, name, **(settings | own))
         yield both
