@@ -12,7 +12,7 @@ import time
 
 root = pathlib.Path(__file__).resolve().parents[2]
 body = "x" * 99 + "\n"
-proxy_core, load_core = "0", "1"
+proxy_core, load_core, both_cores = "0", "1", "0,1"
 host = "localhost"   # what wrk can resolve everywhere; the gate's tenant answers at it
 ticks_per_s = os.sysconf("SC_CLK_TCK")
 
@@ -40,17 +40,26 @@ def make_certificate(folder):
     return both
 
 
-class Server:
-    """A process and its children on one core."""
+def compile_c(source, output, *flags):
+    """A C program or library from this folder, made with the system's compiler."""
+    subprocess.run([program("cc"), "-O2", "-Wall", "-Wextra", "-o", output, pathlib.Path(__file__).parent / source, *flags], check=True)
+    return output
 
-    def __init__(self, name, command, core, folder, env=None, ports=()):
-        self.name, self.folder = name, folder
+
+class Server:
+    """A process and its children on one core, or on several. A proxy's has `http` and `https`, its ports."""
+
+    def __init__(self, name, command, core, folder, env=None, ports=(), http=None, https=None):
+        self.name, self.folder, self.http, self.https = name, folder, http, https
         self.log = open(folder / f"{name}.log", "wb")
         self.process = subprocess.Popen([program("taskset"), "-c", core, *map(str, command)], cwd=folder,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                         env={**os.environ, **(env or {})})
-        for port in ports:
+        for port in filter(None, (*ports, http, https)):
             self._wait(port)
+
+    def url(self, scheme, path="/"):
+        return f"{scheme}://{host}:{getattr(self, scheme)}{path}"
 
     def _wait(self, port):
         for _ in range(400):
@@ -105,44 +114,87 @@ class Server:
         self.log.close()
 
 
-def nginx_head(folder, workers=1):
+def nginx_head(folder, workers=1, connections=4000):
     user = "user root;\n" if os.geteuid() == 0 else ""
     return (f"{user}worker_processes {workers};\ndaemon off;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log crit;\n"
-            "worker_rlimit_nofile 8192;\nevents { worker_connections 4096; }\n"
+            f"worker_rlimit_nofile {connections * 2};\nevents {{ worker_connections {connections + 96}; }}\n"
             f"http {{\n  access_log off;\n  keepalive_requests 1000000000;\n  keepalive_timeout 600s;\n"
             f"  client_body_temp_path {folder}/body;\n  proxy_temp_path {folder}/proxy;\n  fastcgi_temp_path {folder}/f;\n"
             f"  uwsgi_temp_path {folder}/u;\n  scgi_temp_path {folder}/s;\n")
 
 
 def start_origin(folder, port, core=load_core):
+    """Answers 100 bytes everywhere, 1 MiB at /mib; at /up it reads the whole body before it answers.
+
+    (`return` alone would answer an upload before its body is there, which no application does.)
+    """
     folder.mkdir()
-    (folder / "nginx.conf").write_text(nginx_head(folder) + f"""  server {{
+    (folder / "mib").write_bytes(os.urandom(1024 * 1024))
+    (folder / "nginx.conf").write_text(nginx_head(folder) + f"""  sendfile on;
+  tcp_nopush on;
+  open_file_cache max=8;
+  upstream itself {{
+    server 127.0.0.1:{port};
+    keepalive 64;
+    keepalive_requests 1000000000;
+  }}
+  server {{
     listen 127.0.0.1:{port} backlog=1024;
     location / {{ default_type text/plain; return 200 "{body.strip()}\\n"; }}
+    location = /mib {{ root {folder}; }}
+    location = /up {{
+      client_max_body_size 2m;
+      client_body_buffer_size 1m;
+      proxy_pass http://itself/;
+      proxy_method GET;
+      proxy_pass_request_body off;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Content-Length "";
+    }}
   }}
 }}
 """)
     return Server("origin", [program("nginx"), "-p", folder, "-c", folder / "nginx.conf"], core, folder, ports=[port])
 
 
-def start_nginx(folder, origin_port, http_port, https_port, certificate):
+# About the fields of the gate's own line.
+nginx_log_format = '''log_format line escape=json '{"time":"$time_iso8601","request_id":"$request_id","tenant":"$server_name",'
+    '"method":"$request_method","host":"$host","path":"$uri","status":$status,"upstream":"$upstream_addr",'
+    '"bytes_in":$request_length,"bytes_out":$bytes_sent,"connect":"$upstream_connect_time",'
+    '"first_byte":"$upstream_header_time","total":$request_time,"tls":"$ssl_protocol","resumed":"$ssl_session_reused",'
+    '"client":"$remote_addr"}';'''
+haproxy_log_format = ('{"time":"%tr","request_id":"%ID","tenant":"%f","method":"%HM","host":"%[capture.req.hdr(0)]",'
+                      '"path":"%HP","status":%ST,"stage":"%ts","upstream":"%si:%sp","attempts":"%rc","bytes_in":%U,'
+                      '"bytes_out":%B,"handshake":%Th,"queue":%Tw,"connect":%Tc,"first_byte":%Tr,"total":%Ta,'
+                      '"tls":"%sslv","resumed":"%[ssl_fc_is_resumed]","client":"%ci"}')
+
+
+def start_nginx(folder, origin_port, certificate, *, core=proxy_core, workers=1, connections=4000, log=False, log_options=""):
+    """`log`: JSON into a file; `log_options`: what access_log takes besides, such as "buffer=64k"."""
+    http, https = free_port(), free_port()
     folder.mkdir()
-    (folder / "nginx.conf").write_text(nginx_head(folder) + f"""  upstream origin {{
+    access_log = f"access_log {folder}/access.log line {log_options};" if log else ""
+    (folder / "nginx.conf").write_text(nginx_head(folder, workers, connections) + f"""  {nginx_log_format}
+  upstream origin {{
     server 127.0.0.1:{origin_port};
     keepalive 64;
     keepalive_requests 1000000000;
   }}
   server {{
-    listen 127.0.0.1:{http_port} backlog=1024;
-    listen 127.0.0.1:{https_port} ssl backlog=1024;
+    listen 127.0.0.1:{http} backlog=1024;
+    listen 127.0.0.1:{https} ssl backlog=1024;
     server_name {host};
+    {access_log}
     ssl_certificate {certificate};
     ssl_certificate_key {certificate};
     ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_tickets on;
+    client_max_body_size 10m;
     location / {{
       proxy_pass http://origin;
       proxy_http_version 1.1;
+      proxy_request_buffering off;
       proxy_set_header Connection "";
       proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $remote_addr;
@@ -151,15 +203,18 @@ def start_nginx(folder, origin_port, http_port, https_port, certificate):
   }}
 }}
 """)
-    return Server("nginx", [program("nginx"), "-p", folder, "-c", folder / "nginx.conf"], proxy_core, folder,
-                  ports=[http_port, https_port])
+    return Server("nginx", [program("nginx"), "-p", folder, "-c", folder / "nginx.conf"], core, folder, http=http, https=https)
 
 
-def start_haproxy(folder, origin_port, http_port, https_port, certificate):
+def start_haproxy(folder, origin_port, certificate, *, core=proxy_core, workers=1, connections=4000, log=False):
+    """`log`: JSON to standard output, which is a file; HAProxy itself opens none."""
+    http, https = free_port(), free_port()
     folder.mkdir()
+    fields = ("unique-id-format %{+X}o%ci%cp%fi%fp%Ts%rt%pid\n  capture request header Host len 64\n"
+              f"  log stdout format raw local0\n  log-format '{haproxy_log_format}'") if log else "no log"
     (folder / "haproxy.cfg").write_text(f"""global
-  nbthread 1
-  maxconn 4000
+  nbthread {workers}
+  maxconn {connections}
   tune.ssl.default-dh-param 2048
   ssl-default-bind-options ssl-min-ver TLSv1.2
 defaults
@@ -171,34 +226,34 @@ defaults
   timeout client 600s
   timeout server 600s
   timeout http-keep-alive 600s
-  no log
 frontend gate
-  bind 127.0.0.1:{http_port} backlog 1024
-  bind 127.0.0.1:{https_port} backlog 1024 ssl crt {certificate}
+  bind 127.0.0.1:{http} backlog 1024
+  bind 127.0.0.1:{https} backlog 1024 ssl crt {certificate}
+  {fields}
   http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   default_backend origin
 backend origin
   server one 127.0.0.1:{origin_port} pool-max-conn 64
 """)
-    return Server("haproxy", [program("haproxy"), "-f", folder / "haproxy.cfg"], proxy_core, folder,
-                  ports=[http_port, https_port])
+    return Server("haproxy", [program("haproxy"), "-f", folder / "haproxy.cfg"], core, folder, http=http, https=https)
 
 
-def start_gatehouse(folder, origin_port, http_port, https_port, certificate, binary, env=None):
-    """With counters and limits on, the access log off."""
+def start_gatehouse(folder, origin_port, certificate, binary, *, core=proxy_core, workers=1, connections=4000, log=False, env=None):
+    """With counters and limits on. `log`: the access log into a file, else off."""
+    http, https = free_port(), free_port()
     (folder / "tenants").mkdir(parents=True)
     (folder / "certs").mkdir()
     shutil.copy(certificate, folder / "certs" / f"{host}.pem")
     (folder / "gatehouse.toml").write_text(f"""[node]
 id = "bench"
 region = "local"
-workers = 1
+workers = {workers}
 state_dir = "state"
 [[listener]]
-address = "127.0.0.1:{http_port}"
+address = "127.0.0.1:{http}"
 tls = false
 [[listener]]
-address = "127.0.0.1:{https_port}"
+address = "127.0.0.1:{https}"
 tls = true
 [admin]
 address = "127.0.0.1:{free_port()}"
@@ -211,9 +266,10 @@ tenants_dir = "tenants"
 [tls]
 certs_dir = "certs"
 [limits]
-connections = 4000
-connections_per_client = 4000
+connections = {connections}
+connections_per_client = {connections}
 [timeouts]
+keep_alive = "600s"
 drain = "1s"
 [plans.pro]
 rate = "1000000/s"
@@ -224,18 +280,17 @@ max_body = "10MiB"
 [pools.origin]
 endpoints = [ {{ address = "127.0.0.1:{origin_port}" }} ]
 [log]
-access = "off"
+access = "{folder / 'access.log' if log else 'off'}"
 level = "warn"
 """)
     (folder / "tenants" / "bench.toml").write_text(f'id = "bench"\nname = "Bench"\npool = "origin"\nhosts = ["{host}"]\n')
-    return Server("gatehouse", [binary, "serve", "--config", folder / "gatehouse.toml"], proxy_core, folder, env=env,
-                  ports=[http_port, https_port])
+    return Server("gatehouse", [binary, "serve", "--config", folder / "gatehouse.toml"], core, folder, env=env, http=http, https=https)
 
 
-def wrk(url, seconds, connections=64):
+def wrk(url, seconds, connections=64, core=load_core, script=None):
     """Requests done, requests a second; anything but clean 2xx answers ends the run."""
-    out = subprocess.run([program("taskset"), "-c", load_core, program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s",
-                          url], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run([program("taskset"), "-c", core, program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s",
+                          *(["-s", script] if script else []), url], capture_output=True, text=True, check=True).stdout
     done = re.search(r"(\d+) requests in", out)
     if not done or "Non-2xx" in out or int(done[1]) == 0:
         raise SystemExit(f"wrk was not answered in order at {url}:\n{out}")

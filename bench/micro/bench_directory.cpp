@@ -1,7 +1,11 @@
-// The directory: a change and a lookup with ten tenants and with very many.
+// The directory: a change and a lookup with ten tenants and with very many, and a lookup while
+// another thread changes it.
 #include <benchmark/benchmark.h>
+#include <atomic>
 #include <gatehouse/tenant/decide.hpp>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -61,14 +65,19 @@ void first_puts(benchmark::State& state) {
 }
 BENCHMARK(first_puts)->Arg(10)->Arg(100'000)->Unit(benchmark::kMillisecond);
 
-void find_host(benchmark::State& state, const char* prefix, const char* suffix) {
-    const auto count = static_cast<std::size_t>(state.range(0));
-    tenant::directory d;
-    fill(d, count);
+std::vector<std::string> names_of(std::size_t count, const char* prefix, const char* suffix) {
     std::vector<std::string> names;
     for (std::size_t i = 0; i < 4096; ++i)
         names.push_back(
             std::string(prefix).append(std::to_string(i * 7919 % count)).append(suffix));
+    return names;
+}
+
+void find_host(benchmark::State& state, const char* prefix, const char* suffix) {
+    const auto count = static_cast<std::size_t>(state.range(0));
+    tenant::directory d;
+    fill(d, count);
+    const auto names = names_of(count, prefix, suffix);
     std::size_t i = 0;
     for (auto _ : state)
         benchmark::DoNotOptimize(d.find_host(names[i++ % names.size()]));
@@ -76,6 +85,42 @@ void find_host(benchmark::State& state, const char* prefix, const char* suffix) 
 BENCHMARK_CAPTURE(find_host, exact, "tenant-", ".platform.example")->Arg(10)->Arg(100'000);
 BENCHMARK_CAPTURE(find_host, wildcard, "x", ".wild.example")->Arg(10)->Arg(100'000);
 BENCHMARK_CAPTURE(find_host, unknown, "nobody-", ".elsewhere.example")->Arg(10)->Arg(100'000);
+
+// Replaces records until told to stop. What it replaced is destroyed once `passed` has moved: the
+// reader held nothing then, as a worker that has returned to its event loop.
+void change(const std::stop_token& stop, tenant::directory& d, std::size_t count,
+            const std::atomic<std::size_t>& passed, std::size_t& changes) {
+    while (!stop.stop_requested()) {
+        for (int n = 0; n < 256; ++n, ++changes)
+            d.put(record_of(changes * 104'729 % count, 2));
+        const auto retired = d.take_retired();
+        const std::size_t before = passed.load(std::memory_order_acquire);
+        while (passed.load(std::memory_order_acquire) == before && !stop.stop_requested())
+            std::this_thread::yield();
+        if (stop.stop_requested()) return;
+    }
+}
+
+// More changes than any registry makes: what a lookup costs at worst while cache lines move.
+void find_host_while_changing(benchmark::State& state) {
+    const auto count = static_cast<std::size_t>(state.range(0));
+    tenant::directory d;
+    fill(d, count);
+    const auto names = names_of(count, "tenant-", ".platform.example");
+    std::atomic<std::size_t> passed{0};
+    std::size_t changes = 0, i = 0;
+    {
+        std::jthread writer(
+            [&](const std::stop_token& s) { change(s, d, count, passed, changes); });
+        for (auto _ : state) {
+            benchmark::DoNotOptimize(d.find_host(names[i++ % names.size()]));
+            if (i % 64 == 0) passed.store(i, std::memory_order_release);
+        }
+    }
+    state.counters["changes"] =
+        benchmark::Counter(static_cast<double>(changes), benchmark::Counter::kIsRate);
+}
+BENCHMARK(find_host_while_changing)->Arg(10)->Arg(100'000)->UseRealTime();
 
 void effective_made(benchmark::State& state) {
     tenant::directory d;
