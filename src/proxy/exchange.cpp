@@ -196,8 +196,8 @@ class exchange {
         if (route_->retry_credit < credit_limit) ++route_->retry_credit;
         failure last;
         for (;;) {
-            const upstream::endpoint* chosen =
-                choose_endpoint(*route_, tried_, choice_key(), gate_.random(), gate_.loop.now_ns());
+            const upstream::endpoint* before = endpoint_;
+            const upstream::endpoint* chosen = choose(last.retry);
             if (!chosen && attempts_ > 0) co_return last;
             if (!chosen) co_return refused(problem::no_endpoint, "No backend of this tenant can take the request.");
             if (attempts_ > 0) {
@@ -206,7 +206,8 @@ class exchange {
             }
             endpoint_ = chosen;
             ++attempts_;
-            last = co_await attempt(last.retry == retry::reused_closed ? upstream_choice::fresh : upstream_choice::any);
+            const bool again = last.retry == retry::reused_closed && chosen == before;
+            last = co_await attempt(again ? upstream_choice::fresh : upstream_choice::any);
             if (!last) co_return last;
             const retry_facts facts{.attempts = attempts_,
                                     .body_replayable = body_is_whole_ || !body_begun_,
@@ -215,6 +216,22 @@ class exchange {
                                     .method = request_.method};
             if (!may_retry(last, facts)) co_return last;
         }
+    }
+
+    // Whoever has just closed a kept connection may be about to end, and then takes a new one into the
+    // grave: another endpoint is asked first, but where the choice is by key, as that binds a session.
+    const upstream::endpoint* choose(retry after) {
+        const bool sticky = route_->pool && route_->pool->spec.balance == tenant::balance::hash;
+        if (after == retry::reused_closed && !sticky) {
+            tried_endpoints others = tried_;
+            others.add(*endpoint_);
+            if (const upstream::endpoint* e = choose_among(others)) return e;
+        }
+        return choose_among(tried_);
+    }
+
+    const upstream::endpoint* choose_among(const tried_endpoints& tried) {
+        return choose_endpoint(*route_, tried, choice_key(), gate_.random(), gate_.loop.now_ns());
     }
 
     // After a kept connection was found closed, others kept with it may be too: then only a new one will do.

@@ -186,6 +186,54 @@ TEST_CASE("a kept connection closed before the answer: again for GET, not for PO
     }
 }
 
+TEST_CASE("after a kept connection was closed: another endpoint, unless the key binds to this one") {
+    for (const tenant::balance how : {tenant::balance::round_robin, tenant::balance::hash}) {
+        world w;
+        scripted_upstream other(w.loop);
+        // One that ends: it has answered, closes, and takes what is connected to it then with it.
+        w.app.scripts = {one_then_close(), then_close("")};
+        if (how == tenant::balance::hash) w.app.scripts[1] = scripted_upstream::always(ok_text);
+        other.scripts = {scripted_upstream::always(ok_text)};
+        w.set_endpoints({w.app.address(), other.address()}, {.balance = how});
+        CAPTURE(static_cast<int>(how));
+        // Until a request meets the kept connection to the one that ends.
+        for (int i = 0; i < 20 && w.counters.retries.value() == 0; ++i) {
+            memory_client c(w.loop);
+            c.who.ip_text = "192.0.2." + std::to_string(i);   // what hash looks at
+            w.run(c, get());
+            CHECK(c.status == 200);
+        }
+        REQUIRE(w.counters.retries.value() == 1);
+        const std::string first = w.app.address().to_string(), second = other.address().to_string();
+        CHECK(w.last_record().upstream.view() == (how == tenant::balance::hash ? first : second));
+    }
+}
+
+TEST_CASE("a connection to an endpoint that was drained meanwhile is not kept") {
+    world w;
+    bool drains = false;
+    w.app.scripts = {[&](upstream_side& side) -> net::task<void> {
+        world& all = w;
+        bool& now = drains;
+        for (;;) {
+            const std::string request = co_await side.request();
+            if (request.empty()) co_return;
+            if (now) all.pool->endpoints[0].state->drained = true;
+            co_await side.send(ok_text);
+        }
+    }};
+    memory_client first(w.loop), second(w.loop), third(w.loop);
+    w.run(first, get());
+    CHECK(w.pool->endpoints[0].state->connections == 1);
+    drains = true;
+    w.run(second, get());
+    CHECK(second.status == 200);   // what was in flight ends in order
+    CHECK(w.app.accepted == 1);
+    CHECK(w.pool->endpoints[0].state->connections == 0);
+    w.run(third, get());
+    CHECK(third.refused == problem::no_endpoint);
+}
+
 TEST_CASE("an idle connection the application closed is not used") {
     world w;
     w.app.scripts = {then_close(ok_text), scripted_upstream::always(ok_text)};
