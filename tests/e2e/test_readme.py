@@ -1,26 +1,21 @@
 """README's commands are run as they stand, in its order; its links and those of docs/ lead somewhere."""
-import contextlib
-import http.client
 import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
-import time
 
 import pytest
 
 from kit.gate import binary
-from kit.ports import free_port
+from kit.terminal import Terminal, blocks, commands, port_mover, slow
 
 root = pathlib.Path(__file__).resolve().parents[2]
 pages = [root / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md")]
 pages += sorted((root / "docs").rglob("*.md"))
 named_ports = (8443, 8080, 9900, 9001)
-slow = 4 if os.environ.get("GATEHOUSE_SLOW") else 1
-
-fence = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+readme = root / "README.md"
 
 # Commands that install or build for minutes are only looked at; those that run until they are stopped stay up.
 long_ones = re.compile(r"^(scripts/(demo|test|install-deps)|cmake )")
@@ -44,14 +39,6 @@ wanted = [
 ]
 
 
-def blocks(kind):
-    return [text for language, text in fence.findall((root / "README.md").read_text()) if language == kind]
-
-
-def commands():
-    return [line for block in blocks("sh") for line in block.splitlines() if line.strip()]
-
-
 @pytest.fixture
 def folder(tmp_path):
     """The repository as far as the commands see it, with the program under test as its release build."""
@@ -64,13 +51,11 @@ def folder(tmp_path):
 
 @pytest.fixture
 def move_ports():
-    moved = {str(port): str(free_port()) for port in named_ports}
-    pattern = re.compile(r"\b(" + "|".join(moved) + r")\b")
-    return lambda text: pattern.sub(lambda m: moved[m[0]], text)
+    return port_mover(named_ports)
 
 
 def write_files(folder, move_ports):
-    for text in blocks("toml"):
+    for text in blocks(readme, "toml"):
         name = re.match(r"# (\S+\.toml)\n", text)
         assert name, f"a toml block that does not name its file:\n{text}"
         path = folder / name[1]
@@ -78,64 +63,25 @@ def write_files(folder, move_ports):
         path.write_text(move_ports(text))
 
 
-def until_answer(process, port, path, log):
-    end = time.monotonic() + 10 * slow
-    while time.monotonic() < end:
-        assert process.poll() is None, f"ended with {process.returncode}:\n{log.read_text()}"
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-            connection.request("GET", path)
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"nothing answers at port {port}:\n{log.read_text()}")
-
-
-def start(command, folder, move_ports):
-    log = folder / f"server-{len(list(folder.glob('server-*')))}.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(move_ports(command).split(), cwd=folder, stdin=subprocess.DEVNULL,
-                                   stdout=out, stderr=out)
-    gate = "gatehouse" in command
-    until_answer(process, int(move_ports("9900" if gate else "9001")), "/readyz" if gate else "/healthz", log)
-    return process, log
-
-
-def run(command, folder, move_ports):
-    done = subprocess.run(["bash", "-c", "set -euo pipefail; " + move_ports(command)], cwd=folder,
-                          capture_output=True, text=True, timeout=60 * slow)
-    assert done.returncode == 0, f"{command}\nexit code {done.returncode}\n{done.stdout}{done.stderr}"
-    for part, text in wanted:
-        if re.search(part, command):
-            assert move_ports(text) in done.stdout, f"{command}\n{text!r} is not in\n{done.stdout}{done.stderr}"
-
-
 def test_commands(folder, move_ports):
     write_files(folder, move_ports)
-    running, ran = [], []
-    try:
-        for command in commands():
+    with Terminal(folder, move_ports, wanted) as terminal:
+        for command in commands(readme):
             if long_ones.match(command):
                 continue
-            if servers.match(command):
-                running.append(start(command, folder, move_ports))
+            if not servers.match(command):
+                terminal.run(command)
+            elif "gatehouse" in command:
+                gate, log = terminal.start(command, 9900, "/readyz")
             else:
-                run(command, folder, move_ports)
-            ran.append(command)
-        gate, log = running[-1]
+                terminal.start(command, 9001, "/healthz")
         gate.send_signal(signal.SIGTERM)
         assert gate.wait(20 * slow) == 0, log.read_text()
         assert "error" not in log.read_text(), log.read_text()
-    finally:
-        for process, _ in running:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-    for part, _ in wanted:
-        assert any(re.search(part, command) for command in ran), f"README has no command like {part!r} any more"
+    terminal.check_all_ran(readme)
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if long_ones.match(c)])
+@pytest.mark.parametrize("command", [c for c in commands(readme) if long_ones.match(c)])
 def test_long_command_is_there(command):
     words = command.split()
     if words[0] == "cmake":
