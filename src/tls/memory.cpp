@@ -18,6 +18,8 @@ namespace {
 // OpenSSL 3.0 asks for 16,384 bytes of a record and up to 1,400 around them.
 constexpr std::size_t least_record_bytes = 16 * 1024, most_record_bytes = 18 * 1024, record_bytes = 20 * 1024;
 constexpr std::size_t records_a_thread = 50'000;   // 25,000 busy TLS connections; more go to the heap
+// The stretch begins with a list of those that have no pages.
+constexpr std::size_t list_records = (records_a_thread * sizeof(std::uint16_t) + record_bytes - 1) / record_bytes;
 constexpr std::size_t stretch_bytes = record_bytes * records_a_thread;
 constexpr std::size_t threads_limit = 64;
 constexpr std::size_t records_kept = 256;   // a thread, with their pages: 5 MiB
@@ -48,8 +50,8 @@ struct thread_memory {
     std::array<void*, small_kept> small;
     std::size_t kept_count, small_count;
     std::uint32_t never_used;   // indices from here on
-    char* stretch;
-    std::uint16_t* empty;       // without pages; as many entries as there are records
+    char* stretch;              // null: none was to be had
+    std::uint16_t* empty;       // without pages; the stretch's first records
     std::size_t empty_count;
     bool asked;
 };
@@ -61,9 +63,10 @@ bool claim_stretch() noexcept {
     mine.asked = true;
     const std::size_t number = threads_seen.fetch_add(1, std::memory_order_relaxed);
     if (!region() || number >= threads_limit) return false;
-    mine.empty = static_cast<std::uint16_t*>(std::malloc(records_a_thread * sizeof(std::uint16_t)));
-    if (mine.empty) mine.stretch = region() + number * stretch_bytes;
-    return mine.stretch != nullptr;
+    mine.stretch = region() + number * stretch_bytes;
+    mine.empty = reinterpret_cast<std::uint16_t*>(mine.stretch);
+    mine.never_used = list_records;
+    return true;
 }
 
 void* take_record() noexcept {

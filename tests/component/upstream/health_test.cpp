@@ -56,6 +56,11 @@ struct world {
         add(app.address());
         checks.start();
     }
+    // Scripts end by themselves once the checks have: none may still wait when the loop goes.
+    ~world() {
+        checks.stop();
+        until([this] { return app.open() == 0; });
+    }
     void add(const net::address& a) {
         endpoint e;
         e.address = a;
@@ -217,10 +222,10 @@ TEST_CASE("while a check runs no other one of its endpoint is begun") {
 }
 
 TEST_CASE("TLS is part of the check") {
+    std::string seen;
     world w;
     w.p->spec.tls = tenant::upstream_tls{.server_name = "app.internal"};
     w.p->tls = std::make_shared<tls::upstream_context>(*w.p->spec.tls);
-    std::string seen;
     w.app.scripts = {[&seen](upstream_side& side) -> net::task<void> {
         std::string& bytes = seen;
         co_await side.send(ok);
@@ -333,10 +338,10 @@ TEST_CASE("a success of a check ends no ejection") {
 }
 
 TEST_CASE("more endpoints than checks at once: all have their turn, never more than the bound together") {
+    std::size_t most = 0;
     world w;
     w.p->endpoints.clear();
     w.p->spec.endpoints.clear();
-    std::size_t most = 0;
     w.app.scripts = {[&](upstream_side& side) -> net::task<void> {
         std::size_t& top = most;
         scripted_upstream& app = w.app;
