@@ -82,6 +82,8 @@ const plain_row plain_rows[] = {
      &worker_counters::upstream_bytes_out},
     {"gatehouse_retries_total", "Attempts after the first.", total, &worker_counters::retries},
     {"gatehouse_buffers", "Buffers in use.", gauge, &worker_counters::buffers_in_use},
+    {"gatehouse_coroutines", "Coroutines of the workers, running and waiting.", gauge,
+     &worker_counters::coroutines},
 };
 
 void add_handshakes(std::vector<MetricFamily>& out, const workers& all) {

@@ -7,10 +7,21 @@
 
 namespace gatehouse::net {
 
+static thread_local std::size_t frames_lent = 0;
+
+std::size_t lent_frames() noexcept { return frames_lent; }
+
 // Under a sanitizer every frame is the allocator's own, so that a use after the end is seen.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-void* allocate_frame(std::size_t bytes) { return ::operator new(bytes); }
-void free_frame(void* p, std::size_t) noexcept { ::operator delete(p); }
+void* allocate_frame(std::size_t bytes) {
+    void* p = ::operator new(bytes);
+    ++frames_lent;
+    return p;
+}
+void free_frame(void* p, std::size_t) noexcept {
+    --frames_lent;
+    ::operator delete(p);
+}
 #else
 namespace {
 
@@ -53,14 +64,17 @@ void* allocate_frame(std::size_t bytes) {
         free_node* n = s.first;
         s.first = n->next;
         --s.count;
+        ++frames_lent;
         return n;
     }
     void* p = std::malloc(shelf < classes ? shelf * class_bytes : bytes);
     if (!p) throw std::bad_alloc();
+    ++frames_lent;
     return p;
 }
 
 void free_frame(void* p, std::size_t bytes) noexcept {
+    --frames_lent;
     const std::size_t shelf = shelf_of(bytes);
     if (shelf >= classes || pool.shelves[shelf].count >= kept_a_class) {
         std::free(p);

@@ -75,7 +75,8 @@ tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record
 
 tls::hello_verdict hello::with_certificate(std::string_view host, std::string_view tenant_id, std::string_view tls_policy,
                                            const std::shared_ptr<hello_state>& state) {
-    if (const tls::certificate_ptr* known = cache_.find(host)) {
+    const bool handed = state->certificate && state->certificate_host == host;
+    if (const tls::certificate_ptr* known = handed ? &state->certificate : cache_.find(host)) {
         if (!*known) return refuse(SSL_AD_INTERNAL_ERROR);   // the source has said why in the log
         tls::hello_verdict v;
         v.what = tls::hello_verdict::kind::serve;
@@ -90,7 +91,10 @@ tls::hello_verdict hello::with_certificate(std::string_view host, std::string_vi
     source_.request(name, [weak = std::weak_ptr<hello*>(self_), &loop, name, state](tls::certificate_ptr c) {
         loop.post([weak, name, state, c = std::move(c)] {
             if (const auto self = weak.lock()) (*self)->cache_.put(name, c);
-            if (state->connected) state->ready.set();
+            if (!state->connected) return;
+            state->certificate = c;
+            state->certificate_host = name;
+            state->ready.set();
         });
     });
     return wait();

@@ -13,6 +13,7 @@ namespace gatehouse::net {
 // Coroutine frames by size class, kept per thread, so that a request in the steady state allocates nothing.
 void* allocate_frame(std::size_t bytes);
 void free_frame(void* p, std::size_t bytes) noexcept;
+std::size_t lent_frames() noexcept;   // on this thread, now
 
 namespace detail {
 struct pooled_frame {

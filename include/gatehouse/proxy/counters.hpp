@@ -79,6 +79,7 @@ struct alignas(64) worker_counters {
     counter log_dropped;      // access records that found the ring full
     counter loop_lag_max_ns;  // gauge: the worst of the last full ten seconds; the worker sets it
     counter buffers_in_use;   // gauge
+    counter coroutines;       // gauge: frames that live
 
     void answered(std::uint16_t status) noexcept {
         responses[status >= 100 && status < 600 ? status / 100 : 0].add();

@@ -20,6 +20,9 @@ struct hello_state {
     explicit hello_state(net::loop& l) : ready(l) {}
     net::event ready;
     bool waited_for_trust = false, waited_for_certificate = false;   // it had its turn to wait
+    // What it waited for, and under which name: this handshake's, though a newer one has come meanwhile.
+    tls::certificate_ptr certificate;
+    std::string certificate_host;
     bool connected = true;           // false once the connection is gone
     bool unknown_name = false;       // for the counters
     std::string tenant;              // the tenant's id; empty on a shared host
