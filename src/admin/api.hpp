@@ -41,6 +41,7 @@ class api {
     api_answer answer(const api_request& r);
     // Gives tenants their series; done once before any traffic, they count from 0.
     void look_at_tenants();
+    void set_token(std::string token) { options_.token = std::move(token); }
 
  private:
     struct parsed;
@@ -65,7 +66,7 @@ class api {
     api_answer set_drained(const parsed&, drain_wish);
 
     node_view& node_;
-    const options options_;
+    options options_;
     tenant_ranking ranking_;
     std::vector<tenant_series> series_;
     std::chrono::steady_clock::time_point series_at_{};

@@ -6,7 +6,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <gatehouse/admin/server.hpp>
-#include <gatehouse/admin/token.hpp>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/net/address.hpp>
 
@@ -104,6 +103,8 @@ class server::impl : public std::enable_shared_from_this<impl> {
     impl(asio::io_context& control, server_options o, node_view& node);
     void start();
     void stop();
+    void retire();
+    void set_token(std::string token) { api_->set_token(std::move(token)); }
     const std::string& address() const { return address_; }
 
  private:
@@ -131,7 +132,8 @@ class server::impl : public std::enable_shared_from_this<impl> {
     std::optional<api> api_;
     std::set<std::shared_ptr<stream>> streams_;
     std::set<std::shared_ptr<pending_action>> actions_;
-    bool stopped_ = false;
+    bool retired_ = false;  // accepts no more
+    bool stopped_ = false;  // and answers no more
 };
 
 server::impl::impl(asio::io_context& control, server_options o, node_view& node)
@@ -140,14 +142,13 @@ server::impl::impl(asio::io_context& control, server_options o, node_view& node)
     if (!wanted)
         throw std::runtime_error(fmt::format(
             "[admin] address {}: not an IP address with a port, nor unix:PATH", options_.address));
-    auto token = load_or_make_token(options_.token_file);
     const int fd = listen_at(options_.address, *wanted);
     const auto bound = bound_address(fd);
     if (wanted->is_unix())
         socket_file_ = reinterpret_cast<const sockaddr_un*>(wanted->get())->sun_path;
     address_ = wanted->is_unix() ? wanted->to_string() : bound.to_string();
     acceptor_.assign(protocol(bound.family(), 0), fd);
-    api_.emplace(node, api::options{.token = std::move(token),
+    api_.emplace(node, api::options{.token = options_.token,
                                     .open_metrics = is_local(*wanted),
                                     .metrics_every = options_.metrics_every});
 }
@@ -157,22 +158,27 @@ void server::impl::start() {
     asio::co_spawn(control_, accept_all(shared_from_this()), asio::detached);
 }
 
-void server::impl::stop() {
-    if (std::exchange(stopped_, true)) return;
+void server::impl::retire() {
+    if (std::exchange(retired_, true)) return;
     error_code ignored;
     acceptor_.close(ignored);
     pause_.cancel();
+    if (!socket_file_.empty()) ::unlink(socket_file_.c_str());
+}
+
+void server::impl::stop() {
+    if (std::exchange(stopped_, true)) return;
+    retire();
     for (const auto& s : streams_)
         s->close();
     for (const auto& a : actions_)
         a->timer.cancel();
-    if (!socket_file_.empty()) ::unlink(socket_file_.c_str());
 }
 
 awaitable<void> server::impl::accept_all(std::shared_ptr<impl> self) {
-    while (!self->stopped_) {
+    while (!self->retired_) {
         auto [ec, socket] = co_await self->acceptor_.async_accept(as_tuple(use_awaitable));
-        if (self->stopped_) co_return;
+        if (self->retired_) co_return;
         if (ec) {
             static log::limiter often(1);
             std::uint64_t suppressed = 0;
@@ -236,6 +242,7 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
                                              .if_none_match = text(http::field::if_none_match)});
             if (answer.action) answer = co_await run_action(self, answer);
             if (self.stopped_) co_return;
+            keep_alive = keep_alive && !self.retired_;
             out = to_response(answer, r, keep_alive);
         }
         s.expires_after(self.options_.deadline);
@@ -296,7 +303,7 @@ server::server(asio::io_context& control, server_options options, node_view& nod
     : impl_(std::make_shared<impl>(control, std::move(options), node)) {}
 
 server::~server() {
-    stop();
+    if (impl_) impl_->stop();
 }
 
 void server::start() {
@@ -305,6 +312,14 @@ void server::start() {
 
 void server::stop() {
     impl_->stop();
+}
+
+void server::retire() {
+    std::exchange(impl_, nullptr)->retire();
+}
+
+void server::set_token(std::string token) {
+    impl_->set_token(std::move(token));
 }
 
 std::string server::address() const {

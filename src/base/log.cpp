@@ -92,18 +92,19 @@ void write(level l, std::string_view message) {
 
 bool limiter::allow(std::uint64_t* suppressed) noexcept {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    const auto second =
+    const auto seconds =
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
+    const std::uint64_t window = seconds / window_s_;
     std::uint64_t seen = window_.load(std::memory_order_relaxed);
     std::uint64_t next = 0;
     do {
-        const bool same = seen >> 32 == (second & 0xffffffffU);
+        const bool same = seen >> 32 == (window & 0xffffffffU);
         const std::uint64_t used = same ? seen & 0xffffffffU : 0;
-        if (used >= per_second_) {
+        if (used >= count_) {
             suppressed_.fetch_add(1, std::memory_order_relaxed);
             return false;
         }
-        next = second << 32 | (used + 1);
+        next = window << 32 | (used + 1);
     } while (!window_.compare_exchange_weak(seen, next, std::memory_order_relaxed));
     const std::uint64_t swallowed = suppressed_.exchange(0, std::memory_order_relaxed);
     if (suppressed != nullptr) *suppressed = swallowed;

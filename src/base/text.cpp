@@ -43,34 +43,34 @@ std::size_t sequence_length(std::string_view s) noexcept {
     return lead.length;
 }
 
-void append_json_ascii(std::string& out, char c) {
+char* put(char* out, std::string_view s) noexcept {
+    return std::copy(s.begin(), s.end(), out);
+}
+
+char* put_json_ascii(char* out, char c) noexcept {
     switch (c) {
         case '"':
-            out += "\\\"";
-            return;
+            return put(out, "\\\"");
         case '\\':
-            out += "\\\\";
-            return;
+            return put(out, "\\\\");
         case '\n':
-            out += "\\n";
-            return;
+            return put(out, "\\n");
         case '\r':
-            out += "\\r";
-            return;
+            return put(out, "\\r");
         case '\t':
-            out += "\\t";
-            return;
+            return put(out, "\\t");
         default:
             break;
     }
     const auto u = static_cast<unsigned char>(c);
     if (u >= 0x20 && u != 0x7f) {
-        out += c;
-        return;
+        *out = c;
+        return out + 1;
     }
-    out += "\\u00";
-    out += hex_digits[u >> 4];
-    out += hex_digits[u & 15U];
+    out = put(out, "\\u00");
+    *out++ = hex_digits[u >> 4];
+    *out++ = hex_digits[u & 15U];
+    return out;
 }
 
 }  // namespace
@@ -92,20 +92,24 @@ std::string_view trim(std::string_view s) noexcept {
     return s.substr(first, s.find_last_not_of(" \t") - first + 1);
 }
 
-std::string json_escape(std::string_view s) {
-    std::string out;
-    out.reserve(s.size());
+char* json_escape(char* out, std::string_view s) noexcept {
     while (!s.empty()) {
         const std::size_t length = sequence_length(s);
         if (length == 0) {
-            out += replacement;
+            out = put(out, replacement);
         } else if (length == 1) {
-            append_json_ascii(out, s[0]);
+            out = put_json_ascii(out, s[0]);
         } else {
-            out += s.substr(0, length);
+            out = put(out, s.substr(0, length));
         }
         s.remove_prefix(std::max<std::size_t>(length, 1));
     }
+    return out;
+}
+
+std::string json_escape(std::string_view s) {
+    std::string out(s.size() * 6, '\0');
+    out.resize(static_cast<std::size_t>(json_escape(out.data(), s) - out.data()));
     return out;
 }
 

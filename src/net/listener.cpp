@@ -46,7 +46,7 @@ bool listener::accept_one() {
 }
 
 void listener::pause() {
-    static log::limiter limiter{1};
+    static log::limiter limiter{1, 60};
     std::uint64_t suppressed = 0;
     if (limiter.allow(&suppressed)) {
         log::error("no new connection can be accepted: {}; raise the limit on open files or lower limits.connections",

@@ -110,6 +110,8 @@ void h1_session::learn_from_handshake(std::int64_t began_ns) {
     facts_.resumed = SSL_session_reused(ssl) == 1;
     facts_.sni_tenant = std::move(hello_->tenant);
     facts_.sni_tls_policy = std::move(hello_->tls_policy);
+    // What the session has, not what was asked of it at least: the floor may be raised while it lasts.
+    if (!facts_.sni_tls_policy.empty()) facts_.sni_tls_policy.replace(0, 3, facts_.tls_minor == 3 ? "1.3" : "1.2");
     facts_.sni_was_shared_host = hello_->shared_host;
     facts_.handshake_us = static_cast<std::uint32_t>((gate_.loop.now_ns() - began_ns) / 1000);
     (facts_.resumed ? gate_.counters.handshakes_resumed : gate_.counters.handshakes_full).add();

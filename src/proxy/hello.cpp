@@ -54,14 +54,15 @@ tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record
     loaded_trust trust;
     if (!wanted.client_ca_file.empty()) {
         const auto found = trusts_.find(wanted.client_ca_file);
-        if (found == trusts_.end()) {
+        const bool handed = found == trusts_.end() && state->trust_file == wanted.client_ca_file;
+        if (found == trusts_.end() && !handed) {
             if (state->waited_for_trust) return refuse(SSL_AD_INTERNAL_ERROR);
             state->waited_for_trust = true;
             load_trust(wanted.client_ca_file, state);
             return wait();
         }
-        if (!found->second.trust) return refuse(SSL_AD_INTERNAL_ERROR);
-        trust = found->second;
+        trust = handed ? state->trust : found->second;
+        if (!trust.trust) return refuse(SSL_AD_INTERNAL_ERROR);
     }
     state->tls_policy = b->effective->tls_policy;
     std::string bound_to = b->effective->tls_policy;
@@ -75,8 +76,9 @@ tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record
 
 tls::hello_verdict hello::with_certificate(std::string_view host, std::string_view tenant_id, std::string_view tls_policy,
                                            const std::shared_ptr<hello_state>& state) {
-    const bool handed = state->certificate && state->certificate_host == host;
-    if (const tls::certificate_ptr* known = handed ? &state->certificate : cache_.find(host)) {
+    const tls::certificate_ptr* known = cache_.find(host);
+    if (!known && state->waited_for_certificate && state->certificate_host == host) known = &state->certificate;
+    if (known) {
         if (!*known) return refuse(SSL_AD_INTERNAL_ERROR);   // the source has said why in the log
         tls::hello_verdict v;
         v.what = tls::hello_verdict::kind::serve;
@@ -91,10 +93,9 @@ tls::hello_verdict hello::with_certificate(std::string_view host, std::string_vi
     source_.request(name, [weak = std::weak_ptr<hello*>(self_), &loop, name, state](tls::certificate_ptr c) {
         loop.post([weak, name, state, c = std::move(c)] {
             if (const auto self = weak.lock()) (*self)->cache_.put(name, c);
-            if (!state->connected) return;
             state->certificate = c;
             state->certificate_host = name;
-            state->ready.set();
+            if (state->connected) state->ready.set();
         });
     });
     return wait();
@@ -111,6 +112,8 @@ void hello::load_trust(const std::string& file, const std::shared_ptr<hello_stat
         if (!trust.trust) log::error("{}", error);
         loop.post([weak, file, state, trust = std::move(trust)] {
             if (const auto self = weak.lock()) (*self)->trusts_[file] = trust;
+            state->trust = trust;
+            state->trust_file = file;
             if (state->connected) state->ready.set();
         });
     });

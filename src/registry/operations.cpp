@@ -96,8 +96,7 @@ void service::impl::apply_settings(config::settings settings, report_handler don
                 [this, settings = std::move(settings), other_folder,
                  done = std::move(done)](outcome o) mutable {
                     const bool refused = !o.report.refused.empty();
-                    // Not stored is not refused for good: it comes into force once it can be.
-                    if (!refused || !o.trouble.empty()) settings_waiting_ = std::move(settings);
+                    if (!refused) settings_waiting_ = std::move(settings);
                     conclude(std::move(o), [this, refused, other_folder,
                                             done = std::move(done)](change_report first) mutable {
                         if (refused) {
@@ -110,6 +109,8 @@ void service::impl::apply_settings(config::settings settings, report_handler don
                         read_all(false, false,
                                  [this, first = std::move(first),
                                   done = std::move(done)](outcome second) mutable {
+                                     // The settings are in force, whatever the files are.
+                                     second.report.refused.clear();
                                      second.report.applied += first.applied;
                                      second.report.removed += first.removed;
                                      conclude_operation(std::move(second), std::move(done));

@@ -151,9 +151,17 @@ outcome pipeline::set_rules(rules r) {
         out.report.held = state_.held();
         return out;
     }
-    state_ = std::move(next);
+    const auto before = std::exchange(state_, std::move(next));
+    const auto waiting_before = waiting_;
     waiting_platform_ = std::move(platform);
-    return store(std::move(changes));
+    outcome out = store(std::move(changes));
+    if (out.trouble.empty()) return out;
+    state_ = before;
+    waiting_ = waiting_before;
+    waiting_platform_ = nullptr;
+    out.report.refused =
+        fmt::format("cannot be stored: {}; make room in state_dir and reload again", out.trouble);
+    return out;
 }
 
 outcome pipeline::store(change_set c) {

@@ -3,13 +3,17 @@
 #include <signal.h>
 
 #include <boost/asio/post.hpp>
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <ctime>
 #include <exception>
+#include <gatehouse/admin/token.hpp>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/server/node.hpp>
 
 #include "listeners.hpp"
+#include "reload.hpp"
 
 namespace gatehouse::server {
 
@@ -88,13 +92,7 @@ std::function<void(std::function<void()>)> node::pool_executor() {
 
 int node::run() {
     log::set_level(settings_.log.level);
-    const std::uint64_t files = raise_file_limit();
-    // A client connection and its upstream one, and some for the rest.
-    if (files < settings_.limits.connections * 2ULL + 200) {
-        log::warn("only {} files can be open, which is enough for about {} connections, not limits.connections = {}; "
-                  "raise the hard limit (systemd: LimitNOFILE)",
-                  files, files > 400 ? (files - 200) / 2 : 0, settings_.limits.connections);
-    }
+    for (const config::diagnostic& d : fit_file_limit(settings_)) log::warn("{}", config::to_text(d));
     std::string error;
     listeners_ = open_listeners(settings_.listeners, {}, worker_count(settings_), error);
     if (!error.empty()) {
@@ -132,7 +130,12 @@ void node::make_workers() {
 void node::pools_published(std::shared_ptr<const upstream::pool_map> p) {
     each_worker([p](worker& w) { w.set_pools(p); });
     health_.set_pools(p);
-    if (phase_ == phase::starting) begin_serving();
+    if (phase_ == phase::starting) return begin_serving();
+    const auto is_there = [&p](const std::string& name) { return p->contains(name); };
+    if (!pools_awaited_.empty() && std::all_of(pools_awaited_.begin(), pools_awaited_.end(), is_there)) {
+        pools_awaited_.clear();
+        after_workers([this] { ask_registry(); });
+    }
 }
 
 void node::begin_serving() {
@@ -140,7 +143,9 @@ void node::begin_serving() {
         if (!settings_.admin.address.empty()) {
             admin_ = std::make_unique<admin::server>(
                 control_,
-                admin::server_options{.address = settings_.admin.address, .token_file = settings_.admin.token_file}, *this);
+                admin::server_options{.address = settings_.admin.address,
+                                      .token = admin::load_or_make_token(settings_.admin.token_file)},
+                *this);
             admin_->start();
         }
     } catch (const std::exception& e) {
@@ -150,6 +155,14 @@ void node::begin_serving() {
     hand_over(std::exchange(listeners_, {}));
     for (auto& w : workers_) w->start();
     health_.start();
+    watch_certificates();
+    std::string where;
+    for (const config::listener_settings& l : settings_.listeners) where += (l.tls ? " https " : " http ") + l.address;
+    log::info("gatehouse {} serves {} tenants on{}, {} workers, admin at {}", GATEHOUSE_VERSION,
+              directory_.tenant_count(), where, workers_.size(), admin_ ? admin_->address() : "nowhere");
+}
+
+void node::watch_certificates() {
     certs_folder_ = std::make_unique<watch::folder>(
         control_, settings_.tls.certs_dir, ".pem",
         [this](std::vector<watch::event> events) {
@@ -157,10 +170,6 @@ void node::begin_serving() {
         },
         watch::options{.run_in_pool = pool_executor()});
     certs_folder_->start();
-    std::string where;
-    for (const config::listener_settings& l : settings_.listeners) where += (l.tls ? " https " : " http ") + l.address;
-    log::info("gatehouse {} serves {} tenants on{}, {} workers, admin at {}", GATEHOUSE_VERSION,
-              directory_.tenant_count(), where, workers_.size(), admin_ ? admin_->address() : "nowhere");
 }
 
 // --- signals ---
@@ -190,88 +199,6 @@ void node::on_signal(int number) {
 
 // --- change ---
 
-void node::reload(bool force, report_callback done) {
-    // The file is read in the pool; only what is right as a whole comes into force.
-    parts_.run_in_pool([this, force, done = std::move(done)] {
-        auto loaded = std::make_shared<config::loaded<config::settings>>(config::load_settings(settings_file_));
-        asio::post(control_, [this, force, done, loaded] {
-            if (phase_ != phase::serving) {
-                registry::change_report refused;
-                refused.refused = "the node is starting or ending";
-                return done(refused);
-            }
-            if (loaded->value && !config::has_errors(loaded->diagnostics)) {
-                return apply_settings(std::move(*loaded->value), force, done);
-            }
-            registry::change_report refused;
-            refused.revision = registry_.revision();
-            refused.refused = settings_file_ + " has errors; what was in force stays";
-            refused.diagnostics = loaded->diagnostics;
-            for (const config::diagnostic& d : loaded->diagnostics) log::error("{}", config::to_text(d));
-            log::error("{}", refused.refused);
-            done(refused);
-        });
-    });
-}
-
-// What was built in at the start.
-void node::keep_until_restart(config::settings& s) const {
-    const auto keep = [](auto& wanted, const auto& now, const char* key) {
-        if (wanted == now) return;
-        log::warn("{} changes at the next restart", key);
-        wanted = now;
-    };
-    keep(s.node.workers, settings_.node.workers, "node.workers");
-    keep(s.node.state_dir, settings_.node.state_dir, "node.state_dir");
-    keep(s.admin.address, settings_.admin.address, "admin.address");
-    keep(s.admin.token_file, settings_.admin.token_file, "admin.token_file");
-    keep(s.tls.certs_dir, settings_.tls.certs_dir, "tls.certs_dir");
-    keep(s.tls.cache_certs, settings_.tls.cache_certs, "tls.cache_certs");
-    keep(s.log.access, settings_.log.access, "log.access");
-}
-
-void node::apply_settings(config::settings s, bool force, report_callback done) {
-    keep_until_restart(s);
-    std::string error;
-    listener_rows rows;
-    if (s.listeners != settings_.listeners) rows = open_listeners(s.listeners, settings_.listeners, workers_.size(), error);
-    if (!error.empty()) {
-        registry::change_report refused;
-        refused.revision = registry_.revision();
-        refused.refused = error;
-        log::error("{}", error);
-        return done(refused);
-    }
-    registry_.apply_settings(s, [this, s, rows, force, done](registry::change_report report) mutable {
-        if (!report.refused.empty()) {
-            log::error("the new settings are refused: {}", report.refused);
-            close_listeners(rows);
-            return done(report);
-        }
-        hand_over(std::move(rows));
-        take_settings(s);
-        registry_.reload(force, [done](registry::change_report files) {
-            log::info("reloaded: {} tenants changed, {} removed, {} files quarantined", files.applied, files.removed,
-                      files.quarantined);
-            done(files);
-        });
-    });
-}
-
-void node::take_settings(config::settings s) {
-    settings_ = std::move(s);
-    log::set_level(settings_.log.level);
-    const proxy::parameters_ptr p = proxy::make_parameters(settings_, registry_.fleet_id());
-    each_worker([p, t = settings_.tls](worker& w) {
-        w.set_parameters(p);
-        w.set_tls(t);
-        w.forget_trust();
-    });
-    pools_.apply(settings_.pools);
-    access_log_.reopen();
-    certificates_.rescan();
-}
-
 // Sockets of listeners that stay are replaced as well: SO_REUSEPORT lets old and new overlap.
 void node::hand_over(listener_rows rows) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -288,6 +215,16 @@ void node::directory_changed() {
 
 void node::each_worker(std::function<void(worker&)> f) {
     for (auto& w : workers_) w->post([worker = w.get(), f] { f(*worker); });
+}
+
+// `f` runs on control once every worker has done what was posted to it before. One at a time. What it
+// holds stays on control.
+void node::after_workers(std::function<void()> f) {
+    after_workers_ = std::move(f);
+    auto left = std::make_shared<std::atomic<std::size_t>>(workers_.size());
+    each_worker([this, left](worker&) {
+        if (--*left == 0) asio::post(control_, [this] { std::exchange(after_workers_, nullptr)(); });
+    });
 }
 
 // --- end ---

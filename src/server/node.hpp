@@ -22,6 +22,8 @@
 
 namespace gatehouse::server {
 
+struct new_settings;
+
 class node final : public admin::node_view {
    public:
     node(const config::settings& settings, std::string settings_file);
@@ -63,13 +65,22 @@ class node final : public admin::node_view {
     // signals
     void wait_for_signal();
     void on_signal(int number);
+    // change (node_reload.cpp)
+    void start_reload();
+    void settings_read(std::shared_ptr<new_settings> n);
+    void ask_registry();
+    void registry_answered(registry::change_report report);
+    void take_settings(new_settings& n);
+    void take_certificates(const config::tls_settings& before);
+    void take_admin(new_settings& n);
+    void refuse_reload(std::string why);
+    void end_reload(registry::change_report report);
     // change
-    void keep_until_restart(config::settings& s) const;
-    void apply_settings(config::settings s, bool force, report_callback done);
-    void take_settings(config::settings s);
+    void watch_certificates();
     void hand_over(listener_rows rows);
     void directory_changed();
     void each_worker(std::function<void(worker&)> f);
+    void after_workers(std::function<void()> f);
     // end
     void drain();
     void stop_accepting();
@@ -100,6 +111,16 @@ class node final : public admin::node_view {
     registry::service registry_;
     std::unique_ptr<watch::folder> certs_folder_;
     std::unique_ptr<admin::server> admin_;
+
+    // The reload under way, and who waits for the one after it.
+    struct reload_wish {
+        bool force = false;
+        std::vector<report_callback> done;
+    };
+    reload_wish reloading_, reload_next_;
+    std::shared_ptr<new_settings> coming_;
+    std::vector<std::string> pools_awaited_;   // new ones, which must be there before a tenant names them
+    std::function<void()> after_workers_;
 
     enum class phase { starting, serving, delaying, draining, ended } phase_ = phase::starting;
     int exit_code_ = 0;

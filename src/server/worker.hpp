@@ -30,6 +30,9 @@ struct bound_listener {
     int fd = -1;
 };
 
+// How many certificates a worker keeps of those in memory.
+std::size_t cache_share(const config::tls_settings& t, std::size_t worker_count);
+
 class worker {
    public:
     worker(shared_parts& parts, const config::settings& s, std::size_t worker_count, proxy::parameters_ptr p);
@@ -49,6 +52,7 @@ class worker {
     void set_pools(std::shared_ptr<const upstream::pool_map> p) { gate_.bindings.set_pools(std::move(p)); }
     void set_tls(const config::tls_settings& t);   // for handshakes from now on
     void certificate_replaced(const std::string& pattern) { hello_.certificate_replaced(pattern); }
+    void reset_certificates(std::size_t count) { hello_.reset_certificates(count); }
     void forget_trust() { hello_.forget_trust(); }
     // Stops accepting; idle connections end now, others after their exchange. `drained` runs once
     // nothing is left.

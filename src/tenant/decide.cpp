@@ -25,7 +25,7 @@ bool agrees_with_hello(const resolution& r, const resolve_input& in, const platf
     const record& found = **r.found;
     if (!in.sni_tenant.empty() && in.sni_tenant != found.id) return false;
     if (in.sni_tls_policy.empty() || !found.tenant) return true;
-    return is_tls_policy(in.sni_tls_policy, found.tenant->tls, p);
+    return meets_tls_policy(in.sni_tls_policy, found.tenant->tls, p);
 }
 
 resolution finish(resolution r, const resolve_input& in, const platform& p) noexcept {
@@ -53,7 +53,7 @@ resolution resolve_shared(const directory& d, const resolve_input& in, const pla
     // that wish here too.
     const auto& t = (*r.found)->tenant;
     if (in.sni_was_shared_host && t && !t->tls.client_ca_file.empty() &&
-        !is_tls_policy(in.sni_tls_policy, t->tls, p))
+        !meets_tls_policy(in.sni_tls_policy, t->tls, p))
         return refuse(problem::misdirected,
                       "This tenant asks for client certificates at its own hosts.", r);
     resolve_input shared = in;

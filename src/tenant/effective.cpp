@@ -257,11 +257,10 @@ std::string tls_policy_text(const client_tls& own, const platform& p) {
     return min_version(own, p) + " " + own.client_ca_file;
 }
 
-bool is_tls_policy(std::string_view policy, const client_tls& own, const platform& p) noexcept {
-    const std::string& version = min_version(own, p);
-    return policy.size() == version.size() + 1 + own.client_ca_file.size() &&
-           policy.starts_with(version) && policy[version.size()] == ' ' &&
-           policy.ends_with(own.client_ca_file);
+bool meets_tls_policy(std::string_view policy, const client_tls& own, const platform& p) noexcept {
+    const std::size_t space = policy.find(' ');
+    return space != policy.npos && policy.substr(0, space) >= min_version(own, p) &&
+           policy.substr(space + 1) == own.client_ca_file;
 }
 
 bool effective::current(const directory& d) const noexcept {

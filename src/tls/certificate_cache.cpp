@@ -68,9 +68,8 @@ void certificate_cache::erase(std::string_view pattern) {
         [&](std::string_view host, const clock::time_point&) { return is_under(host, pattern); });
 }
 
-void certificate_cache::clear() {
-    impl_->found.clear();
-    impl_->missing.clear();
+void certificate_cache::reset(std::size_t capacity) {
+    impl_ = std::make_unique<impl>(capacity);
 }
 
 }  // namespace gatehouse::tls

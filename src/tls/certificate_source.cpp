@@ -54,6 +54,15 @@ bool is_free(const entry& e) {
     return e.good == nullptr || e.good.use_count() == 1;
 }
 
+// May it go when room is needed? Counts those that are in use.
+auto counting(int& refused) {
+    return [&refused](const entry& oldest) {
+        const bool goes = is_free(oldest);
+        refused += goes ? 0 : 1;
+        return goes;
+    };
+}
+
 std::int64_t wall_ns() {
     return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -67,7 +76,7 @@ std::string expiry_warning(const certificate& c) {
 
 struct certificate_source::state : std::enable_shared_from_this<certificate_source::state> {
     state(std::string dir, std::uint64_t cache_count, executor run)
-        : certs_dir(std::move(dir)), run_in_pool(std::move(run)), entries(cache_count) {}
+        : run_in_pool(std::move(run)), certs_dir(std::move(dir)), entries(cache_count) {}
 
     enum class thread : std::uint8_t { any, pool };
     enum class known : std::uint8_t { good, absent, unknown };
@@ -82,6 +91,9 @@ struct certificate_source::state : std::enable_shared_from_this<certificate_sour
     void remember_bad(const std::string& file, const loaded_certificate& got, outcome& o);
     void remember_missing(const std::string& file, outcome& o);
     void put(const std::string& file, entry e);
+    void note_refusals(int refused);
+    void use(std::string dir, std::uint64_t cache_count);
+    std::string folder() const;
 
     void change(const std::string& file);
     void drain_changes();
@@ -90,11 +102,11 @@ struct certificate_source::state : std::enable_shared_from_this<certificate_sour
     void rescan_memory();
     void rescan_folder();
 
-    const std::string certs_dir;
     const executor run_in_pool;
     std::function<void(const std::string&)> replaced;
 
     mutable std::mutex mutex;
+    std::string certs_dir;
     lru<entry> entries;                              // by file
     lru<clock::time_point> missing{most_missing};    // by file: when it was found missing
     std::map<std::string, load, std::less<>> loads;  // by file
@@ -153,7 +165,7 @@ auto certificate_source::state::look_up(const std::string& file, certificate_ptr
 // On a pool thread, with an entry in `loads`.
 void certificate_source::state::load_file(const std::string& file) {
     for (bool again = true; again;) {
-        const loaded_certificate got = load_certificate(certs_dir, file);
+        const loaded_certificate got = load_certificate(folder(), file);
         outcome o = settle(file, got);
         again = o.again;
         if (!o.warning.empty()) log::warn("{}", o.warning);
@@ -227,12 +239,13 @@ void certificate_source::state::remember_bad(const std::string& file, const load
 
 void certificate_source::state::put(const std::string& file, entry e) {
     int refused = 0;
-    entries.put(file, std::move(e), [&refused](const entry& oldest) {
-        const bool goes = is_free(oldest);
-        refused += goes ? 0 : 1;
-        return goes;
-    });
-    evicted_in_use = evicted_in_use || refused == lru<entry>::refusals;
+    entries.put(file, std::move(e), counting(refused));
+    note_refusals(refused);
+}
+
+// A certificate that somebody uses went all the same, as the bound holds.
+void certificate_source::state::note_refusals(int refused) {
+    evicted_in_use = evicted_in_use || refused >= lru<entry>::refusals;
 }
 
 // --- changes ---
@@ -291,14 +304,16 @@ void certificate_source::state::report(const std::string& pattern) const {
 
 void certificate_source::state::rescan_memory() {
     std::vector<std::pair<std::string, file_stamp>> held;
+    std::string dir;
     {
         const std::lock_guard lock(mutex);
+        dir = certs_dir;
         for (const auto& n : entries.nodes())
             held.emplace_back(n.name, n.value.stamp);
     }
     for (const auto& [file, stamp] : held) {
         file_stamp now;
-        if (!stat_file(certs_dir + '/' + file, now) || now != stamp) change(file);
+        if (!stat_file(dir + '/' + file, now) || now != stamp) change(file);
     }
 }
 
@@ -306,9 +321,9 @@ void certificate_source::state::rescan_memory() {
 // wildcard.
 void certificate_source::state::rescan_folder() {
     const std::int64_t since_ns = std::exchange(last_scan_ns, wall_ns()) - rescan_margin_ns;
+    const std::string dir = folder();
     std::error_code ec;
-    for (std::filesystem::directory_iterator i(certs_dir, ec), end; !ec && i != end;
-         i.increment(ec)) {
+    for (std::filesystem::directory_iterator i(dir, ec), end; !ec && i != end; i.increment(ec)) {
         const std::string file = i->path().filename().string();
         const std::string pattern = pattern_of(file);
         if (pattern.empty()) continue;
@@ -321,9 +336,35 @@ void certificate_source::state::rescan_folder() {
     }
     if (ec)
         log::error("certificates: the folder {} cannot be read ({}): check its path and rights",
-                   certs_dir, ec.message());
+                   dir, ec.message());
     const std::lock_guard lock(mutex);
     missing.clear();
+}
+
+// --- another folder ---
+
+std::string certificate_source::state::folder() const {
+    const std::lock_guard lock(mutex);
+    return certs_dir;
+}
+
+void certificate_source::state::use(std::string dir, std::uint64_t cache_count) {
+    std::vector<std::string> files;
+    {
+        const std::lock_guard lock(mutex);
+        int refused = 0;
+        entries.set_capacity(cache_count, counting(refused));
+        note_refusals(refused);
+        if (dir == certs_dir) return;
+        certs_dir = std::move(dir);
+        missing.clear();
+        for (const auto& n : entries.nodes())
+            files.push_back(n.name);
+        for (auto& [file, l] : loads)
+            l.again = l.changed = true;
+    }
+    for (const std::string& file : files)
+        change(file);
 }
 
 // --- the public face ---
@@ -358,6 +399,10 @@ void certificate_source::rescan() {
             s->rescan_folder();
         }
     });
+}
+
+void certificate_source::use(std::string certs_dir, std::uint64_t cache_count) {
+    state_->use(std::move(certs_dir), cache_count);
 }
 
 void certificate_source::on_replaced(std::function<void(const std::string& pattern)> f) {

@@ -69,6 +69,14 @@ class lru {
         }
     }
 
+    // What is over the new bound goes as if there had to be room for more.
+    template <class MayGo>
+    void set_capacity(std::size_t capacity, MayGo may_go) {
+        capacity_ = capacity == 0 ? 1 : capacity;
+        while (nodes_.size() > capacity_)
+            make_room(may_go);
+    }
+
     void clear() {
         index_.clear();
         nodes_.clear();
@@ -85,7 +93,7 @@ class lru {
         nodes_.pop_back();
     }
 
-    const std::size_t capacity_;
+    std::size_t capacity_;
     std::list<node> nodes_;
     // Keys are views of the names in the nodes, whose addresses stay.
     std::unordered_map<std::string_view, typename std::list<node>::iterator, text_hash> index_;

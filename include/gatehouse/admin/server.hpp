@@ -12,8 +12,8 @@
 namespace gatehouse::admin {
 
 struct server_options {
-    std::string address;     // "127.0.0.1:9900" "[::1]:9900" "unix:/path"; port 0: any
-    std::string token_file;  // made when it is not there: 32 random bytes in hex, mode 0600
+    std::string address;  // "127.0.0.1:9900" "[::1]:9900" "unix:/path"; port 0: any
+    std::string token;    // what callers must know: load_or_make_token() of the settings' file
     std::size_t connections = 64;
     std::chrono::milliseconds deadline{10'000};  // for a request, for its answer, idle
     std::chrono::milliseconds action_deadline{120'000};  // for a reload, a drain
@@ -22,15 +22,18 @@ struct server_options {
 
 class server {
  public:
-    // Reads or makes the token and listens. Throws std::runtime_error saying what to do.
+    // Listens. Throws std::runtime_error saying what to do.
     server(boost::asio::io_context& control, server_options options, node_view& node);
-    ~server();  // stop()
+    ~server();  // stop(), unless it was retired
     server(const server&) = delete;
     server& operator=(const server&) = delete;
 
     void start();  // accepts from here on; best once the registry is loaded, before traffic
     void stop();   // closes everything; the io_context then runs out of this server's work
-    std::string address() const;  // as bound: "127.0.0.1:9900", "unix:/path"
+    // Another server takes over: the address is free at once, connections end after their answer.
+    void retire();
+    void set_token(std::string token);  // for requests from here on
+    std::string address() const;        // as bound: "127.0.0.1:9900", "unix:/path"
 
  private:
     class impl;

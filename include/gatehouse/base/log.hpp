@@ -39,13 +39,13 @@ void error(fmt::format_string<Args...> f, Args&&... args) {
 // clients cannot fill a disk. One object a place in the code (static).
 class limiter {
    public:
-    explicit limiter(std::uint32_t per_second) : per_second_(per_second) {}
+    explicit limiter(std::uint32_t count, std::uint32_t window_s = 1) : count_(count), window_s_(window_s) {}
     // True when the caller may log now; *suppressed gets how many were swallowed since.
     bool allow(std::uint64_t* suppressed) noexcept;
 
    private:
-    const std::uint32_t per_second_;
-    std::atomic<std::uint64_t> window_{0};   // second << 32 | used
+    const std::uint32_t count_, window_s_;
+    std::atomic<std::uint64_t> window_{0};   // number of the window << 32 | used
     std::atomic<std::uint64_t> suppressed_{0};
 };
 

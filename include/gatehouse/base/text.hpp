@@ -27,6 +27,8 @@ struct text_hash {
 };
 
 std::string json_escape(std::string_view s);   // without the quotes; invalid UTF-8 becomes U+FFFD
+// The same to `out`, which has six bytes for each of `s`; the end of what was written.
+char* json_escape(char* out, std::string_view s) noexcept;
 std::string html_escape(std::string_view s);
 std::string hex(std::string_view bytes);
 std::string random_hex(std::size_t bytes);     // from the operating system's generator

@@ -14,15 +14,21 @@
 
 namespace gatehouse::proxy {
 
+struct loaded_trust {
+    tls::trust_ptr trust;        // null: the file cannot be used
+    std::uint64_t content = 0;   // hash of the file: a session made under another one is not resumed
+};
+
 // A connection's side of the hello: what it learns, and how it is woken. Shared with what is being
 // loaded for it, so that a connection may end meanwhile.
 struct hello_state {
     explicit hello_state(net::loop& l) : ready(l) {}
     net::event ready;
     bool waited_for_trust = false, waited_for_certificate = false;   // it had its turn to wait
-    // What it waited for, and under which name: this handshake's, though a newer one has come meanwhile.
+    // What came of it, and for what: this handshake's, though the caches may have been emptied since.
+    loaded_trust trust;
     tls::certificate_ptr certificate;
-    std::string certificate_host;
+    std::string trust_file, certificate_host;
     bool connected = true;           // false once the connection is gone
     bool unknown_name = false;       // for the counters
     std::string tenant;              // the tenant's id; empty on a shared host
@@ -38,6 +44,7 @@ class hello final : public tls::hello_policy {
     // `connection` is a std::shared_ptr<hello_state>*.
     tls::hello_verdict on_hello(std::string_view server_name, void* connection) override;
     void certificate_replaced(const std::string& pattern) { cache_.erase(pattern); }
+    void reset_certificates(std::size_t count) { cache_.reset(count); }   // each is asked for again
     void forget_trust() { trusts_.clear(); }   // CA files are read again at their next use
 
     static constexpr std::int64_t patience_ns = 250'000'000;
@@ -53,10 +60,6 @@ class hello final : public tls::hello_policy {
     tls::certificate_source& source_;
     executor run_in_pool_;
     tls::certificate_cache cache_;
-    struct loaded_trust {
-        tls::trust_ptr trust;        // null: the file cannot be used
-        std::uint64_t content = 0;   // hash of the file: a session made under another one is not resumed
-    };
     std::map<std::string, loaded_trust, std::less<>> trusts_;
     // Callbacks of what is still being loaded find out here that this worker is gone.
     std::shared_ptr<hello*> self_;

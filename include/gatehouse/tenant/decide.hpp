@@ -19,7 +19,7 @@ struct resolve_input {
     std::string_view tenant_field;     // value of X-Tenant-Id (context_prefix + "Id"); empty: absent
     std::string_view sni_tenant;       // id that the TLS hello resolved to; empty: none (plain listener)
     bool sni_was_shared_host = false;  // the hello named a shared host: any tenant may follow on it
-    std::string_view sni_tls_policy;   // effective.tls_policy that the handshake used
+    std::string_view sni_tls_policy;   // effective.tls_policy of the handshake, with the version it came to
 };
 
 struct resolution {

@@ -59,8 +59,9 @@ using effective_ptr = std::shared_ptr<const effective>;
 
 // The text of effective::tls_policy for a tenant's own TLS settings.
 std::string tls_policy_text(const client_tls& own, const platform& p);
-// The same text as `policy`, without making it.
-bool is_tls_policy(std::string_view policy, const client_tls& own, const platform& p) noexcept;
+// May a session that has `policy` carry this tenant's exchanges: at least its version, and the same
+// authority of clients.
+bool meets_tls_policy(std::string_view policy, const client_tls& own, const platform& p) noexcept;
 
 // `r` must have a tenant (not gone). At most 8 ancestors; a cycle ends the chain and is `missing`.
 effective_ptr make_effective(const record_ptr& r, const directory& d);

@@ -58,6 +58,10 @@ class certificate_source {
     // stays. A file that is not in memory is not read: its name is only reported to on_replaced.
     void file_changed(const std::string& file_name);
     void rescan();
+    // Another folder, another bound: what is in memory is looked up again there. Until a file has
+    // been read its older certificate serves, and stays in use where the new one is bad. Workers
+    // reset their caches after it.
+    void use(std::string certs_dir, std::uint64_t cache_count);
 
     // Called on a pool thread (or inside file_changed) after the answer for a name may have
     // changed; workers drop it. `pattern` is a host name or "*.DOMAIN". Set once, before the first
@@ -85,7 +89,7 @@ class certificate_cache {
     void put(std::string_view host,
              certificate_ptr c);  // null is kept too (known to be missing), for 5 s
     void erase(std::string_view pattern);
-    void clear();
+    void reset(std::size_t capacity);  // empty again
 
  private:
     struct impl;

@@ -30,13 +30,13 @@ struct running {
     std::string address, token;
 
     explicit running(std::function<void(admin::server_options&)> change = {}) {
-        admin::server_options o{.address = "127.0.0.1:0", .token_file = dir.file("admin.token")};
+        admin::server_options o{.address = "127.0.0.1:0", .token = "the administrator's token"};
         if (change) change(o);
         if (o.address == "unix") o.address = "unix:" + dir.file("admin.sock");
         server.emplace(io, o, node);
         server->start();
         address = server->address();
-        std::ifstream(dir.file("admin.token")) >> token;
+        token = o.token;
         thread = std::thread([this] { io.run(); });
     }
     ~running() { stop(); }
@@ -276,7 +276,7 @@ TEST_CASE("a stale socket file is replaced, a live one is not") {
     fake_node node;
     boost::asio::io_context io;
     const auto path = dir.file("admin.sock");
-    const admin::server_options o{.address = "unix:" + path, .token_file = dir.file("token")};
+    const admin::server_options o{.address = "unix:" + path, .token = "secret"};
     const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
     sockaddr_un a{};
     a.sun_family = AF_UNIX;
@@ -293,8 +293,7 @@ TEST_CASE("an ordinary file in the socket's place is not deleted") {
     fake_node node;
     boost::asio::io_context io;
     std::ofstream(dir.file("admin.sock")) << "precious";
-    const admin::server_options o{.address = "unix:" + dir.file("admin.sock"),
-                                  .token_file = dir.file("token")};
+    const admin::server_options o{.address = "unix:" + dir.file("admin.sock"), .token = "secret"};
     CHECK_THROWS(admin::server(io, o, node));
     CHECK(std::filesystem::file_size(dir.file("admin.sock")) == 8);
 }
@@ -304,7 +303,42 @@ TEST_CASE("an address in use or not understood is said with its key") {
     fake_node node;
     boost::asio::io_context io;
     for (const auto& address : {r.address, std::string("localhost"), std::string("nonsense:x")}) {
-        const admin::server_options o{.address = address, .token_file = r.dir.file("token2")};
+        const admin::server_options o{.address = address, .token = "secret"};
         CHECK_THROWS_WITH(admin::server(io, o, node), Catch::Contains("[admin] address"));
     }
+}
+
+TEST_CASE("a retired server frees its address at once and answers what it was asked") {
+    running r;
+    r.node.answers_reload = false;
+    client c(r.address);
+    c.send(request("POST", "/v1/reload", r.token));
+    for (bool asked = false; !asked;)
+        r.on_control([&] { asked = static_cast<bool>(r.node.waiting); });
+    r.on_control([&] {
+        r.server->retire();
+        r.server.emplace(r.io, admin::server_options{.address = r.address, .token = "new"}, r.node);
+        r.server->start();
+        r.node.waiting(r.node.report);
+    });
+    const auto answer = c.receive();
+    CHECK(begins(answer, "HTTP/1.1 200"));
+    CHECK(answer.find("Connection: close") != std::string::npos);
+    CHECK(c.closed());
+    client to_new(r.address);
+    to_new.send(request("GET", "/v1/node", "new"));
+    CHECK(begins(to_new.receive(), "HTTP/1.1 200"));
+}
+
+TEST_CASE("the token changes, connections go on") {
+    running r;
+    client c(r.address);
+    const auto ask = [&c](const std::string& token) {
+        c.send(request("GET", "/v1/node", token));
+        return c.receive();
+    };
+    CHECK(begins(ask(r.token), "HTTP/1.1 200"));
+    r.on_control([&] { r.server->set_token("another token"); });
+    CHECK(begins(ask(r.token), "HTTP/1.1 401"));
+    CHECK(begins(ask("another token"), "HTTP/1.1 200"));
 }

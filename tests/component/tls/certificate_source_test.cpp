@@ -334,3 +334,58 @@ TEST_CASE("many threads ask while files change") {
     CHECK(good == 200);
     CHECK(source.list().size() <= 4);
 }
+
+TEST_CASE("another folder: what is in memory is looked up again there") {
+    fixture f;
+    const issued old_a = f.ca.issue_for("a.example"), new_a = f.ca.issue_for("a.example");
+    const issued old_b = f.ca.issue_for("b.example"), old_c = f.ca.issue_for("c.example");
+    const issued new_d = f.ca.issue_for("d.example");
+    f.folder.write("a.example.pem", old_a.pem());
+    f.folder.write("b.example.pem", old_b.pem());
+    f.folder.write("c.example.pem", old_c.pem());
+    temporary_folder other;
+    other.write("a.example.pem", new_a.pem());
+    other.write("c.example.pem", "not a certificate");
+    other.write("d.example.pem", new_d.pem());
+    const certificate_ptr held = f.get("a.example");
+    CHECK(same(held, old_a));
+    CHECK(same(f.get("b.example"), old_b));
+    CHECK(same(f.get("c.example"), old_c));
+    CHECK(f.get("d.example") == nullptr);
+    f.source.use(other.path(), 100);
+    f.run();
+    CHECK(held->replaced);
+    CHECK(same(f.get("a.example"), new_a));
+    CHECK(f.get("b.example") == nullptr);
+    CHECK(same(f.get("c.example"), old_c));
+    CHECK_THAT(f.error_of("c.example.pem"), Contains("c.example.pem"));
+    CHECK(same(f.get("d.example"), new_d));
+}
+
+TEST_CASE("another folder while a file is being read: the new one's answer is what stays") {
+    fixture f;
+    const issued before = f.ca.issue_for("a.example"), after = f.ca.issue_for("a.example");
+    f.folder.write("a.example.pem", before.pem());
+    temporary_folder other;
+    other.write("a.example.pem", after.pem());
+    certificate_ptr got;
+    f.source.request("a.example", [&](certificate_ptr c) { got = std::move(c); });
+    f.source.use(other.path(), 100);
+    f.run();
+    CHECK(got != nullptr);
+    CHECK(same(f.get("a.example"), after));
+}
+
+TEST_CASE("a smaller bound holds at once") {
+    fixture f(100);
+    for (int i = 0; i < 8; ++i) {
+        const std::string host = "h" + std::to_string(i) + ".example";
+        f.folder.write(host + ".pem", f.ca.issue_for(host).pem());
+        CHECK(f.get(host) != nullptr);
+    }
+    CHECK(f.source.list().size() == 8);
+    f.source.use(f.folder.path(), 3);
+    CHECK(f.source.list().size() == 3);
+    CHECK(f.get("h0.example") != nullptr);
+    CHECK(f.source.list().size() == 3);
+}

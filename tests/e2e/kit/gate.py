@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -59,6 +60,7 @@ class Gate:
         self.stdout_lines = []
         self.ready_s = None
         self.expected_exit = 0
+        self.files = None   # its hard limit on open files; None: ours
         self.port, self.tls_port, self.admin_port = free_port(), free_port(), free_port()
         base = default_settings()
         listener = listener or {}
@@ -116,6 +118,7 @@ class Gate:
         self.process = subprocess.Popen(
             [binary(), "serve", "--config", str(self.config)], cwd=self.folder, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+            preexec_fn=self._limit_files if self.files else None,
             env={**os.environ, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", **self.env})
         for stream, lines in ((self.process.stderr, self.stderr_lines), (self.process.stdout, self.stdout_lines)):
             threading.Thread(target=self._collect, args=(stream, lines), daemon=True).start()
@@ -130,6 +133,9 @@ class Gate:
             time.sleep(0.02)
         self.process.kill()
         raise AssertionError(f"the gate was not ready within {limit} s:\n{self.stderr()}")
+
+    def _limit_files(self):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.files, self.files))
 
     @staticmethod
     def _collect(stream, lines):

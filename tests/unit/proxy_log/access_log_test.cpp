@@ -1,6 +1,8 @@
 // The access log against real files, pipes and /dev/full: what is written, what is lost, and that
 // nobody waits.
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <catch2/catch.hpp>
@@ -88,12 +90,38 @@ access_record sample(std::string_view path = "/a?token=secret") {
 }
 
 json::object formatted(const access_record& r) {
-    fmt::memory_buffer out;
-    format_record(out, r);
-    const std::string text(out.data(), out.size());
+    std::array<char, access_line_bytes_max> out;
+    const std::string text(out.data(), format_record(out.data(), r));
     REQUIRE(text.back() == '\n');
     REQUIRE(text.find('\n') == text.size() - 1);
     return json::parse(std::string_view(text).substr(0, text.size() - 1)).as_object();
+}
+
+std::string path_of(const json::object& o) {
+    return std::string(o.at("path").as_string());
+}
+
+bool push(access_ring& ring, const access_record& r) {
+    access_record* slot = ring.begin();
+    if (slot == nullptr) return false;
+    *slot = r;
+    ring.commit();
+    return true;
+}
+
+std::string take_all(access_ring& ring) {
+    std::string out;
+    for (const iovec& piece : ring.readable())
+        out.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+    ring.consume(out.size());
+    return out;
+}
+
+std::unique_ptr<access_sink> open_sink(const std::string& path) {
+    error_code ec;
+    auto sink = access_sink::open(path, ec);
+    REQUIRE(sink);
+    return sink;
 }
 
 // Standard output replaced for the length of a test.
@@ -179,28 +207,56 @@ TEST_CASE("every byte value survives the formatter") {
     }
 }
 
+TEST_CASE("the longest line there can be fits") {
+    access_record r;
+    r.clear();
+    const std::string control(1000, '\x01');
+    r.request_id.set(control);
+    for (auto* text : {&r.tenant, &r.parent, &r.route, &r.upstream, &r.decision})
+        text->set(control);
+    r.region.set(control);
+    r.method.set(control);
+    r.client.set(control);
+    r.host.set(control);
+    r.set_path(control);
+    r.bytes_in = r.bytes_out = r.total_us = ~0ull;
+    r.handshake_us = r.queue_us = r.connect_us = r.first_byte_us = ~0u;
+    r.problem = problem::tenant_maintenance;
+    std::string out(2 * access_line_bytes_max, '#');
+    CHECK(format_record(out.data(), r) <= out.data() + access_line_bytes_max);
+}
+
 TEST_CASE("a full ring drops and counts, and goes on when it is read") {
     access_ring ring(true, -1);
     const auto r = sample();
-    for (std::size_t i = 0; i < access_ring::capacity; ++i)
-        REQUIRE(ring.push(r));
-    CHECK_FALSE(ring.push(r));
+    std::size_t pushed = 0;
+    while (push(ring, r))
+        ++pushed;
+    CHECK(pushed > 1000);
     CHECK(ring.begin() == nullptr);
     CHECK(ring.dropped() == 2);
-    REQUIRE(ring.front() != nullptr);
-    ring.pop();
-    CHECK(ring.push(r));
-    CHECK_FALSE(ring.push(r));
+    std::istringstream in(take_all(ring));
     std::size_t n = 0;
-    for (; ring.front() != nullptr; ring.pop())
-        ++n;
-    CHECK(n == access_ring::capacity);
+    for (std::string line; std::getline(in, line); ++n)
+        REQUIRE(json::parse(line).as_object().at("path") == "/a");
+    CHECK(n == pushed);
+    CHECK(push(ring, r));
+}
+
+TEST_CASE("lines go over the ring's end whole") {
+    access_ring ring(true, -1);
+    std::size_t bytes = 0;
+    for (int i = 0; bytes < 3 * access_ring::capacity_bytes; ++i) {
+        REQUIRE(push(ring, sample("/" + std::to_string(i))));
+        const std::string line = take_all(ring);
+        bytes += line.size();
+        REQUIRE(path_of(json::parse(line).as_object()) == "/" + std::to_string(i));
+    }
 }
 
 TEST_CASE("a ring that is off takes nothing and counts nothing") {
     access_log log("off");
     auto* ring = log.make_ring();
-    CHECK_FALSE(log.enabled());
     CHECK_FALSE(ring->enabled());
     CHECK(ring->begin() == nullptr);
     CHECK(ring->dropped() == 0);
@@ -208,16 +264,9 @@ TEST_CASE("a ring that is off takes nothing and counts nothing") {
     log.stop();
 }
 
-TEST_CASE("a slot is cleared before it is filled again") {
+TEST_CASE("a record is cleared before it is filled again") {
     access_ring ring(true, -1);
-    ring.push(sample());
-    ring.front();
-    ring.pop();
-    for (std::size_t i = 1; i < access_ring::capacity; ++i) {
-        REQUIRE(ring.push(sample()));
-        ring.front();
-        ring.pop();
-    }
+    push(ring, sample());
     auto* slot = ring.begin();
     REQUIRE(slot != nullptr);
     CHECK(slot->tenant.view().empty());
@@ -251,7 +300,7 @@ TEST_CASE("lines of several workers arrive whole, each worker's in order") {
     std::array<int, workers> next{};
     for (const auto& o : lines(file)) {
         auto& expected = next[o.at("attempts").to_number<std::size_t>()];
-        CHECK(o.at("total_us") == expected);
+        REQUIRE(o.at("total_us") == expected);
         ++expected;
     }
     CHECK(next == std::array<int, workers>{each, each, each});
@@ -260,7 +309,7 @@ TEST_CASE("lines of several workers arrive whole, each worker's in order") {
 TEST_CASE("lines appear without a stop") {
     temporary_folder dir;
     access_log log(dir.file("access.log"));
-    log.make_ring()->push(sample());
+    push(*log.make_ring(), sample());
     CHECK(within(2s, [&] { return lines(dir.file("access.log")).size() == 1; }));
 }
 
@@ -269,12 +318,12 @@ TEST_CASE("after a rename and reopen new lines go to a new file") {
     const auto file = dir.file("access.log"), old = dir.file("access.log.1");
     access_log log(file);
     auto* ring = log.make_ring();
-    ring->push(sample("/before"));
+    push(*ring, sample("/before"));
     REQUIRE(within(2s, [&] { return log.lines_written() == 1; }));
     std::filesystem::rename(file, old);
     log.reopen();
     REQUIRE(within(2s, [&] { return std::filesystem::exists(file); }));
-    ring->push(sample("/after"));
+    push(*ring, sample("/after"));
     log.stop();
     REQUIRE(lines(old).size() == 1);
     CHECK(lines(old)[0].at("path") == "/before");
@@ -289,7 +338,7 @@ TEST_CASE("when the file cannot be opened again, the old one is kept") {
     auto* ring = log.make_ring();
     std::filesystem::rename(dir.path / "logs", dir.path / "moved");
     log.reopen();
-    ring->push(sample());
+    push(*ring, sample());
     log.stop();
     CHECK(log.lines_written() == 1);
     CHECK(lines(dir.file("moved/access.log")).size() == 1);
@@ -303,14 +352,129 @@ TEST_CASE("a full disk costs lines, counted, and no time") {
     access_log log("/dev/full");
     auto* ring = log.make_ring();
     for (int i = 0; i < 100; ++i)
-        REQUIRE(ring->push(sample()));
+        REQUIRE(push(*ring, sample()));
     CHECK(within(2s, [&] { return log.lines_lost() == 100; }));
-    ring->push(sample());
+    push(*ring, sample());
     const auto begun = std::chrono::steady_clock::now();
     log.stop();
     CHECK(std::chrono::steady_clock::now() - begun < 500ms);
     CHECK(log.lines_lost() == 101);
     CHECK(log.lines_written() == 0);
+}
+
+TEST_CASE("where a file is full, it ends with a whole line, and goes on when there is room") {
+    temporary_folder dir;
+    const auto file = dir.file("access.log");
+    ::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit tight{10'000, before.rlim_max};
+    access_log log(file);
+    auto* ring = log.make_ring();
+    ::setrlimit(RLIMIT_FSIZE, &tight);
+    for (int i = 0; i < 50; ++i)
+        push(*ring, sample());
+    const bool counted = within(2s, [&] { return log.lines_written() + log.lines_lost() == 50; });
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    CHECK(counted);
+    CHECK(log.lines_lost() > 0);
+    CHECK(content(file).back() == '\n');
+    CHECK(lines(file).size() == log.lines_written());
+    push(*ring, sample("/again"));
+    log.stop();
+    CHECK(log.lines_written() + log.lines_lost() == 51);
+    CHECK(lines(file).size() == log.lines_written());
+    CHECK(lines(file).back().at("path") == "/again");
+}
+
+TEST_CASE("another sink takes over: no line is lost, none is in both") {
+    temporary_folder dir;
+    constexpr int turns = 20, each = 100;
+    access_log log(dir.file("0"));
+    auto* ring = log.make_ring();
+    std::atomic<int> pushed{0};
+    std::atomic<bool> end{false};
+    std::thread worker([&] {
+        for (int i = 0; !end; ++i) {
+            while (!push(*ring, sample("/" + std::to_string(i))))
+                std::this_thread::yield();
+            pushed = i + 1;
+            if (i % each == 0) std::this_thread::sleep_for(1ms);
+        }
+    });
+    for (int turn = 1; turn < turns; ++turn) {
+        const int then = pushed;
+        REQUIRE(within(2s, [&] { return pushed > then + each; }));
+        log.take(open_sink(dir.file(std::to_string(turn).c_str())));
+    }
+    end = true;
+    worker.join();
+    log.stop();
+    CHECK(log.lines_lost() == 0);
+    int next = 0;
+    for (int turn = 0; turn < turns; ++turn) {
+        for (const auto& o : lines(dir.file(std::to_string(turn).c_str())))
+            REQUIRE(path_of(o) == "/" + std::to_string(next++));
+    }
+    CHECK(next == pushed);
+}
+
+TEST_CASE("what was committed before the change is in the old file") {
+    temporary_folder dir;
+    access_log log(dir.file("old"));
+    auto* ring = log.make_ring();
+    push(*ring, sample("/before"));
+    log.take(open_sink(dir.file("new")));
+    REQUIRE(within(2s, [&] { return log.lines_written() == 1; }));
+    push(*ring, sample("/after"));
+    log.stop();
+    REQUIRE(lines(dir.file("old")).size() == 1);
+    CHECK(lines(dir.file("old"))[0].at("path") == "/before");
+    REQUIRE(lines(dir.file("new")).size() == 1);
+    CHECK(lines(dir.file("new"))[0].at("path") == "/after");
+}
+
+TEST_CASE("off and on again") {
+    temporary_folder dir;
+    access_log log("off");
+    auto* ring = log.make_ring();
+    CHECK_FALSE(push(*ring, sample()));
+    log.take(open_sink(dir.file("one")));
+    CHECK(push(*ring, sample("/one")));
+    REQUIRE(within(2s, [&] { return log.lines_written() == 1; }));
+    log.take(nullptr);
+    CHECK_FALSE(ring->enabled());
+    CHECK_FALSE(push(*ring, sample("/nowhere")));
+    CHECK(log.make_ring()->begin() == nullptr);
+    log.take(open_sink(dir.file("two")));
+    CHECK(push(*ring, sample("/two")));
+    log.stop();
+    CHECK(log.lines_written() == 2);
+    CHECK((content(dir.file("one")) + content(dir.file("two"))).find("/nowhere") ==
+          std::string::npos);
+    CHECK(log.lines_lost() == 0);
+}
+
+TEST_CASE("a reader that stopped does not hold up another sink") {
+    temporary_folder dir;
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const auto redirected = std::make_unique<redirected_stdout>(ends[1]);
+    access_log log("stdout");
+    auto* ring = log.make_ring();
+    std::size_t pushed = 0;
+    for (; pushed < 1500; ++pushed)
+        REQUIRE(push(*ring, sample()));
+    REQUIRE(within(2s, [&] { return log.lines_written() > 0; }));
+    std::this_thread::sleep_for(50ms);
+    const auto in_pipe = log.lines_written();
+    log.take(open_sink(dir.file("new")));
+    CHECK(within(2s, [&] { return log.lines_written() + log.lines_lost() == pushed; }));
+    log.stop();
+    CHECK(log.lines_lost() <= 1);  // the one the pipe has in part
+    CHECK(lines(dir.file("new")).size() == log.lines_written() - in_pipe);
+    ::close(ends[0]);
+    ::close(ends[1]);
 }
 
 TEST_CASE("a reader that stopped costs lines; neither the worker nor the stop waits for it") {
@@ -323,7 +487,7 @@ TEST_CASE("a reader that stopped costs lines; neither the worker nor the stop wa
     std::chrono::steady_clock::duration slowest{};
     for (int i = 0; i < pushed; ++i) {
         const auto begun = std::chrono::steady_clock::now();
-        ring->push(sample());
+        push(*ring, sample());
         slowest = std::max(slowest, std::chrono::steady_clock::now() - begun);
     }
     const auto begun = std::chrono::steady_clock::now();
@@ -346,7 +510,7 @@ TEST_CASE("a reader that went away is an error code, not a signal") {
     access_log log("stdout");
     auto* ring = log.make_ring();
     ::close(ends[0]);
-    ring->push(sample());
+    push(*ring, sample());
     log.stop();
     CHECK(log.lines_lost() == 1);
     ::close(ends[1]);
@@ -362,7 +526,7 @@ TEST_CASE("a slow reader gets every line whole") {
         ::close(ends[1]);
         auto* ring = log->make_ring();
         for (int i = 0; i < 1000; ++i)
-            REQUIRE(ring->push(sample()));
+            REQUIRE(push(*ring, sample()));
         std::this_thread::sleep_for(100ms);  // the pipe fills: the writer must keep what is left
         std::thread reader([&] {
             char piece[1000];

@@ -1,0 +1,128 @@
+// A reload of the node, step by step: read, open what can be refused, make new pools, ask the
+// registry; and only then, from one turn of control to the next, take everything.
+#include <boost/asio/post.hpp>
+#include <gatehouse/base/log.hpp>
+
+#include "node.hpp"
+#include "reload.hpp"
+
+namespace gatehouse::server {
+
+namespace asio = boost::asio;
+
+// Those who ask while one is under way get the next, together.
+void node::reload(bool force, report_callback done) {
+    reload_next_.force = reload_next_.force || force;
+    reload_next_.done.push_back(std::move(done));
+    if (reloading_.done.empty()) start_reload();
+}
+
+void node::start_reload() {
+    reloading_ = std::exchange(reload_next_, {});
+    parts_.run_in_pool([this, now = settings_] {
+        auto n = read_new_settings(settings_file_, now);
+        asio::post(control_, [this, n = std::move(n)]() mutable { settings_read(std::move(n)); });
+    });
+}
+
+void node::settings_read(std::shared_ptr<new_settings> n) {
+    if (phase_ != phase::serving) return refuse_reload("the node is starting or ending");
+    coming_ = std::move(n);
+    if (coming_->errors.empty()) open_sockets(*coming_, settings_, workers_.size(), control_, *this);
+    if (!coming_->errors.empty()) return refuse_reload(settings_file_ + " cannot be taken; what was in force stays");
+    // A tenant that names a new pool must find it.
+    std::vector<tenant::pool> specs = settings_.pools;
+    for (const tenant::pool& p : coming_->settings.pools) {
+        if (pools_.current()->contains(p.name)) continue;
+        pools_awaited_.push_back(p.name);
+        specs.push_back(p);
+    }
+    if (pools_awaited_.empty()) return ask_registry();
+    pools_.apply(std::move(specs));   // ask_registry() when they are there
+}
+
+void node::ask_registry() {
+    registry_.apply_settings(coming_->settings,
+                             [this](registry::change_report report) { registry_answered(std::move(report)); });
+}
+
+void node::registry_answered(registry::change_report report) {
+    if (report.refused.empty() && phase_ != phase::serving) report.refused = "the node is ending";
+    if (!report.refused.empty()) {
+        pools_.apply(settings_.pools);   // without the new ones
+        log::error("the new settings are refused: {}", report.refused);
+        return end_reload(std::move(report));
+    }
+    take_settings(*coming_);
+    registry_.reload(reloading_.force, [this](registry::change_report files) {
+        log::info("reloaded: {} tenants changed, {} removed, {} files quarantined", files.applied, files.removed,
+                  files.quarantined);
+        after_workers([this, files = std::move(files)]() mutable { end_reload(std::move(files)); });
+    });
+}
+
+void node::take_settings(new_settings& n) {
+    for (config::diagnostic& d : fit_file_limit(n.settings)) n.warnings.push_back(std::move(d));
+    const config::settings before = std::exchange(settings_, n.settings);
+    log::set_level(settings_.log.level);
+    hand_over(std::exchange(n.listeners, {}));
+    const proxy::parameters_ptr p = proxy::make_parameters(settings_, registry_.fleet_id());
+    each_worker([p, t = settings_.tls](worker& w) {
+        w.set_parameters(p);
+        w.set_tls(t);
+        w.forget_trust();
+    });
+    pools_.apply(settings_.pools);
+    if (n.other_log) {
+        access_log_.take(std::move(n.log));
+    } else {
+        access_log_.reopen();
+    }
+    take_certificates(before.tls);
+    take_admin(n);
+}
+
+void node::take_certificates(const config::tls_settings& before) {
+    const config::tls_settings& now = settings_.tls;
+    if (now.certs_dir != before.certs_dir) watch_certificates();
+    if (now.certs_dir != before.certs_dir || now.cache_certs != before.cache_certs) {
+        certificates_.use(now.certs_dir, now.cache_certs);
+        const std::size_t share = cache_share(now, workers_.size());
+        each_worker([share](worker& w) { w.reset_certificates(share); });
+    }
+    certificates_.rescan();
+}
+
+// The one who asked may be waiting at the server that goes: it still answers.
+void node::take_admin(new_settings& n) {
+    if (admin_) admin_->set_token(n.admin_token);
+    if (!n.admin && !settings_.admin.address.empty()) return;
+    if (admin_) admin_->retire();
+    admin_ = std::move(n.admin);
+    if (admin_) admin_->start();
+}
+
+void node::refuse_reload(std::string why) {
+    registry::change_report refused;
+    refused.revision = registry_.revision();
+    refused.refused = std::move(why);
+    if (coming_) {
+        for (const config::diagnostic& d : coming_->errors) log::error("{}", config::to_text(d));
+        refused.diagnostics = coming_->errors;
+    }
+    log::error("reload refused: {}", refused.refused);
+    end_reload(std::move(refused));
+}
+
+void node::end_reload(registry::change_report report) {
+    if (coming_) {
+        for (const config::diagnostic& d : coming_->warnings) log::warn("{}", config::to_text(d));
+        report.diagnostics.insert(report.diagnostics.begin(), coming_->warnings.begin(), coming_->warnings.end());
+    }
+    coming_.reset();   // what was opened and not taken is closed
+    const reload_wish ended = std::exchange(reloading_, {});
+    for (const report_callback& done : ended.done) done(report);
+    if (reloading_.done.empty() && !reload_next_.done.empty()) start_reload();
+}
+
+}  // namespace gatehouse::server

@@ -1,0 +1,107 @@
+#include "reload.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <gatehouse/admin/token.hpp>
+#include <utility>
+
+namespace gatehouse::server {
+namespace {
+
+config::diagnostic say(config::severity severity, const config::settings& s, std::string key, std::string message,
+                       std::string advice) {
+    return {.severity = severity,
+            .file = s.file,
+            .line = 0,
+            .key = std::move(key),
+            .message = std::move(message),
+            .advice = std::move(advice)};
+}
+
+void refuse(new_settings& n, std::string key, std::string message, std::string advice) {
+    n.errors.push_back(say(config::severity::error, n.settings, std::move(key), std::move(message), std::move(advice)));
+}
+
+// What was built in at the start stays as it is.
+void keep_until_restart(new_settings& n, const config::settings& now) {
+    const auto keep = [&n](auto& wanted, const auto& in_force, const char* key) {
+        if (wanted == in_force) return;
+        n.warnings.push_back(say(config::severity::warning, n.settings, key,
+                                 fmt::format("stays {} until the node is restarted", in_force), "restart the node"));
+        wanted = in_force;
+    };
+    keep(n.settings.node.workers, now.node.workers, "node.workers");
+    keep(n.settings.node.state_dir, now.node.state_dir, "node.state_dir");
+}
+
+void open_log(new_settings& n, const config::settings& now) {
+    const std::string& path = n.settings.log.access;
+    n.other_log = path != now.log.access;
+    if (!n.other_log || path == "off") return;
+    error_code ec;
+    n.log = proxy::access_sink::open(path, ec);
+    if (!n.log) refuse(n, "log.access", fmt::format("cannot open {}: {}", path, ec.message()), "make its folder, writable for the gateway");
+}
+
+void load_token(new_settings& n) {
+    if (n.settings.admin.address.empty()) return;
+    try {
+        n.admin_token = admin::load_or_make_token(n.settings.admin.token_file);
+    } catch (const std::exception& e) {
+        refuse(n, "admin.token_file", e.what(), "make the file readable for the gateway, or remove it");
+    }
+}
+
+void look_at_certificates(new_settings& n, const config::settings& now) {
+    const std::string& folder = n.settings.tls.certs_dir;
+    std::error_code ec;
+    if (folder == now.tls.certs_dir || std::filesystem::is_directory(folder, ec)) return;
+    refuse(n, "tls.certs_dir", folder + " is no folder", "make it, with the certificates in it");
+}
+
+}  // namespace
+
+std::shared_ptr<new_settings> read_new_settings(const std::string& file, const config::settings& now) {
+    auto n = std::make_shared<new_settings>();
+    config::loaded<config::settings> loaded = config::load_settings(file);
+    for (config::diagnostic& d : loaded.diagnostics) {
+        (d.severity == config::severity::error ? n->errors : n->warnings).push_back(std::move(d));
+    }
+    if (!loaded.value || !n->errors.empty()) return n;
+    n->settings = std::move(*loaded.value);
+    keep_until_restart(*n, now);
+    open_log(*n, now);
+    load_token(*n);
+    look_at_certificates(*n, now);
+    return n;
+}
+
+void open_sockets(new_settings& n, const config::settings& now, std::size_t worker_count,
+                  boost::asio::io_context& control, admin::node_view& view) {
+    const config::settings& s = n.settings;
+    std::string error;
+    if (s.listeners != now.listeners) n.listeners = open_listeners(s.listeners, now.listeners, worker_count, error);
+    if (!error.empty()) return refuse(n, "listener.address", error, {});
+    if (s.admin.address == now.admin.address || s.admin.address.empty()) return;
+    try {
+        n.admin = std::make_unique<admin::server>(
+            control, admin::server_options{.address = s.admin.address, .token = n.admin_token}, view);
+    } catch (const std::exception& e) {
+        refuse(n, "admin.address", e.what(), "choose an address that is free; the present one is until the new one is there");
+    }
+}
+
+std::vector<config::diagnostic> fit_file_limit(config::settings& s) {
+    const std::uint64_t files = raise_file_limit();
+    const std::uint64_t others = std::min<std::uint64_t>(200, files / 2);   // besides a client's connection and its upstream one
+    const auto most = static_cast<std::uint32_t>(std::clamp<std::uint64_t>((files - others) / 2, 1, s.limits.connections));
+    if (most == s.limits.connections) return {};
+    const std::uint32_t wanted = std::exchange(s.limits.connections, most);
+    return {say(config::severity::warning, s, "limits.connections",
+                fmt::format("is {}, but {} files can be open, which is enough for {}: no more are taken", wanted, files, most),
+                "raise the hard limit on open files (systemd: LimitNOFILE)")};
+}
+
+}  // namespace gatehouse::server
