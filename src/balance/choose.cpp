@@ -173,20 +173,19 @@ static std::size_t draw_by_share(std::span<const candidate> candidates, std::uin
 
 std::size_t choose_in_slow_start(tenant::balance how, std::span<candidate> candidates, std::uint64_t key,
                                  std::uint64_t random, std::uint64_t& cursor) noexcept {
-    if (how == tenant::balance::hash) {
+    const auto settled = [](const candidate& c) { return eligible(c) && c.share_percent == 100; };
+    if (how == tenant::balance::hash || std::none_of(candidates.begin(), candidates.end(), settled)) {
         for (candidate& c : candidates)
             c.weight *= c.share_percent;
-        return rendezvous(candidates, key);
+        return choose(how, candidates, key, random, cursor);
     }
     const std::size_t drawn = draw_by_share(candidates, random);
-    if (drawn == none) return none;
     const bool newcomer = candidates[drawn].share_percent < 100;
     if (newcomer && how == tenant::balance::round_robin) return drawn;
     for (candidate& c : candidates)
         c.usable = c.usable && c.share_percent == 100;
     const std::size_t other = choose(how, candidates, key, random, cursor);
-    if (other == none || (newcomer && !less_loaded(candidates[other], candidates[drawn]))) return drawn;
-    return other;
+    return newcomer && !less_loaded(candidates[other], candidates[drawn]) ? drawn : other;
 }
 
 }  // namespace gatehouse::balance

@@ -1,4 +1,5 @@
 // Texts of the project's error codes, stages and sides.
+#include <cerrno>
 #include <gatehouse/base/error.hpp>
 #include <string>
 
@@ -47,6 +48,20 @@ class category final : public boost::system::error_category {
 const boost::system::error_category& gatehouse_category() noexcept {
     static const category instance;
     return instance;
+}
+
+bool is_own_want(const error_code& ec) noexcept {
+    if (ec.category() != boost::system::system_category()) return false;
+    switch (ec.value()) {
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+        case EADDRNOTAVAIL:
+            return true;
+        default:
+            return false;
+    }
 }
 
 std::string_view name(stage s) noexcept {

@@ -1,5 +1,6 @@
 #include "choose_endpoint.hpp"
 
+#include <algorithm>
 #include <gatehouse/balance/choose.hpp>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/upstream/ejection.hpp>
@@ -45,6 +46,11 @@ const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endp
     const std::size_t preferred = std::min(r.preferred_count, count);
     if (const upstream::endpoint* e = choose(0, preferred)) return e;
     return choose(preferred, count);
+}
+
+bool is_preferred(const bound_route& r, const upstream::endpoint& e) noexcept {
+    const auto end = r.endpoints.begin() + static_cast<std::ptrdiff_t>(std::min(r.preferred_count, r.endpoints.size()));
+    return std::find(r.endpoints.begin(), end, &e) != end;
 }
 
 bool may_use(const tenant::effective& e, const upstream::endpoint& endpoint) noexcept {

@@ -45,6 +45,9 @@ class in_flight_guard {
 const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endpoints& tried, std::uint64_t key,
                                           std::uint64_t random, std::int64_t now_ns);
 
+// Whether it is of the tenant's region, and so asked before the fallbacks.
+bool is_preferred(const bound_route& r, const upstream::endpoint& e) noexcept;
+
 // What a strict tenant's region allows.
 bool may_use(const tenant::effective& e, const upstream::endpoint& endpoint) noexcept;
 

@@ -196,7 +196,6 @@ class exchange {
         if (route_->retry_credit < credit_limit) ++route_->retry_credit;
         failure last;
         for (;;) {
-            const upstream::endpoint* before = endpoint_;
             const upstream::endpoint* chosen = choose(last.retry);
             if (!chosen && attempts_ > 0) co_return last;
             if (!chosen) co_return refused(problem::no_endpoint, "No backend of this tenant can take the request.");
@@ -206,8 +205,7 @@ class exchange {
             }
             endpoint_ = chosen;
             ++attempts_;
-            const bool again = last.retry == retry::reused_closed && chosen == before;
-            last = co_await attempt(again ? upstream_choice::fresh : upstream_choice::any);
+            last = co_await attempt(last.retry == retry::reused_closed ? upstream_choice::fresh : upstream_choice::any);
             if (!last) co_return last;
             const retry_facts facts{.attempts = attempts_,
                                     .body_replayable = body_is_whole_ || !body_begun_,
@@ -219,13 +217,15 @@ class exchange {
     }
 
     // Whoever has just closed a kept connection may be about to end, and then takes a new one into the
-    // grave: another endpoint is asked first, but where the choice is by key, as that binds a session.
+    // grave: another endpoint is asked first, but where the choice is by key, as that binds a session, and
+    // never outside the tenant's region for that alone.
     const upstream::endpoint* choose(retry after) {
         const bool sticky = route_->pool && route_->pool->spec.balance == tenant::balance::hash;
         if (after == retry::reused_closed && !sticky) {
             tried_endpoints others = tried_;
             others.add(*endpoint_);
-            if (const upstream::endpoint* e = choose_among(others)) return e;
+            const upstream::endpoint* other = choose_among(others);
+            if (other && (is_preferred(*route_, *other) || !is_preferred(*route_, *endpoint_))) return other;
         }
         return choose_among(tried_);
     }
@@ -257,6 +257,11 @@ class exchange {
                     co_return failure{.what = problem::overloaded,
                                       .retry = retry::nothing_sent,
                                       .detail = "Every backend is at its connection limit."};
+                }
+                if (is_own_want(opened.ec)) {
+                    co_return failure{.what = problem::overloaded,
+                                      .retry = retry::nothing_sent,
+                                      .detail = "The gateway has no connection left."};
                 }
                 upstream::note_failure(*endpoint_->state, gate_.loop.now_ns());
                 co_return upstream_lost(opened.ec, "The backend could not be reached.", retry::nothing_sent);

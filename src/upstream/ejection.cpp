@@ -11,8 +11,9 @@ bool is_ejected(const endpoint_state& s, std::int64_t now_ns) noexcept {
 
 void note_failure(endpoint_state& s, std::int64_t now_ns) noexcept {
     s.failures.fetch_add(1, relaxed);
+    if (is_ejected(s, now_ns)) return;   // of requests that were under way: they say nothing new
     const std::uint32_t in_a_row = s.failures_in_a_row.fetch_add(1, relaxed) + 1;
-    if (in_a_row < failures_to_eject || is_ejected(s, now_ns)) return;
+    if (in_a_row < failures_to_eject) return;
     const std::uint32_t doublings = std::min(in_a_row - failures_to_eject, 10U);
     const std::int64_t until = now_ns + std::min(first_ejection_ns << doublings, longest_ejection_ns);
     s.back_since_ns.store(until, relaxed);

@@ -51,24 +51,11 @@ struct check_outcome {
     bool no_judgement = false;   // it failed for want of something of ours
 };
 
-// Nothing that this machine has run out of says anything about an endpoint.
-bool is_our_own_want(const error_code& ec) {
-    if (ec.category() != boost::system::system_category()) return false;
-    switch (ec.value()) {
-        case EMFILE:
-        case ENFILE:
-        case ENOBUFS:
-        case ENOMEM:
-        case EADDRNOTAVAIL: return true;
-        default: return false;
-    }
-}
-
 check_outcome failed(check_result r, const error_code& ec) {
     check_outcome out;
     out.result = ec == errc::timeout ? check_result::timeout : r;
     out.detail = ec.message();
-    out.no_judgement = ec == errc::cancelled || is_our_own_want(ec);
+    out.no_judgement = ec == errc::cancelled || is_own_want(ec);
     return out;
 }
 

@@ -33,6 +33,10 @@ inline error_code make_error_code(errc e) noexcept {
     return {static_cast<int>(e), gatehouse_category()};
 }
 
+// Whether this machine has run out of something (descriptors, memory, ports), which says nothing about
+// the other side.
+bool is_own_want(const error_code& ec) noexcept;
+
 // The stages of a request, docs/life-of-a-request.md; used in logs, metrics, errors and explain.
 enum class stage : std::uint8_t {
     accept, hello, head, framing, resolve, guard, route, admit, forward, answer, settle,

@@ -1,4 +1,6 @@
 // An application that fails: what the client is told, what is tried again, what is counted.
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
 
 #include "sockets.hpp"
@@ -207,6 +209,57 @@ TEST_CASE("after a kept connection was closed: another endpoint, unless the key 
         const std::string first = w.app.address().to_string(), second = other.address().to_string();
         CHECK(w.last_record().upstream.view() == (how == tenant::balance::hash ? first : second));
     }
+}
+
+TEST_CASE("kept connections that were closed everywhere: the first retry is over a new one") {
+    world w;
+    scripted_upstream other(w.loop);
+    w.app.scripts = other.scripts = {one_then_close(), scripted_upstream::always(ok_text)};
+    w.set_endpoints({w.app.address(), other.address()}, {.balance = tenant::balance::round_robin});
+    memory_client first(w.loop), second(w.loop), third(w.loop);
+    w.run(first, get());
+    w.run(second, get());
+    REQUIRE(w.app.accepted == 1);
+    REQUIRE(other.accepted == 1);
+    w.run(third, get());
+    CHECK(third.status == 200);
+    CHECK(w.last_record().attempts == 2);
+}
+
+TEST_CASE("a kept connection that was closed is no reason to leave the tenant's region") {
+    world w;
+    scripted_upstream elsewhere(w.loop);
+    w.app.scripts = {one_then_close(), scripted_upstream::always(ok_text)};
+    elsewhere.scripts = {scripted_upstream::always(ok_text)};
+    tenant::pool spec;
+    spec.endpoints = {{.address = w.app.address().to_string(), .region = "eu-west"},
+                      {.address = elsewhere.address().to_string(), .region = "us-east"}};
+    w.set_endpoints({w.app.address(), elsewhere.address()}, spec);
+    w.acme.region = "eu-west";
+    w.acme.residency = tenant::residency::preferred;
+    w.put_acme();
+    memory_client first(w.loop), second(w.loop);
+    w.run(first, get());
+    w.run(second, get());
+    CHECK(second.status == 200);
+    CHECK(w.app.accepted == 2);
+    CHECK(elsewhere.accepted == 0);
+}
+
+TEST_CASE("descriptors that have run out are not the endpoint's failure") {
+    world w;
+    memory_client client(w.loop);
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const rlimit none{3, before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    w.run(client, get());
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    CHECK(client.refused == problem::overloaded);
+    CHECK(w.pool->endpoints[0].state->failures == 0);
+    memory_client next(w.loop);
+    w.run(next, get());
+    CHECK(next.status == 200);
 }
 
 TEST_CASE("a connection to an endpoint that was drained meanwhile is not kept") {

@@ -264,6 +264,8 @@ TEST_CASE("all of them newcomers, or one alone: somebody is chosen") {
         const auto got = shares(h, c);
         CHECK(std::abs(got[0] - got[1]) < 25);
         CHECK(got[2] == 0);
+        const bool looks_at_load = h == how::least_requests || h == how::random2;
+        if (looks_at_load) CHECK(shares(h, c, 3)[0] == 0);
         c[1].usable = false;
         CHECK(shares(h, c)[0] == 1000);
         c[0].usable = false;

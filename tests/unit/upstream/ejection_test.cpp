@@ -86,12 +86,15 @@ TEST_CASE("each failure after an ejection's end doubles the next, up to a minute
     CHECK(expected == longest_ejection_ns);
 }
 
-TEST_CASE("failures of requests that were under way do not prolong an ejection") {
+TEST_CASE("failures of requests that were under way prolong neither an ejection nor the next") {
     endpoint_state s;
     fail(s, failures_to_eject, noon);
     const std::int64_t until = s.ejected_until_ns;
     fail(s, 100, noon + first_ejection_ns / 2);
     CHECK(s.ejected_until_ns == until);
+    CHECK(s.failures == failures_to_eject + 100);
+    note_failure(s, until);
+    CHECK(s.ejected_until_ns == until + 2 * first_ejection_ns);
 }
 
 TEST_CASE("many threads at once leave a state that makes sense") {
