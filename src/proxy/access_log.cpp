@@ -262,11 +262,14 @@ void access_log::writer::finish() {
 access_log::access_log(const std::string& path) : writer_(std::make_shared<writer>()) {
     if (writer_->wake_fd < 0)
         throw std::system_error(errno, std::generic_category(), "access log: eventfd");
-    if (path == "off" || path.empty()) return;
-    error_code ec;
-    auto sink = access_sink::open(path, ec);
-    if (!sink) throw std::system_error(ec, "access log " + path);
-    take(std::move(sink));
+    if (path != "off" && !path.empty()) {
+        error_code ec;
+        auto sink = access_sink::open(path, ec);
+        if (!sink) throw std::system_error(ec, "access log " + path);
+        take(std::move(sink));
+    }
+    // Also without a sink: a reload that brings one must not fail for want of a thread.
+    writer_->thread = std::thread([shared = writer_] { shared->run(); });
 }
 
 access_log::~access_log() {
@@ -286,8 +289,6 @@ void access_log::take(std::unique_ptr<access_sink> next) {
     w.next.push_back(std::move(next));
     for (const auto& ring : w.rings)
         ring->enable(w.enabled);
-    if (w.enabled && !w.thread.joinable())
-        w.thread = std::thread([shared = writer_] { shared->run(); });
     w.wake();
 }
 

@@ -130,12 +130,7 @@ void node::make_workers() {
 void node::pools_published(std::shared_ptr<const upstream::pool_map> p) {
     each_worker([p](worker& w) { w.set_pools(p); });
     health_.set_pools(p);
-    if (phase_ == phase::starting) return begin_serving();
-    const auto is_there = [&p](const std::string& name) { return p->contains(name); };
-    if (!pools_awaited_.empty() && std::all_of(pools_awaited_.begin(), pools_awaited_.end(), is_there)) {
-        pools_awaited_.clear();
-        after_workers([this] { ask_registry(); });
-    }
+    if (phase_ == phase::starting) begin_serving();
 }
 
 void node::begin_serving() {

@@ -119,7 +119,6 @@ class node final : public admin::node_view {
     };
     reload_wish reloading_, reload_next_;
     std::shared_ptr<new_settings> coming_;
-    std::vector<std::string> pools_awaited_;   // new ones, which must be there before a tenant names them
     std::function<void()> after_workers_;
 
     enum class phase { starting, serving, delaying, draining, ended } phase_ = phase::starting;

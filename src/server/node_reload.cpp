@@ -20,7 +20,12 @@ void node::reload(bool force, report_callback done) {
 void node::start_reload() {
     reloading_ = std::exchange(reload_next_, {});
     parts_.run_in_pool([this, now = settings_] {
-        auto n = read_new_settings(settings_file_, now);
+        std::shared_ptr<new_settings> n;
+        try {
+            n = read_new_settings(settings_file_, now);
+        } catch (const std::exception& e) {
+            n = unreadable_settings(settings_file_, e.what());
+        }
         asio::post(control_, [this, n = std::move(n)]() mutable { settings_read(std::move(n)); });
     });
 }
@@ -30,15 +35,13 @@ void node::settings_read(std::shared_ptr<new_settings> n) {
     coming_ = std::move(n);
     if (coming_->errors.empty()) open_sockets(*coming_, settings_, workers_.size(), control_, *this);
     if (!coming_->errors.empty()) return refuse_reload(settings_file_ + " cannot be taken; what was in force stays");
-    // A tenant that names a new pool must find it.
-    std::vector<tenant::pool> specs = settings_.pools;
-    for (const tenant::pool& p : coming_->settings.pools) {
-        if (pools_.current()->contains(p.name)) continue;
-        pools_awaited_.push_back(p.name);
-        specs.push_back(p);
-    }
-    if (pools_awaited_.empty()) return ask_registry();
-    pools_.apply(std::move(specs));   // ask_registry() when they are there
+    std::vector<tenant::pool> added = pools_added(coming_->settings, settings_);
+    if (added.empty()) return ask_registry();
+    // A tenant that names a new pool must find it, at every worker.
+    pools_.add(std::move(added), [this](const std::string& why_not) {
+        if (!why_not.empty()) return refuse_reload("new pools cannot be made: " + why_not);
+        after_workers([this] { ask_registry(); });
+    });
 }
 
 void node::ask_registry() {
@@ -49,12 +52,13 @@ void node::ask_registry() {
 void node::registry_answered(registry::change_report report) {
     if (report.refused.empty() && phase_ != phase::serving) report.refused = "the node is ending";
     if (!report.refused.empty()) {
-        pools_.apply(settings_.pools);   // without the new ones
+        pools_.remove_added();
         log::error("the new settings are refused: {}", report.refused);
         return end_reload(std::move(report));
     }
     take_settings(*coming_);
     registry_.reload(reloading_.force, [this](registry::change_report files) {
+        if (!files.refused.empty()) coming_->warnings.push_back(tenants_wait(settings_, std::exchange(files.refused, {})));
         log::info("reloaded: {} tenants changed, {} removed, {} files quarantined", files.applied, files.removed,
                   files.quarantined);
         after_workers([this, files = std::move(files)]() mutable { end_reload(std::move(files)); });

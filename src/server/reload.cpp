@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <gatehouse/admin/token.hpp>
+#include <gatehouse/tls/context.hpp>
+#include <set>
+#include <tuple>
 #include <utility>
 
 namespace gatehouse::server {
@@ -61,7 +64,28 @@ void look_at_certificates(new_settings& n, const config::settings& now) {
     refuse(n, "tls.certs_dir", folder + " is no folder", "make it, with the certificates in it");
 }
 
+// Many pools have the same files: those that are good are read once.
+void try_pool_files(new_settings& n) {
+    std::set<std::tuple<std::string, std::string, bool>> good;
+    for (const tenant::pool& p : n.settings.pools) {
+        if (!p.tls || good.contains({p.tls->ca_file, p.tls->client_cert_file, p.tls->verify})) continue;
+        try {
+            const tls::upstream_context tried(*p.tls);
+            good.emplace(p.tls->ca_file, p.tls->client_cert_file, p.tls->verify);
+        } catch (const std::exception& e) {
+            refuse(n, "pools." + p.name + ".tls", e.what(), "put whole PEM files there and reload again");
+        }
+    }
+}
+
 }  // namespace
+
+std::shared_ptr<new_settings> unreadable_settings(const std::string& file, std::string why) {
+    auto n = std::make_shared<new_settings>();
+    n->settings.file = file;
+    refuse(*n, {}, "cannot be read: " + std::move(why), "reload again");
+    return n;
+}
 
 std::shared_ptr<new_settings> read_new_settings(const std::string& file, const config::settings& now) {
     auto n = std::make_shared<new_settings>();
@@ -75,7 +99,23 @@ std::shared_ptr<new_settings> read_new_settings(const std::string& file, const c
     open_log(*n, now);
     load_token(*n);
     look_at_certificates(*n, now);
+    try_pool_files(*n);
     return n;
+}
+
+std::vector<tenant::pool> pools_added(const config::settings& wanted, const config::settings& now) {
+    std::set<std::string_view> known;
+    for (const tenant::pool& p : now.pools) known.insert(p.name);
+    std::vector<tenant::pool> added;
+    for (const tenant::pool& p : wanted.pools) {
+        if (!known.contains(p.name)) added.push_back(p);
+    }
+    return added;
+}
+
+config::diagnostic tenants_wait(const config::settings& s, const std::string& why) {
+    return say(config::severity::warning, s, "node.state_dir",
+               "the settings are in force, changes of tenant files wait: " + why, "make room in " + s.node.state_dir);
 }
 
 void open_sockets(new_settings& n, const config::settings& now, std::size_t worker_count,

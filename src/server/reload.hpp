@@ -29,12 +29,19 @@ struct new_settings {
     std::unique_ptr<admin::server> admin;       // null: none, or as it was
 };
 
-// Reads the main file, and opens what blocks: the access log, the token. `now`: what is in force. In
-// the pool.
+// Reads the main file, and opens what blocks: the access log, the token; tries the TLS files of pools.
+// `now`: what is in force. In the pool.
 std::shared_ptr<new_settings> read_new_settings(const std::string& file, const config::settings& now);
+// What there is when reading ended in an exception.
+std::shared_ptr<new_settings> unreadable_settings(const std::string& file, std::string why);
 // Opens the sockets. Control's thread.
 void open_sockets(new_settings& n, const config::settings& now, std::size_t worker_count,
                   boost::asio::io_context& control, admin::node_view& view);
+
+// Pools that are not in force now, by name.
+std::vector<tenant::pool> pools_added(const config::settings& wanted, const config::settings& now);
+// A warning: the settings were taken, changes of tenant files could not be stored.
+config::diagnostic tenants_wait(const config::settings& s, const std::string& why);
 
 // Raises the limit on open files as far as it goes. Where that is too low for limits.connections,
 // those are lowered to what can be served, and said so; empty: they were not.

@@ -2,6 +2,7 @@
 #include <netdb.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include <boost/asio/io_context.hpp>
@@ -50,9 +51,11 @@ std::vector<net::address> resolve(const std::string& host, std::uint16_t port, s
     return out;
 }
 
+enum class names : std::uint8_t { looked_up, left_out };
+
 // One configured endpoint becomes as many as its name has addresses. A name that cannot be resolved
 // now keeps the addresses it had.
-void add_endpoints(pool& p, std::size_t index, const pool* before) {
+void add_endpoints(pool& p, std::size_t index, const pool* before, names n) {
     const tenant::endpoint_spec& spec = p.spec.endpoints[index];
     std::vector<net::address> addresses;
     endpoint base;
@@ -71,8 +74,8 @@ void add_endpoints(pool& p, std::size_t index, const pool* before) {
         }
     } else if (const result<net::host_port> parts = net::split_host_port(spec.address)) {
         base.name = parts->host;
-        std::string trouble;
-        addresses = resolve(parts->host, parts->port, trouble);
+        std::string trouble = parts->host + ": not resolved yet";
+        if (n == names::looked_up) addresses = resolve(parts->host, parts->port, trouble);
         if (addresses.empty()) p.trouble = trouble;
         if (addresses.empty() && before) {
             for (const endpoint& e : before->endpoints) {
@@ -95,23 +98,38 @@ void add_endpoints(pool& p, std::size_t index, const pool* before) {
 
 enum class material : std::uint8_t { kept, read_again };   // TLS files: at a reload they are read again
 
-std::shared_ptr<pool> make_pool(const tenant::pool& spec, const pool* before, material m) {
+// In the pool of threads, as it blocks.
+std::shared_ptr<pool> make_pool(const tenant::pool& spec, const pool* before, material m, names n) {
     auto p = std::make_shared<pool>();
     p->spec = spec;
     p->security = spec.name;
-    for (std::size_t i = 0; i < spec.endpoints.size(); ++i) add_endpoints(*p, i, before);
+    for (std::size_t i = 0; i < spec.endpoints.size(); ++i) add_endpoints(*p, i, before, n);
     if (!spec.tls) return p;
+    p->security += '\n' + spec.tls->ca_file + '\n' + spec.tls->server_name + '\n' +
+                   spec.tls->client_cert_file + (spec.tls->verify ? "\nverified" : "\nunverified");
+    const bool has_material = before && before->tls && before->spec.tls == spec.tls;
+    if (has_material) p->tls = before->tls;
+    if (has_material && m == material::kept) return p;
     try {
-        const bool same = m == material::kept && before && before->tls && before->spec.tls == spec.tls;
-        p->tls = same ? before->tls : std::make_shared<tls::upstream_context>(*spec.tls);
-        p->security += '\n' + spec.tls->ca_file + '\n' + spec.tls->server_name + '\n' +
-                       spec.tls->client_cert_file + (spec.tls->verify ? "\nverified" : "\nunverified");
+        p->tls = std::make_shared<tls::upstream_context>(*spec.tls);
     } catch (const std::exception& e) {
-        // Without its TLS material a pool must not be spoken to in the clear.
-        p->endpoints.clear();
         p->trouble = e.what();
+        // Without its TLS material a pool must not be spoken to in the clear.
+        if (!p->tls) p->endpoints.clear();
     }
     return p;
+}
+
+// Null when it was overtaken: others are wanted by now.
+std::shared_ptr<const pool_map> make_pools(const std::vector<tenant::pool>& specs, const pool_map& before, material m,
+                                           names n, const std::function<bool()>& overtaken) {
+    auto made = std::make_shared<pool_map>();
+    for (const tenant::pool& spec : specs) {
+        if (overtaken()) return nullptr;
+        const auto old = before.find(spec.name);
+        (*made)[spec.name] = make_pool(spec, old == before.end() ? nullptr : old->second.get(), m, n);
+    }
+    return made;
 }
 
 bool same_addresses(const pool& a, const pool& b) {
@@ -128,32 +146,56 @@ bool same_addresses(const pool& a, const pool& b) {
 }  // namespace
 
 struct pools::impl : std::enable_shared_from_this<pools::impl> {
-    explicit impl(dependencies d) : deps(std::move(d)), timer(deps.control) {}
+    explicit impl(dependencies d) : deps(std::move(d)), look_timer(deps.control), add_timer(deps.control) {}
+
+    using made_pools = std::shared_ptr<const pool_map>;
 
     dependencies deps;
-    asio::steady_timer timer;
-    std::vector<tenant::pool> specs;
-    std::shared_ptr<const pool_map> current = std::make_shared<pool_map>();
+    asio::steady_timer look_timer, add_timer;
+    std::vector<tenant::pool> specs;   // without those added
+    made_pools current = std::make_shared<pool_map>();
+    pool_map added;                    // of current: not among specs
+    std::function<void(std::string)> add_done;
     state_map states;
     tenant::drained_endpoints drained;
-    std::uint64_t wanted = 0;   // counts apply(); an older answer is dropped
+    // What is under way in the pool of threads under an older number is dropped.
+    std::atomic<std::uint64_t> look_number{0}, add_number{0};
     bool published = false, stopped = false;
 
+    // --- those in force ---
+
+    void apply(std::vector<tenant::pool> s) {
+        specs = std::move(s);
+        added.clear();
+        ++look_number;
+        look_timer.cancel();
+        look(material::read_again);
+    }
+
     void look(material m) {
-        deps.run_in_pool([self = shared_from_this(), specs = specs, before = current, number = wanted, m] {
-            auto made = std::make_shared<pool_map>();
-            for (const tenant::pool& spec : specs) {
-                const auto old = before->find(spec.name);
-                (*made)[spec.name] = make_pool(spec, old == before->end() ? nullptr : old->second.get(), m);
+        deps.run_in_pool([self = shared_from_this(), specs = specs, before = current, number = look_number.load(), m] {
+            made_pools made;
+            try {
+                made = make_pools(specs, *before, m, names::looked_up, [&] { return self->look_number != number; });
+            } catch (const std::exception& e) {
+                log::error("the pools cannot be looked at, again in a while: {}", e.what());
             }
-            asio::post(self->deps.control, [self, made, number] { self->take(*made, number); });
+            asio::post(self->deps.control, [self, made, number] { self->looked(made, number); });
         });
     }
 
-    void take(const pool_map& made, std::uint64_t number) {
-        if (stopped || number != wanted) return;
-        auto next = std::make_shared<pool_map>();
-        bool changed = !std::exchange(published, true) || made.size() != current->size();
+    void looked(const made_pools& made, std::uint64_t number) {
+        if (stopped || number != look_number) return;
+        if (made) take(*made);
+        look_timer.expires_after(deps.resolve_interval);
+        look_timer.async_wait([self = shared_from_this(), number](const boost::system::error_code& ec) {
+            if (!ec && !self->stopped && number == self->look_number) self->look(material::kept);
+        });
+    }
+
+    void take(const pool_map& made) {
+        auto next = std::make_shared<pool_map>(added);
+        bool changed = !std::exchange(published, true);
         for (const auto& [name, p] : made) {
             const auto old = current->find(name);
             if (old != current->end() && same_addresses(*old->second, *p)) {
@@ -161,18 +203,64 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
                 continue;
             }
             changed = true;
-            if (!p->trouble.empty()) log::error("pool {}: {}", name, p->trouble);
             (*next)[name] = with_states(*p);
         }
+        changed = changed || next->size() != current->size();
         current = next;
         if (changed) deps.publish(current);
-        timer.expires_after(std::chrono::seconds(resolve_interval_s));
-        timer.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
-            if (!ec && !self->stopped) self->look(material::kept);
+    }
+
+    // --- those that may come ---
+
+    void add(std::vector<tenant::pool> s, std::function<void(std::string)> done) {
+        add_done = std::move(done);
+        deps.run_in_pool([self = shared_from_this(), s = std::move(s), before = current, number = ++add_number] {
+            const auto overtaken = [&] { return self->add_number != number; };
+            try {
+                const made_pools plain = make_pools(s, *before, material::read_again, names::left_out, overtaken);
+                asio::post(self->deps.control, [self, plain, number] { self->wait_for_names(plain, number); });
+                const made_pools made = make_pools(s, *plain, material::kept, names::looked_up, overtaken);
+                asio::post(self->deps.control, [self, made, number] { self->end_add(made, number, {}); });
+            } catch (const std::exception& e) {
+                asio::post(self->deps.control,
+                           [self, number, why = std::string(e.what())] { self->end_add(nullptr, number, why); });
+            }
         });
     }
 
+    void wait_for_names(const made_pools& plain, std::uint64_t number) {
+        if (stopped) return;
+        add_timer.expires_after(deps.add_limit);
+        add_timer.async_wait([self = shared_from_this(), plain, number](const boost::system::error_code& ec) {
+            if (!ec) self->end_add(plain, number, {});
+        });
+    }
+
+    void end_add(const made_pools& made, std::uint64_t number, const std::string& why_not) {
+        if (stopped || number != add_number) return;
+        ++add_number;
+        add_timer.cancel();
+        if (made) {
+            auto next = std::make_shared<pool_map>(*current);
+            for (const auto& [name, p] : *made) (*next)[name] = added[name] = with_states(*p);
+            current = next;
+            deps.publish(current);
+        }
+        std::exchange(add_done, nullptr)(why_not);
+    }
+
+    void remove_added() {
+        if (added.empty()) return;
+        auto next = std::make_shared<pool_map>(*current);
+        for (const auto& [name, p] : std::exchange(added, {})) next->erase(name);
+        current = next;
+        deps.publish(current);
+    }
+
+    // --- endpoints ---
+
     pool_ptr with_states(const pool& p) {
+        if (!p.trouble.empty()) log::error("pool {}: {}", p.spec.name, p.trouble);
         auto out = std::make_shared<pool>(p);
         std::erase_if(states, [](const auto& entry) { return entry.second.expired(); });
         for (endpoint& e : out->endpoints) {
@@ -211,11 +299,13 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
 pools::pools(dependencies d) : impl_(std::make_shared<impl>(std::move(d))) {}
 pools::~pools() { stop(); }
 
-void pools::apply(std::vector<tenant::pool> specs) {
-    impl_->specs = std::move(specs);
-    ++impl_->wanted;
-    impl_->look(material::read_again);
+void pools::apply(std::vector<tenant::pool> specs) { impl_->apply(std::move(specs)); }
+
+void pools::add(std::vector<tenant::pool> specs, std::function<void(std::string)> done) {
+    impl_->add(std::move(specs), std::move(done));
 }
+
+void pools::remove_added() { impl_->remove_added(); }
 
 std::shared_ptr<const pool_map> pools::current() const { return impl_->current; }
 
@@ -227,7 +317,8 @@ void pools::tell_ejections(std::int64_t now_ns) { impl_->tell_ejections(now_ns);
 
 void pools::stop() {
     impl_->stopped = true;
-    impl_->timer.cancel();
+    impl_->look_timer.cancel();
+    impl_->add_timer.cancel();
 }
 
 }  // namespace gatehouse::upstream

@@ -59,10 +59,10 @@ class folder::impl : public std::enable_shared_from_this<impl> {
     void start() {
         running_ = true;
         queue_.attach();
-        if (queue_.descriptor() >= 0) {
-            readable_.assign(queue_.descriptor());
-            wait_readable();
-        }
+        // Where the system has no room for one more, polling finds what changed.
+        boost::system::error_code ec;
+        if (queue_.descriptor() >= 0) readable_.assign(queue_.descriptor(), ec);
+        if (readable_.is_open()) wait_readable();
         list(purpose::remember);
     }
 

@@ -3,6 +3,7 @@ reloads under load without one failed request."""
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -359,6 +360,12 @@ def break_token(gate):
     return None, "admin.token_file", "short.token"
 
 
+def break_pool_files(gate):
+    (gate.folder / "half.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIB")
+    gate.settings["pools"]["safe"] = {"endpoints": [{"address": "127.0.0.1:9"}], "tls": {"ca_file": "half.pem"}}
+    return None, "pools.safe.tls", "half.pem"
+
+
 def break_value(gate):
     gate.settings["timeouts"]["connect"] = "soon"
     return None, "timeouts.connect", "soon"
@@ -373,7 +380,7 @@ def break_plan_in_use(gate):
 
 
 @pytest.mark.parametrize("spoil", [break_listener, break_admin, break_log, break_certs, break_tenants, break_token,
-                                   break_value, break_plan_in_use])
+                                   break_pool_files, break_value, break_plan_in_use])
 def test_a_refused_reload_changes_nothing(own, spoil):
     """Good changes beside a bad one: none of them is in force, and nothing stays open."""
     gate, port = own.gate, free_port()
@@ -406,6 +413,83 @@ def test_a_refused_reload_changes_nothing(own, spoil):
     if held:
         held.close()
     reload(gate)
+
+
+@pytest.fixture
+def safe(build, authority):
+    """Its pool speaks TLS to an application that only the CA in ca.pem vouches for."""
+    upstream = ScriptedUpstream("safe", tls=authority.leaf("IP:127.0.0.1"))
+    world = build(pools={"main": {"endpoints": [{"address": upstream.address}], "tls": {"ca_file": "ca.pem"}}}, start=False)
+    shutil.copy(authority.cert, world.gate.folder / "ca.pem")
+    world.gate.start()
+    world.safe = upstream
+    yield world
+    world.gate.stop()
+    upstream.stop()
+
+
+def connections_anew(world):
+    world.safe.drop_connections()
+    return world.get("/").status
+
+
+def test_a_reload_with_half_a_file_of_a_pool_is_refused(safe, authority):
+    gate, whole = safe.gate, authority.cert.read_text()
+    assert connections_anew(safe) == 200
+    (gate.folder / "ca.pem").write_text(whole[:100])
+    for _ in range(2):
+        said = refused(gate)
+        assert "pools.main.tls" in said and "ca.pem" in said and "PEM" in said, said
+        assert connections_anew(safe) == 200
+    (gate.folder / "ca.pem").write_text(whole)
+    reload(gate)
+    assert connections_anew(safe) == 200
+
+
+def test_a_refused_reload_reads_no_files_of_pools(safe, authority, tmp_path):
+    gate = safe.gate
+    shutil.copy(type(authority)(tmp_path, "other").cert, gate.folder / "ca.pem")   # good, and another's
+    before = json.loads(json.dumps(gate.settings))
+    break_plan_in_use(gate)
+    gate.settings["pools"]["added"] = {"endpoints": [{"address": "127.0.0.1:9"}]}
+    refused(gate)
+    assert "added" not in gate.admin("GET", "/v1/pools")[1]
+    assert connections_anew(safe) == 200
+    time.sleep(0.5)
+    assert connections_anew(safe) == 200, "the files were read, though nothing was to change"
+    gate.settings = before
+    reload(gate)
+    until(lambda: connections_anew(safe) == 502)
+
+
+def test_settings_are_in_force_though_tenants_cannot_be_stored(own):
+    gate = own.gate
+    shutil.copytree(gate.tenants_dir, gate.folder / "others")
+    gate.settings["registry"]["tenants_dir"] = "others"   # the reload is the first to see what is in it
+    gate.tenants_dir = gate.folder / "others"
+    gate.write_tenant("late", {"name": "Late", "pool": "main"})
+    gate.settings["node"]["id"] = "edge-renamed"
+    before = resource.prlimit(gate.process.pid, resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
+    try:
+        said = reload(gate)
+        assert gate.admin_json("/v1/node")["id"] == "edge-renamed"
+        (warning,) = [d for d in said["diagnostics"] if d["key"] == "node.state_dir"]
+        assert "are in force" in warning["message"] and "wait" in warning["message"], said
+        assert own.get("/", host="late.localhost").status == 404
+    finally:
+        resource.prlimit(gate.process.pid, resource.RLIMIT_FSIZE, before)
+    until(lambda: own.get("/", host="late.localhost").status == 200, 15)
+
+
+def test_a_reload_starts_no_thread(build):
+    world = build(settings={"log": {"access": "off"}})
+    threads = threads_of(world.gate)
+    world.gate.settings["log"]["access"] = "access.log"
+    reload(world.gate)
+    assert threads_of(world.gate) == threads
+    assert world.get("/logged").status == 200
+    assert world.gate.access_lines("/logged")
+    world.gate.stop()
 
 
 def test_a_refused_reload_with_a_broken_file(own):

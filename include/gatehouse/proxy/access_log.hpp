@@ -13,7 +13,8 @@ namespace gatehouse::proxy {
 
 class access_log {
  public:
-    // `path`: "off", or as access_sink::open. Throws std::system_error when it cannot be opened.
+    // `path`: "off", or as access_sink::open. Throws std::system_error when it cannot be opened or no
+    // thread can be started.
     explicit access_log(const std::string& path);
     ~access_log();  // stop()
     access_log(const access_log&) = delete;
