@@ -6,6 +6,7 @@
 #include <gatehouse/admin/token.hpp>
 #include <gatehouse/base/text.hpp>
 
+#include <algorithm>
 #include <boost/url.hpp>
 #include <charconv>
 #include <chrono>
@@ -43,12 +44,11 @@ std::optional<std::size_t> to_number(std::string_view text) noexcept {
 
 api_answer no_pool(const node_view& node) {
     constexpr std::size_t shown = 20;
+    const auto names = node.pool_names();
     std::string known;
-    std::size_t count = 0;
-    for (const auto& r : node.pools()) {
-        if (++count <= shown) known += (known.empty() ? "" : ", ") + r.pool->spec.name;
-    }
-    if (count > shown) known += fmt::format(" and {} more", count - shown);
+    for (std::size_t i = 0; i < std::min(names.size(), shown); ++i)
+        known += (known.empty() ? "" : ", ") + names[i];
+    if (names.size() > shown) known += fmt::format(" and {} more", names.size() - shown);
     return not_found("No pool has this name; there are: " + (known.empty() ? "none" : known) + ".");
 }
 
@@ -319,16 +319,15 @@ api_answer api::reload(const parsed& p) {
 
 api_answer api::pools(const parsed&) {
     json::array list;
-    for (const auto& r : node_.pools())
-        list.push_back(pool_json(r));
+    for (const auto& name : node_.pool_names()) {
+        if (const auto r = node_.pool(name, upstream::all_rows)) list.push_back(pool_json(*r));
+    }
     return json_answer(json::object{{"pools", std::move(list)}});
 }
 
 api_answer api::pool(const parsed& p) {
-    for (const auto& r : node_.pools()) {
-        if (r.pool->spec.name == p.id) return json_answer(pool_json(r));
-    }
-    return no_pool(node_);
+    const auto r = node_.pool(p.id, upstream::all_rows);
+    return r ? json_answer(pool_json(*r)) : no_pool(node_);
 }
 
 api_answer api::drain(const parsed& p) {

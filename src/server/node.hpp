@@ -49,7 +49,8 @@ class node final : public admin::node_view {
     const config::settings& settings() const override { return settings_; }
     explain::report explain(explain::explain_input in) const override;
     void reload(bool force, std::function<void(registry::change_report)> done) override;
-    std::vector<upstream::pool_row> pools() const override;
+    std::vector<std::string> pool_names() const override;
+    std::optional<upstream::pool_row> pool(std::string_view name, std::size_t most) const override;
     void set_drained(const std::string& pool, const std::string& address, admin::drain_wish wish,
                      std::function<void(admin::drain_answer)> done) override;
 

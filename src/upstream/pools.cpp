@@ -152,6 +152,7 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
 
     void take(const pool_map& made, std::uint64_t number) {
         if (stopped || number != wanted) return;
+        std::erase_if(states, [](const auto& entry) { return entry.second.expired(); });
         auto next = std::make_shared<pool_map>();
         bool changed = !std::exchange(published, true) || made.size() != current->size();
         for (const auto& [name, p] : made) {
@@ -174,7 +175,6 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
 
     pool_ptr with_states(const pool& p) {
         auto out = std::make_shared<pool>(p);
-        std::erase_if(states, [](const auto& entry) { return entry.second.expired(); });
         for (endpoint& e : out->endpoints) {
             const state_key key = p.spec.name + " " + e.text;
             e.identity = balance::stable_hash(key);

@@ -13,6 +13,7 @@
 #include <gatehouse/upstream/rows.hpp>
 #include <string>
 #include <string_view>
+#include <optional>
 #include <vector>
 
 namespace gatehouse::admin {
@@ -59,7 +60,10 @@ class node_view {
     virtual const config::settings& settings() const = 0;  // those in force
     // The node fills in now, now_ns and node_region.
     virtual explain::report explain(explain::explain_input in) const = 0;
-    virtual std::vector<upstream::pool_row> pools() const = 0;  // by name
+    virtual std::vector<std::string> pool_names() const = 0;  // in order
+    // Its first `most` endpoints; nothing: no pool has this name.
+    virtual std::optional<upstream::pool_row> pool(std::string_view name,
+                                                   std::size_t most) const = 0;
     // Answers once it is stored. `done` of both runs on control, once.
     virtual void set_drained(const std::string& pool, const std::string& address, drain_wish wish,
                              std::function<void(drain_answer)> done) = 0;
