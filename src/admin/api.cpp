@@ -184,20 +184,21 @@ api_answer api::ready(const parsed&) {
 
 void api::look_at_tenants() {
     const auto now = std::chrono::steady_clock::now();
-    if (!series_.empty() && now - series_at_ < options_.metrics_every) return;
-    ranking_.begin(now);
-    node_.visit_tenants([this](const tenant::record_ptr& r) {
-        if (r && r->state) ranking_.see(r->id, totals_of(r->state->counters));
+    auto& m = node_.memory();
+    if (!m.series.empty() && now - m.series_at < options_.metrics_every) return;
+    m.ranking.begin(now);
+    node_.visit_tenants([&m](const tenant::record_ptr& r) {
+        if (r && r->state) m.ranking.see(r->id, totals_of(r->state->counters));
     });
-    series_ = ranking_.end();
-    series_at_ = now;
+    m.series = m.ranking.end();
+    m.series_at = now;
 }
 
 api_answer api::metrics(const parsed&) {
     look_at_tenants();
     api_answer a;
     a.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    a.body = metrics_text(node_, series_);
+    a.body = metrics_text(node_, node_.memory().series);
     return a;
 }
 

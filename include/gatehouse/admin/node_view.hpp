@@ -2,8 +2,10 @@
 // on the control thread and answers at once, from memory, but for what takes a callback.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <gatehouse/admin/tenant_ranking.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/explain/report.hpp>
 #include <gatehouse/proxy/counters.hpp>
@@ -11,9 +13,9 @@
 #include <gatehouse/tenant/effective.hpp>
 #include <gatehouse/tls/certificates.hpp>
 #include <gatehouse/upstream/rows.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <optional>
 #include <vector>
 
 namespace gatehouse::admin {
@@ -29,6 +31,15 @@ struct drain_answer {
     drain_refusal refused = drain_refusal::none;
     std::string why;                  // of conflict and not_stored
     upstream::endpoint_row endpoint;  // as it is now; a name's addresses as one
+};
+
+// What one server of the admin API leaves to the next, when a reload gives it another address: no
+// counter falls, and a token stays in force.
+struct server_memory {
+    std::string token;  // of the last one that was started
+    tenant_ranking ranking;
+    std::vector<tenant_series> series;
+    std::chrono::steady_clock::time_point series_at{};
 };
 
 class node_view {
@@ -67,6 +78,7 @@ class node_view {
     // Answers once it is stored. `done` of both runs on control, once.
     virtual void set_drained(const std::string& pool, const std::string& address, drain_wish wish,
                              std::function<void(drain_answer)> done) = 0;
+    virtual server_memory& memory() = 0;
     virtual void reload(bool force, std::function<void(registry::change_report)> done) = 0;
 };
 

@@ -434,6 +434,17 @@ TEST_CASE("no two series of the metrics are the same, and what is gone has none"
     CHECK(metric(text, "gatehouse_endpoint_up{pool=\"shared\",endpoint=\"127.0.0.1:9002\"}") == "absent");
 }
 
+TEST_CASE("the next server of the admin API goes on with the counters of tenants") {
+    fixture f;
+    f.node.add("acme");
+    f.ask("GET", "/metrics");
+    f.node.rows[0].record->state->counters.requests = 7;
+    const std::string series = "gatehouse_tenant_requests_total{tenant=\"acme\"}";
+    CHECK(metric("\n" + f.ask("GET", "/metrics").body, series) == "7");
+    f.made.reset();
+    CHECK(metric("\n" + f.ask("GET", "/metrics").body, series) == "7");
+}
+
 TEST_CASE("the metrics sum the workers and rank the tenants") {
     fixture f;
     f.node.counters.push_back(std::make_unique<proxy::worker_counters>());

@@ -134,6 +134,8 @@ struct fake_node : gatehouse::admin::node_view {
         }
         return std::nullopt;
     }
+    gatehouse::admin::server_memory remembered;
+    gatehouse::admin::server_memory& memory() override { return remembered; }
     void set_drained(const std::string& pool, const std::string& address,
                      gatehouse::admin::drain_wish wish,
                      std::function<void(gatehouse::admin::drain_answer)> done) override {
