@@ -6,6 +6,7 @@
 #include <gatehouse/admin/token.hpp>
 #include <gatehouse/base/text.hpp>
 
+#include <algorithm>
 #include <boost/url.hpp>
 #include <charconv>
 #include <chrono>
@@ -43,12 +44,11 @@ std::optional<std::size_t> to_number(std::string_view text) noexcept {
 
 api_answer no_pool(const node_view& node) {
     constexpr std::size_t shown = 20;
+    const auto names = node.pool_names();
     std::string known;
-    std::size_t count = 0;
-    for (const auto& r : node.pools()) {
-        if (++count <= shown) known += (known.empty() ? "" : ", ") + r.pool->spec.name;
-    }
-    if (count > shown) known += fmt::format(" and {} more", count - shown);
+    for (std::size_t i = 0; i < std::min(names.size(), shown); ++i)
+        known += (known.empty() ? "" : ", ") + names[i];
+    if (names.size() > shown) known += fmt::format(" and {} more", names.size() - shown);
     return not_found("No pool has this name; there are: " + (known.empty() ? "none" : known) + ".");
 }
 
@@ -184,20 +184,21 @@ api_answer api::ready(const parsed&) {
 
 void api::look_at_tenants() {
     const auto now = std::chrono::steady_clock::now();
-    if (!series_.empty() && now - series_at_ < options_.metrics_every) return;
-    ranking_.begin(now);
-    node_.visit_tenants([this](const tenant::record_ptr& r) {
-        if (r && r->state) ranking_.see(r->id, totals_of(r->state->counters));
+    auto& m = node_.memory();
+    if (!m.series.empty() && now - m.series_at < options_.metrics_every) return;
+    m.ranking.begin(now);
+    node_.visit_tenants([&m](const tenant::record_ptr& r) {
+        if (r && r->state) m.ranking.see(r->id, totals_of(r->state->counters));
     });
-    series_ = ranking_.end();
-    series_at_ = now;
+    m.series = m.ranking.end();
+    m.series_at = now;
 }
 
 api_answer api::metrics(const parsed&) {
     look_at_tenants();
     api_answer a;
     a.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    a.body = metrics_text(node_, series_);
+    a.body = metrics_text(node_, node_.memory().series);
     return a;
 }
 
@@ -319,16 +320,15 @@ api_answer api::reload(const parsed& p) {
 
 api_answer api::pools(const parsed&) {
     json::array list;
-    for (const auto& r : node_.pools())
-        list.push_back(pool_json(r));
+    for (const auto& name : node_.pool_names()) {
+        if (const auto r = node_.pool(name, upstream::all_rows)) list.push_back(pool_json(*r));
+    }
     return json_answer(json::object{{"pools", std::move(list)}});
 }
 
 api_answer api::pool(const parsed& p) {
-    for (const auto& r : node_.pools()) {
-        if (r.pool->spec.name == p.id) return json_answer(pool_json(r));
-    }
-    return no_pool(node_);
+    const auto r = node_.pool(p.id, upstream::all_rows);
+    return r ? json_answer(pool_json(*r)) : no_pool(node_);
 }
 
 api_answer api::drain(const parsed& p) {

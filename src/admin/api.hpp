@@ -3,8 +3,8 @@
 #pragma once
 
 #include <gatehouse/admin/node_view.hpp>
-#include <gatehouse/admin/tenant_ranking.hpp>
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -41,6 +41,7 @@ class api {
     api_answer answer(const api_request& r);
     // Gives tenants their series; done once before any traffic, they count from 0.
     void look_at_tenants();
+    const std::string& token() const noexcept { return options_.token; }
     void set_token(std::string token) { options_.token = std::move(token); }
 
  private:
@@ -67,9 +68,6 @@ class api {
 
     node_view& node_;
     options options_;
-    tenant_ranking ranking_;
-    std::vector<tenant_series> series_;
-    std::chrono::steady_clock::time_point series_at_{};
 };
 
 // The OpenAPI 3.1 document of all the above.

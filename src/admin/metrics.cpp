@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -250,14 +251,17 @@ void add_endpoints(std::vector<MetricFamily>& out, const node_view& node) {
     using upstream::endpoint_row;
     std::vector<std::pair<labels, endpoint_row>> rows;
     std::size_t not_shown = 0;
-    for (const auto& p : node.pools()) {
-        for (const auto& e : p.endpoints) {
-            if (rows.size() >= endpoints_shown) {
-                ++not_shown;
-                continue;
-            }
+    for (const auto& name : node.pool_names()) {
+        const auto p = node.pool(name, endpoints_shown - rows.size());
+        if (!p) continue;
+        not_shown += p->not_shown;
+        // An address stands for one endpoint, though it may be configured in two ways.
+        std::set<std::string_view> taken;
+        for (const auto& e : p->endpoints) {
+            if (!e.in_pool || (e.resolved.empty() && taken.contains(e.address))) continue;
             const auto& address = e.resolved.empty() ? e.address : e.resolved;
-            rows.push_back({{{"pool", p.pool->spec.name}, {"endpoint", address}}, e});
+            taken.insert(address);
+            rows.push_back({{{"pool", name}, {"endpoint", address}}, e});
         }
     }
     const auto add = [&](const char* name, const char* help, MetricType type, const auto& value) {

@@ -132,7 +132,7 @@ constexpr const char* text = R"json({
         "endpoints": { "type": "array", "items": { "$ref": "#/components/schemas/Endpoint" } } } },
       "Endpoint": { "type": "object", "required": [ "address", "weight", "state", "share_percent", "in_flight", "connections", "pending", "failures", "ejections", "ejected_for_s", "checks", "checks_failed" ], "properties": {
         "pool": { "type": "string", "description": "in the answers of drain and enable" }, "address": { "type": "string", "description": "as configured" },
-        "resolved": { "type": "string", "description": "the address connected to" }, "region": { "type": "string" }, "weight": { "type": "integer" },
+        "resolved": { "type": "string", "description": "the address connected to; absent: it has none" }, "region": { "type": "string" }, "weight": { "type": "integer" },
         "state": { "enum": [ "up", "down", "ejected", "draining", "unresolved" ] }, "reason": { "type": "string" },
         "share_percent": { "type": "integer", "description": "of its weight; below 100 during its slow start" },
         "in_flight": { "type": "integer" }, "connections": { "type": "integer" }, "pending": { "type": "integer" }, "failures": { "type": "integer" },

@@ -104,7 +104,7 @@ class server::impl : public std::enable_shared_from_this<impl> {
     void start();
     void stop();
     void retire();
-    void set_token(std::string token) { api_->set_token(std::move(token)); }
+    void set_token(std::string token);
     const std::string& address() const { return address_; }
 
  private:
@@ -153,7 +153,15 @@ server::impl::impl(asio::io_context& control, server_options o, node_view& node)
                                     .metrics_every = options_.metrics_every});
 }
 
+void server::impl::set_token(std::string token) {
+    if (token.empty()) return;
+    node_.memory().token = token;
+    api_->set_token(std::move(token));
+}
+
 void server::impl::start() {
+    if (api_->token().empty()) api_->set_token(node_.memory().token);
+    node_.memory().token = api_->token();
     api_->look_at_tenants();
     asio::co_spawn(control_, accept_all(shared_from_this()), asio::detached);
 }

@@ -53,12 +53,9 @@ std::string read(const std::string& file, int fd) {
 
 }  // namespace
 
-std::string load_or_make_token(const std::string& file) {
-    int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) {
-        make(file);
-        fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    }
+std::optional<std::string> load_token(const std::string& file) {
+    const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) return std::nullopt;
     if (fd < 0) fail(file, "cannot be opened");
     auto token = read(file, fd);
     ::close(fd);
@@ -69,6 +66,15 @@ std::string load_or_make_token(const std::string& file) {
                         "is then made",
                         file, least_characters));
     return token;
+}
+
+std::string load_or_make_token(const std::string& file) {
+    if (auto there = load_token(file)) return *there;
+    make(file);
+    auto made = load_token(file);
+    errno = ENOENT;
+    if (!made) fail(file, "is removed as soon as it is made");
+    return *made;
 }
 
 bool same_token(std::string_view given, std::string_view secret) noexcept {

@@ -8,6 +8,7 @@
 
 #include "commands.hpp"
 #include "node.hpp"
+#include "table.hpp"
 #include "views.hpp"
 
 namespace gatehouse::cli {
@@ -28,16 +29,29 @@ void show(const options& o, const json::object& endpoint) {
     print(o.json ? json::serialize(endpoint) + "\n" : endpoint_line(endpoint));
 }
 
-// What is in flight once nothing is or the time is over; nothing: the node could not be asked.
-std::optional<std::uint64_t> wait_until_idle(const options& o) {
+// Looks until nothing is in flight, that cannot be seen any more, or the time is over. False: the node
+// could not be asked.
+bool wait_until_idle(const options& o, drain_watch& watch) {
     const auto end = std::chrono::steady_clock::now() + o.wait;
     for (;;) {
         const auto pool = get_object(o, pool_target(o));
-        if (!pool) return std::nullopt;
-        const auto left = in_flight_at(*pool, o.endpoint);
-        if (left == 0 || std::chrono::steady_clock::now() >= end) return left;
+        if (!pool) return false;
+        watch.look(*pool);
+        if (watch.in_flight() == 0 || !watch.lost().empty()) return true;
+        if (std::chrono::steady_clock::now() >= end) return true;
         std::this_thread::sleep_for(look_again_after);
     }
+}
+
+// Empty: nothing is in flight.
+std::string why_not_idle(const options& o, const drain_watch& watch) {
+    if (watch.blind())
+        return fmt::format("{} has no address in the pool: what is in flight there cannot be seen",
+                           o.endpoint);
+    if (const auto lost = watch.lost(); !lost.empty())
+        return fmt::format("the pool has {} no longer: what is in flight there cannot be seen", lost);
+    if (watch.in_flight() == 0) return {};
+    return fmt::format("{} still in flight after {}", watch.in_flight(), to_text(o.wait));
 }
 
 }  // namespace
@@ -68,12 +82,13 @@ int run_pool_drain(const options& o) {
         show(o, *endpoint);
         return done;
     }
-    const auto left = wait_until_idle(o);
-    if (!left) return refused;
-    (*endpoint)["in_flight"] = *left;
+    drain_watch watch(o.endpoint, *endpoint);
+    if (!wait_until_idle(o, watch)) return refused;
+    (*endpoint)["in_flight"] = watch.in_flight();
     show(o, *endpoint);
-    if (*left == 0) return done;
-    complain(fmt::format("{} still in flight after {}; it stays drained", *left, to_text(o.wait)));
+    const auto why = why_not_idle(o, watch);
+    if (why.empty()) return done;
+    complain(printable(why) + "; it stays drained");
     return refused;
 }
 

@@ -27,6 +27,11 @@ const json::array& list_of(const json::object& o, std::string_view key) {
     return v != nullptr && v->is_array() ? v->get_array() : none;
 }
 
+std::uint64_t number_of(const json::object& o, std::string_view key) {
+    const auto* v = o.if_contains(key);
+    return v != nullptr && v->is_number() ? v->to_number<std::uint64_t>() : 0;
+}
+
 std::vector<std::string> strings_of(const json::object& o, std::string_view key) {
     std::vector<std::string> out;
     for (const auto& v : list_of(o, key))
@@ -233,16 +238,49 @@ std::string endpoint_line(const json::object& e) {
            "\n";
 }
 
-std::uint64_t in_flight_at(const json::object& pool, std::string_view address) {
-    std::uint64_t all = 0;
+drain_watch::drain_watch(std::string endpoint, const json::object& answer)
+    : endpoint_(std::move(endpoint)) {
+    const auto resolved = text_of(answer, "resolved");
+    const auto in_flight = number_of(answer, "in_flight");
+    if (resolved.starts_with("unix:")) {
+        at_[resolved].in_flight = in_flight;
+        return;
+    }
+    for (std::size_t from = 0; from < resolved.size();) {
+        const auto end = std::min(resolved.find(' ', from), resolved.size());
+        // Together: no less than what is at each.
+        if (end > from) at_[resolved.substr(from, end - from)].in_flight = in_flight;
+        from = end + 1;
+    }
+}
+
+void drain_watch::look(const json::object& pool) {
+    for (auto& [address, p] : at_)
+        p.there = false;
     for (const auto& v : list_of(pool, "endpoints")) {
         const auto* e = v.if_object();
         if (e == nullptr) continue;
-        if (text_of(*e, "address") != address && text_of(*e, "resolved") != address) continue;
-        const auto* n = e->if_contains("in_flight");
-        if (n != nullptr && n->is_number()) all += n->to_number<std::uint64_t>();
+        const auto resolved = text_of(*e, "resolved");
+        if (resolved.empty()) continue;
+        if (text_of(*e, "address") != endpoint_ && resolved != endpoint_ && !at_.contains(resolved))
+            continue;
+        at_[resolved] = {.in_flight = number_of(*e, "in_flight"), .there = true};
     }
+}
+
+std::uint64_t drain_watch::in_flight() const {
+    std::uint64_t all = 0;
+    for (const auto& [address, p] : at_)
+        all += p.in_flight;
     return all;
+}
+
+std::string drain_watch::lost() const {
+    std::vector<std::string> gone;
+    for (const auto& [address, p] : at_) {
+        if (!p.there && p.in_flight > 0) gone.push_back(address);
+    }
+    return joined(gone, " ");
 }
 
 std::string reload_text(const json::object& r) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <cstdint>
 #include <gatehouse/config/load.hpp>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,8 +26,27 @@ std::string certificate_table(const json::array& certificates);
 std::string pool_table(const json::array& pools);
 // "pool shared: 127.0.0.1:9001 is draining, 3 in flight"
 std::string endpoint_line(const json::object& endpoint);
-// In flight at the endpoint that `address` names, all of its addresses together; of GET /v1/pools/NAME.
-std::uint64_t in_flight_at(const json::object& pool, std::string_view address);
+
+// What is in flight at a drained endpoint, look by look: at the addresses it had when it was drained, and
+// those its name got since. The pool can lose one; exchanges and tunnels there go on unseen.
+class drain_watch {
+ public:
+    // `answer`: that to the drain.
+    drain_watch(std::string endpoint, const json::object& answer);
+    void look(const json::object& pool);  // GET /v1/pools/NAME
+    std::uint64_t in_flight() const;      // what was last seen of each
+    std::string lost() const;             // no longer there and not seen idle; empty: none
+    bool blind() const { return at_.empty(); }  // no address at all
+
+ private:
+    struct place {
+        std::uint64_t in_flight = 0;
+        bool there = true;
+    };
+    std::string endpoint_;
+    std::map<std::string, place> at_;
+};
+
 std::string reload_text(const json::object& report);
 std::string problem_text(const json::object& problem, unsigned status);
 

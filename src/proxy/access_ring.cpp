@@ -42,10 +42,10 @@ void access_ring::wake() const noexcept {
 access_ring::pieces access_ring::readable() noexcept {
     const auto from = read_.load(std::memory_order_relaxed);
     const auto length = static_cast<std::size_t>(written_.load(std::memory_order_acquire) - from);
+    if (length == 0) return {};  // the worker may be making bytes_
     const std::size_t at = from % capacity_bytes;
     const std::size_t first = std::min(length, capacity_bytes - at);
     char* bytes = bytes_.get();
-    if (length == 0) return {};
     return {iovec{bytes + at, first}, iovec{bytes, length - first}};
 }
 

@@ -49,9 +49,11 @@ class node final : public admin::node_view {
     const config::settings& settings() const override { return settings_; }
     explain::report explain(explain::explain_input in) const override;
     void reload(bool force, std::function<void(registry::change_report)> done) override;
-    std::vector<upstream::pool_row> pools() const override;
+    std::vector<std::string> pool_names() const override;
+    std::optional<upstream::pool_row> pool(std::string_view name, std::size_t most) const override;
     void set_drained(const std::string& pool, const std::string& address, admin::drain_wish wish,
                      std::function<void(admin::drain_answer)> done) override;
+    admin::server_memory& memory() override { return admin_memory_; }
 
    private:
     using report_callback = std::function<void(registry::change_report)>;
@@ -110,6 +112,7 @@ class node final : public admin::node_view {
     upstream::health health_;
     registry::service registry_;
     std::unique_ptr<watch::folder> certs_folder_;
+    admin::server_memory admin_memory_;
     std::unique_ptr<admin::server> admin_;
 
     // The reload under way, and who waits for the one after it.

@@ -48,10 +48,21 @@ void open_log(new_settings& n, const config::settings& now) {
     if (!n.log) refuse(n, "log.access", fmt::format("cannot open {}: {}", path, ec.message()), "make its folder, writable for the gateway");
 }
 
-void load_token(new_settings& n) {
+// A new file would be another token than the one in force, should this reload be refused: one is made
+// only where no token of that file is in force.
+void load_token(new_settings& n, const config::settings& now) {
+    const std::string& file = n.settings.admin.token_file;
     if (n.settings.admin.address.empty()) return;
+    const bool in_force = !now.admin.address.empty() && file == now.admin.token_file;
     try {
-        n.admin_token = admin::load_or_make_token(n.settings.admin.token_file);
+        const auto token = in_force ? admin::load_token(file) : admin::load_or_make_token(file);
+        if (token) {
+            n.admin_token = *token;
+            return;
+        }
+        n.warnings.push_back(say(config::severity::warning, n.settings, "admin.token_file",
+                                 file + " is gone; its token stays in force",
+                                 "put the file back, or restart the node: it makes a new one"));
     } catch (const std::exception& e) {
         refuse(n, "admin.token_file", e.what(), "make the file readable for the gateway, or remove it");
     }
@@ -97,7 +108,7 @@ std::shared_ptr<new_settings> read_new_settings(const std::string& file, const c
     n->settings = std::move(*loaded.value);
     keep_until_restart(*n, now);
     open_log(*n, now);
-    load_token(*n);
+    load_token(*n, now);
     look_at_certificates(*n, now);
     try_pool_files(*n);
     return n;

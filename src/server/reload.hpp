@@ -24,7 +24,7 @@ struct new_settings {
     std::vector<config::diagnostic> warnings;   // what a reload does not change, and the like
     bool other_log = false;
     std::unique_ptr<proxy::access_sink> log;    // null: off, or as it was
-    std::string admin_token;
+    std::string admin_token;                    // empty: as it was
     listener_rows listeners;                    // empty: as they are
     std::unique_ptr<admin::server> admin;       // null: none, or as it was
 };

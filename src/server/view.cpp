@@ -82,23 +82,26 @@ static std::int64_t monotonic_ns() {
         .count();
 }
 
-std::vector<upstream::pool_row> node::pools() const {
-    std::vector<upstream::pool_row> out;
-    for (const auto& [name, p] : *pools_.current()) out.push_back(to_row(p, registry_.drained(), monotonic_ns()));
+std::vector<std::string> node::pool_names() const {
+    std::vector<std::string> out;
+    for (const auto& [name, p] : *pools_.current()) out.push_back(name);
     return out;
+}
+
+std::optional<upstream::pool_row> node::pool(std::string_view name, std::size_t most) const {
+    const auto p = pools_.current()->find(name);
+    if (p == pools_.current()->end()) return std::nullopt;
+    return to_row(p->second, registry_.drained(), monotonic_ns(), most);
 }
 
 // The answer after it was stored; the pools may have been replaced meanwhile.
 static admin::drain_answer drain_answer_of(const upstream::pool_map& pools, const tenant::drained_endpoints& drained,
                                            const tenant::endpoint_name& name) {
     const auto p = pools.find(name.pool);
-    if (p == pools.end()) return {.refused = admin::drain_refusal::no_endpoint, .why = "", .endpoint = {}};
-    std::vector<upstream::endpoint_row> rows = to_row(p->second, drained, monotonic_ns()).endpoints;
-    std::erase_if(rows, [&name](const upstream::endpoint_row& r) {
-        return r.address != name.address && r.resolved != name.address;
-    });
-    if (rows.empty()) return {.refused = admin::drain_refusal::no_endpoint, .why = "", .endpoint = {}};
-    return {.refused = admin::drain_refusal::none, .why = "", .endpoint = together(rows)};
+    if (p == pools.end()) return {.refused = admin::drain_refusal::no_pool, .why = "", .endpoint = {}};
+    return {.refused = admin::drain_refusal::none,
+            .why = "",
+            .endpoint = row_of(p->second, name.address, drained, monotonic_ns())};
 }
 
 void node::set_drained(const std::string& pool, const std::string& address, admin::drain_wish wish,

@@ -15,6 +15,7 @@
 #include <random>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 
 namespace gatehouse::upstream {
 
@@ -113,6 +114,7 @@ struct health::impl {
     target_map targets;
     std::deque<target_ptr> waiting;   // due, for want of a place; each once
     std::size_t running = 0;
+    bool starting = false;   // in start_waiting()
     bool stopping = false;
     std::minstd_rand random{std::random_device()()};
 
@@ -171,7 +173,9 @@ struct health::impl {
         start_waiting();
     }
 
+    // A check that ends at once ends within spawn(): the loop goes on, not one loop within the other.
     void start_waiting() {
+        if (std::exchange(starting, true)) return;
         while (!waiting.empty() && running < checks_at_once && !stopping) {
             const target_ptr t = std::move(waiting.front());
             waiting.pop_front();
@@ -181,6 +185,7 @@ struct health::impl {
             ++running;
             tasks.spawn(run(*this, t));
         }
+        starting = false;
     }
 
     static net::task<void> run(impl& self, target_ptr t) {

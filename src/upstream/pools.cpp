@@ -194,6 +194,7 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
     }
 
     void take(const pool_map& made) {
+        std::erase_if(states, [](const auto& entry) { return entry.second.expired(); });
         auto next = std::make_shared<pool_map>(added);
         bool changed = !std::exchange(published, true);
         for (const auto& [name, p] : made) {
@@ -262,7 +263,6 @@ struct pools::impl : std::enable_shared_from_this<pools::impl> {
     pool_ptr with_states(const pool& p) {
         if (!p.trouble.empty()) log::error("pool {}: {}", p.spec.name, p.trouble);
         auto out = std::make_shared<pool>(p);
-        std::erase_if(states, [](const auto& entry) { return entry.second.expired(); });
         for (endpoint& e : out->endpoints) {
             const state_key key = p.spec.name + " " + e.text;
             e.identity = balance::stable_hash(key);

@@ -4,6 +4,7 @@
 #include <gatehouse/upstream/ejection.hpp>
 #include <gatehouse/upstream/rows.hpp>
 #include <gatehouse/upstream/standing.hpp>
+#include <set>
 
 namespace gatehouse::upstream {
 
@@ -22,36 +23,50 @@ std::string_view name(condition c) noexcept {
 
 static bool is_literal(const tenant::endpoint_spec& spec) { return net::parse_address(spec.address).has_value(); }
 
-named_endpoint find_endpoint(const pool& p, std::string_view text) {
+named_endpoint find_endpoint(const pool& p, std::string_view text, const tenant::drained_endpoints& drained) {
+    // Of several that mean the same address, the one that has it.
+    const result<net::address> literal = net::parse_address(text);
+    const std::string canonical = literal ? literal->to_string() : std::string();
+    for (const endpoint& e : p.endpoints) {
+        if (!literal || e.text != canonical) continue;
+        const tenant::endpoint_spec& spec = p.spec.endpoints[e.spec_index];
+        return {&spec, is_literal(spec) ? spec.address : e.text};
+    }
     for (const tenant::endpoint_spec& spec : p.spec.endpoints) {
         if (spec.address == text) return {&spec, spec.address};
     }
-    for (const endpoint& e : p.endpoints) {
-        if (e.text != text) continue;
-        const tenant::endpoint_spec& spec = p.spec.endpoints[e.spec_index];
-        return {&spec, is_literal(spec) ? spec.address : e.text};
+    for (const std::string& address : {std::string(text), canonical}) {
+        if (drained.contains({p.spec.name, address})) return {nullptr, address};
     }
     return {};
 }
 
 drain_plan plan_drain(const pool& p, std::string_view text, bool drain, const tenant::drained_endpoints& drained) {
     drain_plan out;
-    const named_endpoint found = find_endpoint(p, text);
-    if (!found.spec) return out;
+    const named_endpoint found = find_endpoint(p, text, drained);
+    if (found.drains_as.empty()) return out;
     out.name = {p.spec.name, found.drains_as};
-    const tenant::endpoint_name whole{p.spec.name, found.spec->address};
     // Drained already: since then, not since now.
     out.put = drain && !drained.contains(out.name);
     if (drain) return out;
-    if (out.name != whole && drained.contains(whole)) {
-        out.conflict = fmt::format("{} is drained with all its addresses; enable {}", whole.address, whole.address);
+    if (!found.spec || is_literal(*found.spec)) {
+        out.drop.push_back(out.name);
+        const tenant::endpoint_name written{p.spec.name, std::string(text)};   // as it was configured before
+        if (written != out.name && drained.contains(written)) out.drop.push_back(written);
         return out;
     }
-    out.drop.push_back(out.name);
-    if (out.name != whole) return out;
-    for (const endpoint& e : p.endpoints) {
-        const tenant::endpoint_name one{p.spec.name, e.text};
-        if (&p.spec.endpoints[e.spec_index] == found.spec && one != whole) out.drop.push_back(one);
+    const tenant::endpoint_name whole{p.spec.name, found.spec->address};
+    if (out.name != whole) {
+        if (drained.contains(whole)) {
+            out.conflict = fmt::format("{} is drained with all its addresses; enable {}", whole.address, whole.address);
+        } else {
+            out.drop.push_back(out.name);
+        }
+        return out;
+    }
+    for (auto d = drained.lower_bound({p.spec.name, ""}); d != drained.end() && d->first.pool == p.spec.name; ++d) {
+        const tenant::endpoint_spec* owner = find_endpoint(p, d->first.address, drained).spec;
+        if (!owner || owner == found.spec) out.drop.push_back(d->first);
     }
     return out;
 }
@@ -113,20 +128,49 @@ static endpoint_row unresolved_row(const pool& p, const tenant::endpoint_spec& s
     return row;
 }
 
-pool_row to_row(pool_ptr p, const tenant::drained_endpoints& drained, std::int64_t now_ns) {
+static endpoint_row gone_row(const std::string& address, bool drained) {
+    endpoint_row row;
+    row.address = address;
+    row.in_pool = false;
+    row.weight = 0;
+    row.condition = drained ? condition::draining : condition::unresolved;
+    row.reason = drained ? "drained by the operator; the pool has this address no longer" : "the pool has this address no longer";
+    return row;
+}
+
+// What is drained of a pool and is neither configured nor an address that it has.
+static std::vector<std::string> gone_from(const pool& p, const tenant::drained_endpoints& drained) {
+    std::set<std::string_view> gone;
+    for (auto d = drained.lower_bound({p.spec.name, ""}); d != drained.end() && d->first.pool == p.spec.name; ++d)
+        gone.insert(d->first.address);
+    if (gone.empty()) return {};
+    for (const tenant::endpoint_spec& spec : p.spec.endpoints) gone.erase(spec.address);
+    for (const endpoint& e : p.endpoints) gone.erase(e.text);
+    return {gone.begin(), gone.end()};
+}
+
+pool_row to_row(pool_ptr p, const tenant::drained_endpoints& drained, std::int64_t now_ns, std::size_t most) {
     pool_row out{.pool = std::move(p), .endpoints = {}};
     const tenant::pool& spec = out.pool->spec;
-    for (std::size_t i = 0; i < spec.endpoints.size(); ++i) {
-        bool has_address = false;
-        for (const endpoint& e : out.pool->endpoints) {
-            if (e.spec_index != i) continue;
-            has_address = true;
-            out.endpoints.push_back(to_row(spec, e, now_ns));
+    const auto add = [&out, most](const auto& make) {
+        if (out.endpoints.size() < most) {
+            out.endpoints.push_back(make());
+        } else {
+            ++out.not_shown;
         }
-        if (has_address) continue;
-        const bool is_drained = drained.contains({spec.name, spec.endpoints[i].address});
-        out.endpoints.push_back(unresolved_row(*out.pool, spec.endpoints[i], is_drained));
+    };
+    auto e = out.pool->endpoints.begin();
+    const auto end = out.pool->endpoints.end();
+    for (std::size_t i = 0; i < spec.endpoints.size(); ++i) {
+        const auto first = e;
+        for (; e != end && e->spec_index == i; ++e) add([&] { return to_row(spec, *e, now_ns); });
+        if (e != first) continue;
+        add([&] {
+            const bool is_drained = drained.contains({spec.name, spec.endpoints[i].address});
+            return unresolved_row(*out.pool, spec.endpoints[i], is_drained);
+        });
     }
+    for (const std::string& address : gone_from(*out.pool, drained)) add([&] { return gone_row(address, true); });
     return out;
 }
 
@@ -151,6 +195,15 @@ endpoint_row together(const std::vector<endpoint_row>& rows) {
         out.last_check_unix_s = std::max(out.last_check_unix_s, r.last_check_unix_s);
     }
     return out;
+}
+
+endpoint_row row_of(pool_ptr p, const std::string& address, const tenant::drained_endpoints& drained,
+                    std::int64_t now_ns) {
+    std::vector<endpoint_row> rows = to_row(std::move(p), drained, now_ns, all_rows).endpoints;
+    std::erase_if(rows, [&](const endpoint_row& r) { return r.address != address && r.resolved != address; });
+    const auto has_none = [](const endpoint_row& r) { return r.resolved.empty(); };
+    if (!std::all_of(rows.begin(), rows.end(), has_none)) std::erase_if(rows, has_none);   // they mean the same address
+    return rows.empty() ? gone_row(address, false) : together(rows);
 }
 
 }  // namespace gatehouse::upstream

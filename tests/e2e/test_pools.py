@@ -318,12 +318,19 @@ def test_a_reload_keeps_the_drain(build, two):
     a, b = two
     world = build(upstream=a, pools=pool_of(two))
     assert change(world, b, "drain")[0] == 200
-    for endpoints in ([{"address": a.address}], [{"address": a.address}, {"address": b.address, "weight": 3}]):
+
+    def take(endpoints):
         world.gate.settings["pools"]["main"]["endpoints"] = endpoints
         world.gate.write_settings()
         assert world.gate.admin("POST", "/v1/reload")[0] == 200
-        until(lambda: len(world.gate.admin_json("/v1/pools/main")["endpoints"]) == len(endpoints))
-    assert endpoint(world, b)["weight"] == 3 and state(world, b) == "draining"
+    take([{"address": a.address}])
+    until(lambda: "the pool has this address no longer" in endpoint(world, b)["reason"])
+    assert state(world, b) == "draining"
+    late = world.gate.run("pool", "drain", "main", b.address, "--wait", "5s")
+    assert late.returncode == 1 and "cannot be seen; it stays drained" in late.stderr, late
+    take([{"address": a.address}, {"address": b.address, "weight": 3}])
+    until(lambda: endpoint(world, b)["weight"] == 3)
+    assert state(world, b) == "draining"
     assert set(names(world, 20)) == {"a"}
 
 
@@ -343,6 +350,31 @@ def test_a_name_is_drained_with_all_it_has(build):
     drained = [e for e in world.gate.admin_json("/v1/pools/main")["endpoints"] if e["state"] == "draining"]
     assert [e["resolved"] for e in drained] == [up.address]
     assert change(world, name, "enable")[0] == 200
+
+
+def test_an_address_that_its_name_has_no_longer_is_shown_and_enabled(build, two):
+    """Two names: what one of them had can be seen and enabled, by its address or by the name that is left."""
+    a, b = two
+    world = build(upstream=a, pools={"main": [f"localhost:{a.port}", f"localhost:{b.port}"]})
+    for verb_at in (b.address, f"localhost:{a.port}"):
+        assert change(world, b.address, "drain")[1]["state"] == "draining"
+        world.gate.settings["pools"]["main"]["endpoints"] = [{"address": f"localhost:{a.port}"}]
+        world.gate.write_settings()
+        assert world.gate.admin("POST", "/v1/reload")[0] == 200
+        until(lambda: "no longer" in endpoint(world, b)["reason"])
+        world.gate.kill()
+        world.gate.start()
+        assert state(world, b) == "draining"
+        rows = world.gate.run("pool", "list", "main").stdout.splitlines()
+        assert any(b.address in row and "the pool has this address no longer" in row for row in rows), rows
+        status, e = change(world, verb_at, "enable")
+        assert status == 200 and e["state"] != "draining", e
+        assert [e["address"] for e in world.gate.admin_json("/v1/pools/main")["endpoints"]
+                if e["address"] != f"localhost:{a.port}"] == []
+        world.gate.settings["pools"]["main"]["endpoints"].append({"address": f"localhost:{b.port}"})
+        world.gate.write_settings()
+        assert world.gate.admin("POST", "/v1/reload")[0] == 200
+        until(lambda: state(world, f"localhost:{b.port}") == "up")
 
 
 def test_sticky_clients_leave_a_drained_endpoint_alone(build, two):

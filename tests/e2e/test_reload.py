@@ -107,10 +107,18 @@ def test_a_listener_keeps_its_address_and_changes(own):
 
 def test_admin_address_moves_and_the_answer_still_comes(own):
     gate, old, new = own.gate, own.gate.admin_port, free_port()
+    assert own.get("/").status == 200
+    requests = re.compile(r'^gatehouse_tenant_requests_total\{tenant="acme"\} (\d+)$', re.MULTILINE)
+
+    def counted():
+        return int(requests.search(gate.admin("GET", "/metrics")[1])[1])
+    until(lambda: counted() > 0)
+    before = counted()
     gate.settings["admin"]["address"] = f"127.0.0.1:{new}"
     reload(gate)   # asked and answered at the old address
     until(lambda: refused_to_connect(old))
     gate.admin_port = new
+    assert counted() >= before, "a counter fell"
     assert gate.admin("GET", "/readyz", token=None)[0] == 200
     assert gate.admin_json("/v1/node")["id"] == "edge-test"
 
@@ -143,6 +151,30 @@ def test_admin_token_changes_at_the_same_address(own):
     (gate.folder / "other.token").write_text("the same file with other characters\n")
     gate.admin("POST", "/v1/reload", token="a token of at least sixteen characters", timeout=60)
     assert gate.admin("GET", "/v1/node", token="the same file with other characters")[0] == 200
+
+
+def test_admin_token_file_that_is_gone(own):
+    """What is in force stays in force, at the next address too; a file that nobody's token is in is not made."""
+    gate, token = own.gate, own.gate.token()
+    file = gate.folder / "admin.token"
+    file.unlink()
+    gate.config.write_text("[node\nbroken")
+    assert gate.admin("POST", "/v1/reload", token=token, timeout=60)[0] == 409
+    gate.settings["tls"]["certs_dir"], kept = "nowhere", gate.settings["tls"]["certs_dir"]
+    gate.write_settings()
+    assert gate.admin("POST", "/v1/reload", token=token, timeout=60)[0] == 409
+    assert not file.exists()
+    gate.settings["tls"]["certs_dir"] = kept
+    gate.settings["admin"]["address"] = f"127.0.0.1:{free_port()}"
+    gate.write_settings()
+    status, text, _ = gate.admin("POST", "/v1/reload", token=token, timeout=60)
+    assert status == 200 and "admin.token is gone; its token stays in force" in text, text
+    gate.admin_port = int(gate.settings["admin"]["address"].rsplit(":", 1)[1])
+    assert gate.admin("GET", "/v1/node", token=token)[0] == 200
+    assert not file.exists()
+    file.write_text("a token of at least sixteen characters\n")
+    assert gate.admin("POST", "/v1/reload", token=token, timeout=60)[0] == 200
+    assert gate.admin("GET", "/v1/node", token="a token of at least sixteen characters")[0] == 200
 
 
 def test_platform(own):

@@ -238,7 +238,8 @@ def test_out_of_descriptors(build):
             assert kept.get("/").status == 200
             time.sleep(0.05)
         assert cpu_s(gate) - before < 0.5 * (time.monotonic() - begun)
-        assert gate.stderr().count("no new connection can be accepted") == 1, gate.stderr()
+        # One a minute, and a minute may have ended in between.
+        assert gate.stderr().count("no new connection can be accepted") <= 2, gate.stderr()
         for c in clients:
             c.close()
         until(lambda: world.get("/").status == 200, 5)
@@ -278,9 +279,17 @@ def test_fewer_descriptors_than_limits_connections(build):
 
 # --- memory ---
 
-def test_idle_connections(build):
+@pytest.fixture
+def file_limit():
+    """The test's own, put back whatever becomes of the test."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield before
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_idle_connections(build, file_limit):
     count = 2000 if slow else 5000
-    files, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files, hard = file_limit
     if hard != resource.RLIM_INFINITY and hard < count + 500:
         pytest.skip(f"{count} connections need more descriptors than the hard limit of {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, count + 500), hard))
@@ -311,7 +320,6 @@ def test_idle_connections(build):
     world.upstream.drop_connections()
     until(lambda: gate.open_files() <= begun, 10)
     gate.stop()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 
 def test_clients_that_stop_reading(world):

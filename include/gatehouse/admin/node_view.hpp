@@ -2,8 +2,10 @@
 // on the control thread and answers at once, from memory, but for what takes a callback.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <gatehouse/admin/tenant_ranking.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/explain/report.hpp>
 #include <gatehouse/proxy/counters.hpp>
@@ -11,6 +13,7 @@
 #include <gatehouse/tenant/effective.hpp>
 #include <gatehouse/tls/certificates.hpp>
 #include <gatehouse/upstream/rows.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +31,15 @@ struct drain_answer {
     drain_refusal refused = drain_refusal::none;
     std::string why;                  // of conflict and not_stored
     upstream::endpoint_row endpoint;  // as it is now; a name's addresses as one
+};
+
+// What one server of the admin API leaves to the next, when a reload gives it another address: no
+// counter falls, and a token stays in force.
+struct server_memory {
+    std::string token;  // of the last one that was started
+    tenant_ranking ranking;
+    std::vector<tenant_series> series;
+    std::chrono::steady_clock::time_point series_at{};
 };
 
 class node_view {
@@ -59,10 +71,14 @@ class node_view {
     virtual const config::settings& settings() const = 0;  // those in force
     // The node fills in now, now_ns and node_region.
     virtual explain::report explain(explain::explain_input in) const = 0;
-    virtual std::vector<upstream::pool_row> pools() const = 0;  // by name
+    virtual std::vector<std::string> pool_names() const = 0;  // in order
+    // Its first `most` endpoints; nothing: no pool has this name.
+    virtual std::optional<upstream::pool_row> pool(std::string_view name,
+                                                   std::size_t most) const = 0;
     // Answers once it is stored. `done` of both runs on control, once.
     virtual void set_drained(const std::string& pool, const std::string& address, drain_wish wish,
                              std::function<void(drain_answer)> done) = 0;
+    virtual server_memory& memory() = 0;
     virtual void reload(bool force, std::function<void(registry::change_report)> done) = 0;
 };
 

@@ -1,13 +1,15 @@
 // The admin token: a secret in a file, made on first start. Blocking file access, at start-up.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace gatehouse::admin {
 
-// Reads the file's first line; makes the file (mode 0600, complete or not at all) when it does not
-// exist. Throws std::runtime_error naming the file.
+// The file's first line; nothing: there is no such file. Throws std::runtime_error naming the file.
+std::optional<std::string> load_token(const std::string& file);
+// Makes the file (mode 0600, complete or not at all) when there is none.
 std::string load_or_make_token(const std::string& file);
 
 // Compares in a time that depends on `given`'s length alone.

@@ -53,7 +53,7 @@ struct endpoint {
 
 struct pool {
     tenant::pool spec;
-    std::vector<endpoint> endpoints;   // empty while no name of it could be resolved
+    std::vector<endpoint> endpoints;   // by spec_index; empty while no name of it could be resolved
     std::shared_ptr<const tls::upstream_context> tls;   // null: plain
     std::string security;         // what a connection may be shared under: pool name and TLS identity
     std::string trouble;          // why it cannot be used, for explain; empty: fine

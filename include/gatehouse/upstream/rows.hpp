@@ -17,6 +17,7 @@ std::string_view name(condition c) noexcept;
 struct endpoint_row {
     std::string address;    // as configured
     std::string resolved;   // empty: its name has no address
+    bool in_pool = true;    // false: drained, and the pool has this address no longer
     std::string region;
     std::uint32_t weight = 1;
     upstream::condition condition = condition::up;
@@ -30,22 +31,30 @@ struct endpoint_row {
 
 struct pool_row {
     pool_ptr pool;   // its name, settings and trouble
-    std::vector<endpoint_row> endpoints;   // one an address that a name has now, at least one each
+    // One an address that a name has now, at least one each; then what is drained and gone from the pool.
+    std::vector<endpoint_row> endpoints;
+    std::size_t not_shown = 0;   // endpoints beyond `most`
 };
 
-pool_row to_row(pool_ptr p, const tenant::drained_endpoints& drained, std::int64_t now_ns);
+inline constexpr std::size_t all_rows = static_cast<std::size_t>(-1);
+// The first `most` rows.
+pool_row to_row(pool_ptr p, const tenant::drained_endpoints& drained, std::int64_t now_ns, std::size_t most);
 // The rows of one configured endpoint as one: counts added up, addresses side by side, the worst condition.
 endpoint_row together(const std::vector<endpoint_row>& rows);
+// The row of what the set of drained endpoints calls `address`, all its addresses together; also of what
+// the pool has no longer.
+endpoint_row row_of(pool_ptr p, const std::string& address, const tenant::drained_endpoints& drained,
+                    std::int64_t now_ns);
 
-// What `text`, as an operator wrote it, stands for in a pool: an endpoint as configured, or one address
-// that a configured name has now.
+// What `text`, as an operator wrote it, stands for in a pool: one address that the pool has now, an
+// endpoint as configured, or an address that was drained and is gone.
 struct named_endpoint {
-    const tenant::endpoint_spec* spec = nullptr;   // null: nothing
-    std::string drains_as;   // what the set of drained endpoints calls it
+    const tenant::endpoint_spec* spec = nullptr;   // null: gone, or nothing
+    std::string drains_as;   // what the set of drained endpoints calls it; empty: nothing
 };
-named_endpoint find_endpoint(const pool& p, std::string_view text);
+named_endpoint find_endpoint(const pool& p, std::string_view text, const tenant::drained_endpoints& drained);
 // What draining or enabling it changes of the set of drained endpoints. Enabling a configured name
-// enables each of its addresses.
+// enables each of its addresses, and those that are gone from the pool: they may have been its own.
 struct drain_plan {
     tenant::endpoint_name name;   // empty address: the pool has no such endpoint
     bool put = false;

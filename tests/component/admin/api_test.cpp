@@ -420,6 +420,31 @@ TEST_CASE("the metrics show the endpoints, up to a bound") {
     CHECK(metric(text, "gatehouse_endpoints_not_shown") == "3");
 }
 
+TEST_CASE("no two series of the metrics are the same, and what is gone has none") {
+    fixture f;
+    f.node.add_endpoint("shared", "localhost:9001").resolved = "127.0.0.1:9001";
+    f.node.add_endpoint("shared", "127.0.0.1:9001").resolved.clear();
+    f.node.add_endpoint("shared", "nowhere.internal:80").resolved.clear();
+    f.node.add_endpoint("shared", "127.0.0.1:9002").in_pool = false;
+    const auto text = "\n" + f.ask("GET", "/metrics").body;
+    const std::string twice = "gatehouse_endpoint_up{pool=\"shared\",endpoint=\"127.0.0.1:9001\"} ";
+    REQUIRE(text.find(twice) != std::string::npos);
+    CHECK(text.find(twice, text.find(twice) + 1) == std::string::npos);
+    CHECK(metric(text, "gatehouse_endpoint_up{pool=\"shared\",endpoint=\"nowhere.internal:80\"}") == "1");
+    CHECK(metric(text, "gatehouse_endpoint_up{pool=\"shared\",endpoint=\"127.0.0.1:9002\"}") == "absent");
+}
+
+TEST_CASE("the next server of the admin API goes on with the counters of tenants") {
+    fixture f;
+    f.node.add("acme");
+    f.ask("GET", "/metrics");
+    f.node.rows[0].record->state->counters.requests = 7;
+    const std::string series = "gatehouse_tenant_requests_total{tenant=\"acme\"}";
+    CHECK(metric("\n" + f.ask("GET", "/metrics").body, series) == "7");
+    f.made.reset();
+    CHECK(metric("\n" + f.ask("GET", "/metrics").body, series) == "7");
+}
+
 TEST_CASE("the metrics sum the workers and rank the tenants") {
     fixture f;
     f.node.counters.push_back(std::make_unique<proxy::worker_counters>());

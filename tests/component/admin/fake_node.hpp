@@ -116,7 +116,26 @@ struct fake_node : gatehouse::admin::node_view {
         pool_rows.back().endpoints.push_back({.address = address, .resolved = address});
         return pool_rows.back().endpoints.back();
     }
-    std::vector<gatehouse::upstream::pool_row> pools() const override { return pool_rows; }
+    std::vector<std::string> pool_names() const override {
+        std::vector<std::string> out;
+        for (const auto& r : pool_rows)
+            out.push_back(r.pool->spec.name);
+        return out;
+    }
+    std::optional<gatehouse::upstream::pool_row> pool(std::string_view name,
+                                                      std::size_t most) const override {
+        for (auto r : pool_rows) {
+            if (r.pool->spec.name != name) continue;
+            if (r.endpoints.size() > most) {
+                r.not_shown = r.endpoints.size() - most;
+                r.endpoints.resize(most);
+            }
+            return r;
+        }
+        return std::nullopt;
+    }
+    gatehouse::admin::server_memory remembered;
+    gatehouse::admin::server_memory& memory() override { return remembered; }
     void set_drained(const std::string& pool, const std::string& address,
                      gatehouse::admin::drain_wish wish,
                      std::function<void(gatehouse::admin::drain_answer)> done) override {

@@ -15,6 +15,8 @@ using namespace gatehouse::admin;
 TEST_CASE("a token is made once, for the owner's eyes alone") {
     temporary_folder dir;
     const auto file = dir.file("admin.token");
+    CHECK_FALSE(load_token(file).has_value());
+    CHECK_FALSE(std::filesystem::exists(file));
     const auto token = load_or_make_token(file);
     CHECK(token.size() == 64);
     CHECK(token.find_first_not_of("0123456789abcdef") == std::string::npos);
@@ -22,6 +24,7 @@ TEST_CASE("a token is made once, for the owner's eyes alone") {
     REQUIRE(::stat(file.c_str(), &s) == 0);
     CHECK((s.st_mode & 0777) == 0600);
     CHECK(load_or_make_token(file) == token);
+    CHECK(load_token(file) == token);
     CHECK(std::distance(std::filesystem::directory_iterator(dir.path), {}) == 1);
 }
 

@@ -366,6 +366,21 @@ TEST_CASE("more endpoints than checks at once: all have their turn, never more t
         CHECK_FALSE(e.state->down);
 }
 
+TEST_CASE("however many checks fail at once, the stack does not grow with them") {
+    world w;
+    w.p->endpoints.clear();
+    w.p->spec.endpoints.clear();
+    const auto nowhere = *net::parse_address("unix:/nonexistent/app.sock");
+    constexpr std::size_t count = 50'000;
+    for (std::size_t i = 0; i < count; ++i)
+        w.add(nowhere);
+    w.p->spec.health->interval = 1ms;   // all are due in one sweep
+    w.publish();
+    REQUIRE(w.until([&] { return w.changes.size() == count; }));
+    for (const endpoint& e : w.p->endpoints)
+        CHECK(e.state->down);
+}
+
 TEST_CASE("a stop ends at once, also with checks that hang") {
     world w;
     w.app.scripts = {[](upstream_side& side) -> net::task<void> { static_cast<void>(co_await side.ended()); }};

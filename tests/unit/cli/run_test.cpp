@@ -130,9 +130,9 @@ TEST_CASE("what the node refuses is 1, with its own words") {
 
 TEST_CASE("a drain that waits looks until nothing is in flight") {
     const std::string drained =
-        http_answer(200, R"({"pool":"p","address":"a:1","state":"draining","in_flight":2})");
+        http_answer(200, R"({"pool":"p","address":"a:1","resolved":"192.0.2.1:1","state":"draining","in_flight":2})");
     const auto pool = [](int n) {
-        return http_answer(200, R"({"endpoints":[{"address":"a:1","in_flight":)" + std::to_string(n) + "}]}");
+        return http_answer(200, R"({"endpoints":[{"address":"a:1","resolved":"192.0.2.1:1","in_flight":)" + std::to_string(n) + "}]}");
     };
     against_node n({drained, pool(2), pool(1), pool(0)});
     const auto o = n.run({"pool", "drain", "p", "a:1", "--wait", "10s"});
@@ -145,6 +145,11 @@ TEST_CASE("a drain that waits looks until nothing is in flight") {
     const auto late = busy.run({"pool", "drain", "p", "a:1", "--wait", "300ms"});
     CHECK(late.code == 1);
     CHECK_THAT(late.err, Catch::Contains("2 still in flight after 300ms; it stays drained"));
+    const auto moved = http_answer(200, R"({"endpoints":[{"address":"a:1","resolved":"192.0.2.2:1","in_flight":0}]})");
+    against_node gone({drained, pool(2), moved});
+    const auto unseen = gone.run({"pool", "drain", "p", "a:1", "--wait", "10s"});
+    CHECK(unseen.code == 1);
+    CHECK_THAT(unseen.err, Catch::Contains("the pool has 192.0.2.1:1 no longer: what is in flight there cannot be seen"));
 }
 
 TEST_CASE("a reload that is held is 1 and says how to go on") {

@@ -192,17 +192,54 @@ TEST_CASE("pools as a table") {
           "pool x: no such CA\n");
 }
 
-TEST_CASE("an endpoint in a line, and what is in flight at a name's addresses") {
+TEST_CASE("an endpoint in a line") {
     auto e = endpoint("127.0.0.1:9001", "draining", 2);
     e["pool"] = "shared";
     e["reason"] = "drained by the operator";
     CHECK(endpoint_line(e) ==
           "pool shared: 127.0.0.1:9001 is draining (drained by the operator), 2 in flight\n");
-    auto one = endpoint("app.internal:80", "up", 2), two = endpoint("app.internal:80", "up", 3);
-    one["resolved"] = "192.0.2.1:80";
-    two["resolved"] = "192.0.2.2:80";
-    const json::object pool{{"endpoints", json::array{one, two, endpoint("127.0.0.1:1", "up", 50)}}};
-    CHECK(in_flight_at(pool, "app.internal:80") == 5);
-    CHECK(in_flight_at(pool, "192.0.2.2:80") == 3);
-    CHECK(in_flight_at(pool, "nobody:1") == 0);
+}
+
+TEST_CASE("a drain is watched at every address it had, until each was seen idle") {
+    const auto at = [](const std::string& resolved, int in_flight) {
+        auto e = endpoint("app.internal:80", "draining", in_flight);
+        e["resolved"] = resolved;
+        return e;
+    };
+    const auto pool = [](json::array endpoints) {
+        endpoints.push_back(endpoint("127.0.0.1:1", "up", 50));
+        return json::object{{"endpoints", std::move(endpoints)}};
+    };
+    drain_watch all("app.internal:80", at("192.0.2.1:80 192.0.2.2:80", 5));
+    CHECK(all.in_flight() > 0);
+    all.look(pool({at("192.0.2.1:80", 2), at("192.0.2.2:80", 3)}));
+    CHECK(all.in_flight() == 5);
+    all.look(pool({at("192.0.2.1:80", 0), at("192.0.2.2:80", 3), at("192.0.2.3:80", 1)}));
+    CHECK(all.in_flight() == 4);   // its name has one more
+    CHECK(all.lost().empty());
+    all.look(pool({at("192.0.2.3:80", 0)}));
+    CHECK(all.in_flight() == 3);
+    CHECK(all.lost() == "192.0.2.2:80");   // the first was idle
+    all.look(pool({at("192.0.2.2:80", 0), at("192.0.2.3:80", 0)}));
+    CHECK(all.in_flight() == 0);
+    CHECK(all.lost().empty());
+    CHECK_FALSE(all.blind());
+
+    drain_watch one("192.0.2.2:80", at("192.0.2.2:80", 3));
+    one.look(pool({at("192.0.2.1:80", 2), at("192.0.2.2:80", 1)}));
+    CHECK(one.in_flight() == 1);
+    // What is left is the row of what is drained.
+    auto gone = endpoint("192.0.2.2:80", "draining", 0);
+    gone.erase("resolved");
+    one.look(pool({at("192.0.2.1:80", 2), gone}));
+    CHECK(one.lost() == "192.0.2.2:80");
+
+    drain_watch blind("192.0.2.2:80", gone);
+    blind.look(pool({gone}));
+    CHECK(blind.blind());
+
+    drain_watch file("unix:/run/the app.sock", endpoint("unix:/run/the app.sock", "draining", 1));
+    file.look(pool({endpoint("unix:/run/the app.sock", "draining", 0)}));
+    CHECK(file.in_flight() == 0);
+    CHECK(file.lost().empty());
 }

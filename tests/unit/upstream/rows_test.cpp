@@ -28,7 +28,8 @@ struct fixture {
             p->endpoints.push_back(std::move(e));
         }
     }
-    endpoint_row row(std::size_t i) { return to_row(p, drained, noon).endpoints.at(i); }
+    endpoint_row row(std::size_t i) { return rows().at(i); }
+    std::vector<endpoint_row> rows() { return to_row(p, drained, noon, all_rows).endpoints; }
     drain_plan plan(const std::string& text, bool drain) { return plan_drain(*p, text, drain, drained); }
     void apply(const drain_plan& d) {
         if (d.put) drained[d.name] = {};
@@ -93,11 +94,11 @@ TEST_CASE("what an address stands for") {
     fixture f;
     f.add("[0:0::1]:9001", {"[::1]:9001"});
     f.add("app.internal:80", {"127.0.0.1:80", "127.0.0.2:80"});
-    CHECK(find_endpoint(*f.p, "[0:0::1]:9001").drains_as == "[0:0::1]:9001");
-    CHECK(find_endpoint(*f.p, "[::1]:9001").drains_as == "[0:0::1]:9001");
-    CHECK(find_endpoint(*f.p, "app.internal:80").drains_as == "app.internal:80");
-    CHECK(find_endpoint(*f.p, "127.0.0.2:80").drains_as == "127.0.0.2:80");
-    CHECK(find_endpoint(*f.p, "127.0.0.3:80").spec == nullptr);
+    CHECK(find_endpoint(*f.p, "[0:0::1]:9001", f.drained).drains_as == "[0:0::1]:9001");
+    CHECK(find_endpoint(*f.p, "[::1]:9001", f.drained).drains_as == "[0:0::1]:9001");
+    CHECK(find_endpoint(*f.p, "app.internal:80", f.drained).drains_as == "app.internal:80");
+    CHECK(find_endpoint(*f.p, "127.0.0.2:80", f.drained).drains_as == "127.0.0.2:80");
+    CHECK(find_endpoint(*f.p, "127.0.0.3:80", f.drained).drains_as.empty());
     CHECK(f.plan("127.0.0.3:80", true).name.address.empty());
 }
 
@@ -126,4 +127,62 @@ TEST_CASE("the same address in another pool is another endpoint") {
     f.add("127.0.0.1:1", {"127.0.0.1:1"});
     f.drained[{"other", "127.0.0.1:1"}] = {};
     CHECK(f.draining() == ".");
+}
+
+TEST_CASE("what is drained and gone from the pool is shown, and can be enabled") {
+    fixture f;
+    f.add("127.0.0.9:9", {"127.0.0.9:9"});
+    f.add("app.internal:80", {"127.0.0.1:80"});
+    f.add("more.internal:80", {"127.0.0.3:80"});
+    for (const char* a : {"127.0.0.2:80", "127.0.0.3:80", "127.0.0.9:9", "more.internal:80"})
+        f.drained[{"shared", a}] = {};
+    f.drained[{"other", "127.0.0.4:80"}] = {};
+    CHECK(f.rows().size() == 4);
+    CHECK(f.row(3).address == "127.0.0.2:80");
+    CHECK(f.row(3).resolved.empty());
+    CHECK(f.row(3).condition == condition::draining);
+    CHECK(f.row(3).reason == "drained by the operator; the pool has this address no longer");
+    CHECK_FALSE(f.row(3).in_pool);
+    SECTION("by its address") {
+        CHECK_FALSE(f.plan("127.0.0.2:80", true).put);
+        f.apply(f.plan("127.0.0.2:80", false));
+        CHECK_FALSE(f.drained.contains({"shared", "127.0.0.2:80"}));
+        CHECK(f.drained.size() == 4);
+        CHECK(row_of(f.p, "127.0.0.2:80", f.drained, noon).condition == condition::unresolved);
+        CHECK(f.plan("127.0.0.2:80", false).name.address.empty());
+    }
+    SECTION("by a name, which may have had it; what others have stays drained") {
+        f.apply(f.plan("app.internal:80", false));
+        CHECK_FALSE(f.drained.contains({"shared", "127.0.0.2:80"}));
+        CHECK(f.drained.size() == 4);
+        CHECK(f.draining() == "d.d");
+    }
+}
+
+TEST_CASE("an address that is configured in two ways is one endpoint: the one that has it") {
+    fixture f;
+    f.add("localhost:9001", {"127.0.0.1:9001", "[::1]:9001"});
+    f.add("127.0.0.1:9001", {});
+    f.add("[0:0::1]:9001", {});
+    CHECK(find_endpoint(*f.p, "127.0.0.1:9001", f.drained).spec == &f.p->spec.endpoints[0]);
+    f.apply(f.plan("[0:0::1]:9001", true));
+    CHECK(f.draining() == ".d");
+    f.apply(f.plan("127.0.0.1:9001", true));
+    CHECK(f.draining() == "dd");
+    f.apply(f.plan("127.0.0.1:9001", false));
+    CHECK(f.draining() == ".d");
+    const endpoint_row one = row_of(f.p, "127.0.0.1:9001", f.drained, noon);
+    CHECK(one.resolved == "127.0.0.1:9001");
+    CHECK(one.condition == condition::up);
+}
+
+TEST_CASE("only as many rows as are wanted") {
+    fixture f;
+    f.add("app.internal:80", {"127.0.0.1:80", "127.0.0.2:80", "127.0.0.3:80"});
+    f.add("nowhere.internal:80", {});
+    const pool_row two = to_row(f.p, f.drained, noon, 2);
+    CHECK(two.endpoints.size() == 2);
+    CHECK(two.not_shown == 2);
+    CHECK(to_row(f.p, f.drained, noon, 4).not_shown == 0);
+    CHECK(to_row(f.p, f.drained, noon, 0).not_shown == 4);
 }
