@@ -22,9 +22,10 @@ void note_failure(endpoint_state& s, std::int64_t now_ns) noexcept {
 }
 
 void note_success(endpoint_state& s, std::int64_t now_ns) noexcept {
-    if (s.failures_in_a_row.load(relaxed) == 0) return;
+    const bool ejected = is_ejected(s, now_ns);
+    if (!ejected && s.failures_in_a_row.load(relaxed) == 0) return;
     s.failures_in_a_row.store(0, relaxed);
-    if (!is_ejected(s, now_ns)) return;
+    if (!ejected) return;
     s.back_since_ns.store(now_ns, relaxed);
     s.ejected_until_ns.store(0, relaxed);
 }

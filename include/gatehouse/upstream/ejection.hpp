@@ -13,7 +13,7 @@ inline constexpr std::int64_t first_ejection_ns = 1'000'000'000, longest_ejectio
 // Whether it is left out now. When its time is over it may be tried; the next failure ejects it again.
 bool is_ejected(const endpoint_state& s, std::int64_t now_ns) noexcept;
 void note_failure(endpoint_state& s, std::int64_t now_ns) noexcept;
-// Costs a read when nothing had failed. One during an ejection ends it.
+// Costs two reads when nothing had failed. One during an ejection ends it.
 void note_success(endpoint_state& s, std::int64_t now_ns) noexcept;
 
 }  // namespace gatehouse::upstream
