@@ -1,6 +1,7 @@
 // A record as JSON. Every request pays for this, so nothing here allocates or parses a format.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/proxy/access_record.hpp>
@@ -41,8 +42,7 @@ struct line {
     char* at;
 
     void raw(std::string_view s) noexcept {
-        std::memcpy(at, s.data(), s.size());
-        at += s.size();
+        at = std::copy_n(s.data(), s.size(), at);   // memcpy, but for an empty one, which may be null
     }
     template <std::size_t N>
     void key(const char (&text)[N]) noexcept {
