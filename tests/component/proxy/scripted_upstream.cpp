@@ -4,6 +4,9 @@
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <exception>
+
+#include "run_coro.hpp"
 
 namespace gatehouse::proxy::test {
 
@@ -82,7 +85,21 @@ scripted_upstream::scripted_upstream(net::loop& l) : loop_(l) {
 
 net::task<void> scripted_upstream::serve(int fd, script s) {
     upstream_side side(loop_, fd);
+    struct listed {
+        std::set<upstream_side*>& all;
+        upstream_side* const one;
+        ~listed() { all.erase(one); }
+    } const while_it_lasts{sides_, &side};
+    sides_.insert(&side);
     if (s) co_await s(side);
+}
+
+scripted_upstream::~scripted_upstream() {
+    listener_.reset();
+    if (std::uncaught_exceptions() > 0) return;   // what they work with may be half gone
+    for (upstream_side* side : sides_)
+        ::shutdown(side->stream.native_handle(), SHUT_RDWR);
+    net::test::drive(loop_, [this] { return running_.size() == 0; });
 }
 
 scripted_upstream::script scripted_upstream::always(std::string text) {

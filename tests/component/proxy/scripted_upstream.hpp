@@ -8,6 +8,7 @@
 #include <gatehouse/net/stream.hpp>
 #include <gatehouse/net/task.hpp>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ class scripted_upstream {
  public:
     using script = std::function<net::task<void>(upstream_side&)>;
     explicit scripted_upstream(net::loop& l);
+    ~scripted_upstream();   // its connections are shut down; waits for their scripts
+    scripted_upstream(const scripted_upstream&) = delete;
+    scripted_upstream& operator=(const scripted_upstream&) = delete;
     // What the next connections do; the last script serves all that follow.
     std::deque<script> scripts;
     // Answers each request with that text until the gate closes.
@@ -51,6 +55,7 @@ class scripted_upstream {
     net::loop& loop_;
     net::address address_;
     net::task_group running_;
+    std::set<upstream_side*> sides_;
     std::unique_ptr<net::listener> listener_;
 };
 
