@@ -407,8 +407,8 @@ def break_value(gate):
 def break_plan_in_use(gate):
     gate.settings["platform"]["default_plan"] = ""
     gate.settings["plans"] = {"other": {}}
-    gate.write_tenant("globex", {"name": "Globex", "pool": "main", "plan": "free"})
-    until(lambda: "globex" in gate.admin("GET", "/v1/tenants/globex")[1])
+    gate.write_tenant("globex", {"name": "Globex by plan", "pool": "main", "plan": "free"})
+    until(lambda: "Globex by plan" in gate.admin("GET", "/v1/tenants/globex")[1])
     return None, "globex", "free"
 
 
