@@ -9,6 +9,7 @@
 #include <ctime>
 #include <exception>
 #include <gatehouse/admin/token.hpp>
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/server/node.hpp>
 
@@ -23,11 +24,6 @@ static constexpr std::size_t pool_threads = 3;
 static constexpr std::int64_t second_ns = 1'000'000'000;
 static constexpr std::int64_t ticket_rotation_ns = 12 * 3600 * second_ns;
 static constexpr auto tick_interval = std::chrono::milliseconds(500);
-
-static std::int64_t monotonic_ns() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 static std::size_t worker_count(const config::settings& s) {
     if (s.node.workers != 0) return s.node.workers;

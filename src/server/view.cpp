@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/log.hpp>
 
 namespace gatehouse::server {
@@ -71,15 +72,9 @@ void node::visit_tenants(const std::function<void(const tenant::record_ptr&)>& f
 
 explain::report node::explain(explain::explain_input in) const {
     in.now = tenant::utc_time(std::chrono::seconds(std::time(nullptr)));
-    in.now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-                    .count();
+    in.now_ns = monotonic_ns();
     in.node_region = settings_.node.region;
     return explain::explain(directory_, in);
-}
-
-static std::int64_t monotonic_ns() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
 }
 
 std::vector<std::string> node::pool_names() const {

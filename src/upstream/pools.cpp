@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/balance/choose.hpp>
 #include <gatehouse/upstream/pools.hpp>
@@ -22,11 +23,6 @@ namespace {
 
 using state_key = std::string;   // pool name, a space, the address
 using state_map = std::map<state_key, std::weak_ptr<endpoint_state>, std::less<>>;
-
-std::int64_t monotonic_ns() {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
 
 // All addresses a name has now; blocks.
 std::vector<net::address> resolve(const std::string& host, std::uint16_t port, std::string& trouble) {
