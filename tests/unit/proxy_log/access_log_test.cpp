@@ -425,13 +425,16 @@ TEST_CASE("what was committed before the change is in the old file") {
     auto* ring = log.make_ring();
     push(*ring, sample("/before"));
     log.take(open_sink(dir.file("new")));
-    REQUIRE(within(2s, [&] { return log.lines_written() == 1; }));
-    push(*ring, sample("/after"));
+    // The writer's own tick may have come between: the old file may get some of these too.
+    REQUIRE(within(2s, [&] {
+        push(*ring, sample("/after"));
+        return !content(dir.file("new")).empty();
+    }));
     log.stop();
-    REQUIRE(lines(dir.file("old")).size() == 1);
+    REQUIRE(!lines(dir.file("old")).empty());
     CHECK(lines(dir.file("old"))[0].at("path") == "/before");
-    REQUIRE(lines(dir.file("new")).size() == 1);
-    CHECK(lines(dir.file("new"))[0].at("path") == "/after");
+    for (const auto& o : lines(dir.file("new")))
+        CHECK(o.at("path") == "/after");
 }
 
 TEST_CASE("off and on again") {
