@@ -182,10 +182,14 @@ void loop::dispatch() {
     std::array<epoll_event, impl::events_a_turn> events;
     const int count =
         ::epoll_wait(impl_->epoll.native_handle(), events.data(), impl::events_a_turn, 0);
+    looking_at_events_ = true;
     for (int i = 0; i < count; ++i) {
         auto* r = static_cast<registration*>(events[static_cast<std::size_t>(i)].data.ptr);
         if (r->owner) r->owner->on_events(events[static_cast<std::size_t>(i)].events);
     }
+    looking_at_events_ = false;
+    for (std::coroutine_handle<> h : after_events_) h.resume();
+    after_events_.clear();
     impl_->bury();
     note_turn(began);
 }

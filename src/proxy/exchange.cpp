@@ -302,6 +302,8 @@ class exchange {
         write_request();
         const bool has_body = request_.body != http::body_kind::none;
         const std::string_view with_head = has_body && body_is_whole_ ? whole_body_ : std::string_view{};
+        co_await gate_.loop.after_events();
+        if (ended_) co_return client_lost(errc::client_gone);
         const net::io_result sent =
             co_await up.write(s_.upstream_out, with_head, {}, gate_.loop.now_ns() + route_->timeouts.upstream_body_idle);
         if (sent.ec && sent.ec == errc::client_gone) co_return client_lost(sent.ec);

@@ -75,6 +75,7 @@ net::task<error_code> h1_session::respond(const http::response_head& head, http:
         out.append(body).append(tail);
         body = tail = {};
     }
+    if (last) co_await stream_.owner_loop().after_events();
     co_return co_await write_out(body, tail);
 }
 

@@ -89,6 +89,19 @@ class loop {
         return awaiter{*this};
     }
 
+    // co_await after_events(): the coroutine goes on when every event of this turn has been looked at;
+    // at once outside of one. Short sends wait here, so that a turn receives first and sends then
+    // (docs/decisions/0008). What happens meanwhile ends no operation: look again afterwards.
+    auto after_events() noexcept {
+        struct awaiter {
+            loop& l;
+            bool await_ready() const noexcept { return !l.looking_at_events_; }
+            void await_suspend(std::coroutine_handle<> h) { l.after_events_.push_back(h); }
+            void await_resume() const noexcept {}
+        };
+        return awaiter{*this};
+    }
+
     buffer_pool& buffers() noexcept { return *buffers_; }
     std::int64_t take_longest_turn_ns() noexcept;  // since last asked; for the lag metric
 
@@ -108,6 +121,8 @@ class loop {
     std::int64_t now_ns_ = 0;
     std::int64_t unix_seconds_ = 0;
     std::int64_t wall_offset_us_ = 0;   // wall clock less the monotonic one, looked at every sweep
+    std::vector<std::coroutine_handle<>> after_events_;
+    bool looking_at_events_ = false;
 };
 
 // One coroutine waits until set() or the deadline. set() before the wait counts. Loop's thread.

@@ -134,6 +134,37 @@ TEST_CASE("one turn is taken, then events, then the next") {
     CHECK(order == "ababab");
 }
 
+TEST_CASE("what waits until after the events goes on when the turn has looked at all of them") {
+    loop l;
+    fd_pair a = make_pair(kind::tcp), b = make_pair(kind::tcp);
+    stream first(l, a.a.release(), stream::phase::connected);
+    stream second(l, b.a.release(), stream::phase::connected);
+    std::string order;
+    const auto receiver = [&](stream& s, char received, char after) -> task<void> {
+        char byte = 0;
+        co_await s.read_some(&byte, 1, 0);
+        order += received;
+        co_await l.after_events();
+        order += after;
+        co_await l.after_events();  // no event is being looked at any more
+        order += after;
+    };
+    const auto sender = [&]() -> task<void> {
+        a.b.send("x");
+        b.b.send("x");
+        co_return;
+    };
+    run_coro(l, receiver(first, 'a', 'A'), receiver(second, 'b', 'B'), sender());
+    const bool together = order == "abAABB" || order == "baBBAA";
+    CHECK(together);
+    run_coro(l, [&]() -> task<void> {
+        order = "1";
+        co_await l.after_events();
+        order += "2";
+    }());
+    CHECK(order == "12");
+}
+
 TEST_CASE("sweeps come about ten times a second and time moves on") {
     loop l;
     int sweeps = 0;
