@@ -9,6 +9,7 @@ find_package(CLI11 REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 
 add_library(gatehouse_options INTERFACE)
 target_include_directories(gatehouse_options INTERFACE ${PROJECT_SOURCE_DIR}/include)

@@ -3,6 +3,7 @@
 #include <array>
 #include <fstream>
 #include <gatehouse/base/text.hpp>
+#include <gatehouse/config/redis_url.hpp>
 #include <iterator>
 
 #include "sections.hpp"
@@ -45,15 +46,8 @@ bool is_redis_prefix(std::string_view s) noexcept {
 constexpr text_rule redis_prefix{is_redis_prefix, "a prefix",
                                  "use letters, digits, '-', '_' and '.'"};
 
-bool is_redis_url(std::string_view s) noexcept {
-    if (!is_plain_text(s) || s.find(' ') != s.npos) return false;
-    for (const std::string_view scheme : {"redis://", "unix:", "redis+sentinel://"}) {
-        if (s.starts_with(scheme) && s.size() > scheme.size()) return true;
-    }
-    return false;
-}
 constexpr std::string_view redis_url_advice =
-    "write redis://HOST:PORT/DB, unix:PATH or redis+sentinel://HOST:PORT,HOST:PORT/MASTER; for TLS "
+    "write redis://HOST:PORT/DB, unix:/PATH or redis+sentinel://HOST:PORT,HOST:PORT/MASTER; for TLS "
     "use a local tunnel";
 
 bool is_remote_address(std::string_view s) noexcept {
@@ -80,10 +74,11 @@ bool read_secret_file(table_reader& in, std::string_view key, std::string& out) 
 
 void read_redis(table_reader& in, redis_settings& out) {
     // The URL may carry a password: it is never shown.
-    if (in.text("url", out.url) && !is_redis_url(out.url))
-        in.at("url").error("is not a Redis URL", std::string(redis_url_advice));
-    if (read_secret_file(in, "url_file", out.url) && !is_redis_url(out.url))
-        in.at("url_file").error("holds no Redis URL", std::string(redis_url_advice));
+    std::string trouble;
+    if (in.text("url", out.url) && !parse_redis_url(out.url, trouble))
+        in.at("url").error("is not a Redis URL: " + trouble, std::string(redis_url_advice));
+    if (read_secret_file(in, "url_file", out.url) && !parse_redis_url(out.url, trouble))
+        in.at("url_file").error("holds no Redis URL: " + trouble, std::string(redis_url_advice));
     if (in.has("url") && in.has("url_file"))
         in.at("url_file").error("stands beside url", "write one of the two");
     if (!in.has("url") && !in.has("url_file")) in.require("url", redis_url_advice);
