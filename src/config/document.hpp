@@ -19,6 +19,7 @@ struct document {
     std::vector<diagnostic> diagnostics{};
     bool environment = false;  // "${NAME}" is replaced; tenants' files may not read it
     bool look_at_files = false;
+    std::vector<std::string>* unknown = nullptr;    // when set: takes unknown keys, which are errors otherwise
     std::set<std::string>* discovered = nullptr;  // when set: collects every key a reader asks for
 
     document(std::string file_name);

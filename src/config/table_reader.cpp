@@ -455,6 +455,10 @@ void table_reader::finish() {
     for (auto it = table_->cbegin(); it != table_->cend(); ++it) {
         const std::string name(it->first.str());
         if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+        if (doc_->unknown != nullptr) {
+            doc_->unknown->push_back(path_of(name));
+            continue;
+        }
         const place where{*doc_, it->first.source().begin.line, path_of(name)};
         const std::string near = nearest(name, known_);
         where.error("unknown key",

@@ -90,7 +90,8 @@ void read_identity(table_reader& root, tenant::tenant& out) {
     root.require("id", "write the tenant's id: id = \"acme\"");
     if (root.text("id", out.id, rules::label)) {
         const std::string stem = std::filesystem::path(root.doc().file).stem().string();
-        if (stem != out.id)
+        const bool is_file = root.doc().unknown == nullptr;
+        if (is_file && stem != out.id)
             root.at("id").warning(shown(out.id) + " is not the file's name",
                                   "name the file " + out.id + ".toml");
     }

@@ -11,7 +11,7 @@ import sys
 layers = [
     ["base"],
     ["tenant", "limit", "balance", "config", "http", "explain"],
-    ["net", "redis", "store", "watch"],
+    ["net", "redis", "seal", "store", "watch"],
     ["registry", "upstream", "tls", "fleet"],
     ["proxy", "admin"],
     ["server"],

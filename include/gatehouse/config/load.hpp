@@ -48,6 +48,10 @@ loaded<tenant::tenant> parse_tenant(std::string_view text, const std::string& fi
 // The tenant as TOML again, such that parse_tenant(to_toml(t)) == t.
 std::string to_toml(const tenant::tenant& t);
 
+// What all nodes of a fleet have in common, as sections of a main file: [platform], [tls] without
+// files, [regions] without keys, [plans], [pools].
+std::string shared_to_toml(const settings& s);
+
 // Every key that the main file and a tenant's file may hold, dotted and sorted: "node.id",
 // "listener[].address", "plans.*.rate".
 std::vector<std::string> known_keys();

@@ -1,4 +1,8 @@
 // Tenants made at random, written and read again.
+#include <algorithm>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <gatehouse/config/json.hpp>
 #include <random>
 
 #include "expect.hpp"
@@ -176,6 +180,33 @@ TEST_CASE("a tenant written as TOML reads as itself") {
         REQUIRE(loaded.value);
         REQUIRE(*loaded.value == made);
         REQUIRE(to_toml(*loaded.value) == text);
+    }
+}
+
+// What has names comes back from JSON in their order.
+static tenant::tenant by_name(tenant::tenant t) {
+    std::sort(t.context.begin(), t.context.end());
+    std::sort(t.redirect_hosts.begin(), t.redirect_hosts.end());
+    if (t.routes) {
+        for (tenant::route& r : *t.routes) {
+            std::sort(r.request_fields.set.begin(), r.request_fields.set.end());
+            std::sort(r.response_fields.set.begin(), r.response_fields.set.end());
+        }
+    }
+    return t;
+}
+
+TEST_CASE("a tenant written as JSON reads as itself") {
+    generator g(2);
+    for (int i = 0; i < 500; ++i) {
+        const tenant::tenant t = g.make();
+        const std::string text = boost::json::serialize(to_json(t));
+        unknown_keys unknown;
+        const auto again = parse_tenant(boost::json::parse(text).as_object(), "redis acme", "", "X-Tenant-", unknown);
+        INFO(text);
+        REQUIRE(again.value);
+        REQUIRE(by_name(*again.value) == by_name(t));
+        REQUIRE(unknown.empty());
     }
 }
 
