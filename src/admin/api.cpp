@@ -218,6 +218,12 @@ api_answer api::node(const parsed&) {
                                        {"requests", w->requests.value()},
                                        {"requests_in_flight", w->requests_active.value()},
                                        {"tunnels", w->tunnels_active.value()}});
+    json::value publisher;
+    if (const auto p = node_.publisher())
+        publisher = {{"state", registry::name(p->state)}, {"why", p->why},
+                     {"epoch", p->epoch},                 {"compared", p->compared},
+                     {"to_compare", p->to_compare},       {"written", p->written},
+                     {"waiting", p->waiting},             {"refused", json::array(p->refused.begin(), p->refused.end())}};
     return json_answer(json::object{{"id", who.id},
                                     {"region", who.region},
                                     {"version", who.version},
@@ -229,6 +235,7 @@ api_answer api::node(const parsed&) {
                                     {"warnings", json::array(warnings.begin(), warnings.end())},
                                     {"tenants", node_.tenant_count()},
                                     {"quarantined", node_.quarantined_count()},
+                                    {"publisher", std::move(publisher)},
                                     {"workers", std::move(workers)}});
 }
 

@@ -190,6 +190,21 @@ void add_node(std::vector<MetricFamily>& out, const node_view& node, const worke
                 metric(total, static_cast<double>(node.access_log_lost()), {{"reason", "sink"}})}));
 }
 
+void add_publisher(std::vector<MetricFamily>& out, const node_view& node) {
+    const auto p = node.publisher();
+    const auto value = [&](auto registry::publisher_status::* f) { return p ? static_cast<double>((*p).*f) : 0; };
+    std::vector<ClientMetric> states;
+    for (const auto s : {registry::publishing::away, registry::publishing::standby, registry::publishing::comparing,
+                         registry::publishing::current})
+        states.push_back(metric(gauge, p && p->state == s ? 1 : 0, {{"state", std::string(registry::name(s))}}));
+    out.push_back(family("gatehouse_publisher", "1 at the state of this node as publisher into Redis; none: it is not one.", gauge,
+                         std::move(states)));
+    out.push_back(family("gatehouse_publisher_written_total", "Documents written into Redis.", total,
+                         {metric(total, value(&registry::publisher_status::written))}));
+    out.push_back(family("gatehouse_publisher_waiting", "Changes that are not in Redis yet.", gauge,
+                         {metric(gauge, value(&registry::publisher_status::waiting))}));
+}
+
 void add_certificates(std::vector<MetricFamily>& out, const node_view& node) {
     std::int64_t first = 0;
     std::size_t bad = 0;
@@ -327,6 +342,7 @@ std::string metrics_text(const node_view& node, const std::vector<tenant_series>
     add_answers(out, all);
     add_request_time(out, all);
     add_workers(out, all);
+    add_publisher(out, node);
     add_certificates(out, node);
     add_endpoints(out, node);
     add_tenants(out, tenants);

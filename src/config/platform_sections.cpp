@@ -84,6 +84,7 @@ void read_redis(table_reader& in, redis_settings& out) {
     if (!in.has("url") && !in.has("url_file")) in.require("url", redis_url_advice);
     in.text("prefix", out.prefix, redis_prefix);
     in.choice("mode", out.follow, names::publish_or_follow);
+    if (out.follow) in.later("mode", "nodes that follow");
     in.number("cache_tenants", out.cache_tenants, {1, 100'000'000});
     in.duration("max_stale", out.max_stale, {milliseconds{0}, std::chrono::hours{24 * 365}});
 }
@@ -125,7 +126,6 @@ void read_registry(table_reader& root, registry_settings& out) {
         where = in.at("tenants_dir");
         in.section("redis",
                    [&](table_reader& redis_in) { read_redis(redis_in, out.redis.emplace()); });
-        in.later("redis", "the shared registry and the limits of a fleet");
     });
     const bool follows = out.redis && out.redis->follow;
     if (root.doc().look_at_files && !follows && !is_folder(out.tenants_dir))
@@ -143,7 +143,6 @@ void read_regions(table_reader& root, std::vector<region_settings>& out) {
                             std::string(rules::label.advice));
         in.text("address", region.address, remote_address);
         in.path("key_file", region.key_file);
-        in.later("key_file", "sealed keys in Redis");
         out.push_back(std::move(region));
     });
 }

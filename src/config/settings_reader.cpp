@@ -48,6 +48,14 @@ void check_default_plan(const settings& s, const place& where) {
     where.error("there is no plan " + shown(wanted), "write [plans." + wanted + ']');
 }
 
+void check_publisher(const settings& s, const place& where) {
+    if (!s.registry.redis || s.registry.redis->follow) return;
+    const auto has_key = [](const region_settings& r) { return !r.key_file.empty(); };
+    if (std::any_of(s.regions.begin(), s.regions.end(), has_key)) return;
+    where.error("no region has a key, so nothing can be signed or sealed for edges",
+                "write [regions.NAME] with key_file = \"NAME.key\", made by `openssl rand -hex 32`");
+}
+
 void check_redirect_regions(const settings& s, const place& where) {
     if (s.node.wrong_region == wrong_region::refuse) return;
     const auto reachable = [](const region_settings& r) { return !r.address.empty(); };
@@ -63,6 +71,7 @@ loaded<settings> read_settings(std::string_view text, document doc) {
         table_reader root(doc, *table, {});
         read_sections(root, out);
         check_default_plan(out, place_of(doc, *table, "platform", "default_plan"));
+        check_publisher(out, place_of(doc, *table, "registry", "redis"));
         check_redirect_regions(out, place_of(doc, *table, "node", "wrong_region"));
     }
     std::error_code ec;

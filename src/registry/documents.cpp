@@ -118,6 +118,20 @@ std::vector<std::string> texts_in(const json::object& o, std::string_view key) {
     return out;
 }
 
+json::object object_of(const std::map<std::string, std::string>& files) {
+    json::object out;
+    for (const auto& [path, contents] : files)
+        out[path] = contents;
+    return out;
+}
+
+std::map<std::string, std::string> files_in(const json::object& o) {
+    std::map<std::string, std::string> out;
+    for (const auto& [path, contents] : o)
+        if (contents.is_string()) out.emplace(path, contents.get_string());
+    return out;
+}
+
 const json::object* object_in(const json::object& o, std::string_view key) noexcept {
     const json::value* v = o.if_contains(key);
     return v != nullptr ? v->if_object() : nullptr;
@@ -178,6 +192,7 @@ std::string write_tenant(const tenant_document& d, const region_keys& keys) {
     o["region"] = d.region;
     o["residency"] = d.strict ? "strict" : "preferred";
     o["hosts"] = json::array(d.hosts.begin(), d.hosts.end());
+    if (!d.files.empty()) o["files"] = object_of(d.files);
     if (d.tenant && d.strict) {
         const auto home = keys.find(d.region);
         if (home == keys.end())
@@ -226,11 +241,13 @@ tenant_reading read_tenant(std::string_view text, std::string_view id, const rea
          .region = text_in(o, "region"),
          .strict = text_in(o, "residency") == "strict",
          .hosts = texts_in(o, "hosts"),
-         .tenant = nullptr};
+         .tenant = nullptr,
+         .files = {}};
     if (d.strict && d.region != r.region) {
         out.what = reading::elsewhere;
         return out;
     }
+    if (const json::object* files = object_in(o, "files")) d.files = files_in(*files);
     const std::string unknown = from.later ? std::string("its format") : not_understood(o);
     if (!unknown.empty()) {
         out.what = reading::not_understood;
@@ -315,10 +332,8 @@ certificate_reading read_certificate(std::string_view text, std::string_view nam
 std::string write_platform(const platform_document& d, const region_keys& keys) {
     json::object o = begin("platform", "platform", d.at);
     o["settings"] = config::shared_to_json(d.settings);
-    json::object files, sealed;
-    for (const auto& [path, contents] : d.files)
-        files[path] = contents;
-    const std::string all = json::serialize(files);
+    json::object sealed;
+    const std::string all = json::serialize(object_of(d.files));
     for (const auto& [region, ring] : keys)
         sealed[region] = sealed_for(ring, all, purpose("platform", "platform", d.at));
     o["files"] = std::move(sealed);
@@ -347,8 +362,7 @@ platform_reading read_platform(std::string_view text, const reader& r, const con
         out.why = fmt::format("holds files that are not sealed under a key of region \"{}\" that this node has", r.region);
         return out;
     }
-    for (const auto& [path, value] : contents.get_object())
-        if (value.is_string()) out.document.files.emplace(path, value.get_string());
+    out.document.files = files_in(contents.get_object());
     config::unknown_keys ignored;
     auto loaded = config::parse_shared(*shared, own, "redis platform", ignored);
     if (!loaded.value) {
@@ -373,9 +387,10 @@ std::optional<json::object> comparable(std::string_view document) {
     json::object o = std::move(value.get_object());
     for (const char* written : {"epoch", "revision", "sealed"})
         o.erase(written);
+    const bool files_are_sealed = o.contains("settings");
     for (const char* secrets : {"keys", "files"}) {
         json::value* v = o.if_contains(secrets);
-        if (v == nullptr || !v->is_object()) continue;
+        if (v == nullptr || !v->is_object() || (secrets[0] == 'f' && !files_are_sealed)) continue;
         for (auto& [region, sealed] : v->get_object()) {
             const std::string text = sealed.is_string() ? std::string(sealed.get_string()) : std::string();
             sealed = text.substr(0, text.find(':'));  // the key's id

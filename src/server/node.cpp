@@ -57,7 +57,10 @@ node::node(const config::settings& s, std::string settings_file)
                     .run_in_pool = pool_executor(),
                     .directory = directory_,
                     .after_publish = [this] { directory_changed(); },
-                    .on_tenant_changed = {}}),
+                    .on_tenant_changed =
+                        [this](const std::string& id) {
+                            if (publisher_) publisher_->tenant_changed(id);
+                        }}),
       started_unix_s_(std::time(nullptr)) {
     certificates_.on_replaced([this](const std::string& pattern) {
         asio::post(control_, [this, pattern] {
@@ -90,6 +93,11 @@ int node::run() {
     log::set_level(settings_.log.level);
     for (const config::diagnostic& d : fit_file_limit(settings_)) log::warn("{}", config::to_text(d));
     std::string error;
+    region_keys_ = registry::load_region_keys(settings_.regions, error);
+    if (!error.empty()) {
+        log::error("{}", error);
+        return 1;
+    }
     listeners_ = open_listeners(settings_.listeners, {}, worker_count(settings_), error);
     if (!error.empty()) {
         log::error("{}", error);
@@ -147,6 +155,7 @@ void node::begin_serving() {
     for (auto& w : workers_) w->start();
     health_.start();
     watch_certificates();
+    start_publisher(std::exchange(region_keys_, {}));
     std::string where;
     for (const config::listener_settings& l : settings_.listeners) where += (l.tls ? " https " : " http ") + l.address;
     log::info("gatehouse {} serves {} tenants on{}, {} workers, admin at {}", GATEHOUSE_VERSION,
@@ -157,10 +166,20 @@ void node::watch_certificates() {
     certs_folder_ = std::make_unique<watch::folder>(
         control_, settings_.tls.certs_dir, ".pem",
         [this](std::vector<watch::event> events) {
-            for (const watch::event& e : events) certificates_.file_changed(e.name);
+            for (const watch::event& e : events) {
+                certificates_.file_changed(e.name);
+                if (const std::string name = tls::certificate_name(e.name); publisher_ && !name.empty())
+                    publisher_->certificate_changed(name);
+            }
         },
         watch::options{.run_in_pool = pool_executor()});
     certs_folder_->start();
+}
+
+// With every reload: what the new one compares is what a reload may have changed.
+void node::start_publisher(registry::region_keys keys) {
+    publisher_ = make_publisher(settings_, std::move(keys), registry_.fleet_id(), {control_, pool_executor(), directory_});
+    if (publisher_) publisher_->start();
 }
 
 // --- signals ---
@@ -254,6 +273,7 @@ void node::finish() {
     drain_timer_.cancel();
     tick_timer_.cancel();
     certs_folder_.reset();
+    publisher_.reset();
     if (admin_) admin_->stop();
     registry_.stop();
     pools_.stop();

@@ -18,6 +18,7 @@
 
 #include "connection_limits.hpp"
 #include "listeners.hpp"
+#include "publishing.hpp"
 #include "worker.hpp"
 
 namespace gatehouse::server {
@@ -37,6 +38,7 @@ class node final : public admin::node_view {
     std::vector<std::string> warnings() const override;
     std::vector<const proxy::worker_counters*> workers() const override;
     std::uint64_t access_log_lost() const override;
+    std::optional<registry::publisher_status> publisher() const override;
     double control_loop_lag_s() const override { return control_lag_s_; }
     std::vector<tls::certificate_row> certificates() const override;
     std::size_t tenant_count() const override;
@@ -79,6 +81,7 @@ class node final : public admin::node_view {
     void end_reload(registry::change_report report);
     // change
     void watch_certificates();
+    void start_publisher(registry::region_keys keys);
     void hand_over(listener_rows rows);
     void directory_changed();
     void each_worker(std::function<void(worker&)> f);
@@ -112,6 +115,8 @@ class node final : public admin::node_view {
     upstream::health health_;
     registry::service registry_;
     std::unique_ptr<watch::folder> certs_folder_;
+    registry::region_keys region_keys_;   // until the publisher has them
+    std::unique_ptr<registry::publisher> publisher_;   // null: none
     admin::server_memory admin_memory_;
     std::unique_ptr<admin::server> admin_;
 

@@ -83,6 +83,7 @@ void node::take_settings(new_settings& n) {
         access_log_.reopen();
     }
     take_certificates(before.tls);
+    start_publisher(std::move(n.region_keys));
     take_admin(n);
 }
 

@@ -75,6 +75,12 @@ void look_at_certificates(new_settings& n, const config::settings& now) {
     refuse(n, "tls.certs_dir", folder + " is no folder", "make it, with the certificates in it");
 }
 
+void load_keys(new_settings& n) {
+    std::string why;
+    n.region_keys = registry::load_region_keys(n.settings.regions, why);
+    if (!why.empty()) refuse(n, "regions", std::move(why), "put the right key there and reload again");
+}
+
 // Many pools have the same files: those that are good are read once.
 void try_pool_files(new_settings& n) {
     std::set<std::tuple<std::string, std::string, bool>> good;
@@ -110,6 +116,7 @@ std::shared_ptr<new_settings> read_new_settings(const std::string& file, const c
     open_log(*n, now);
     load_token(*n, now);
     look_at_certificates(*n, now);
+    load_keys(*n);
     try_pool_files(*n);
     return n;
 }

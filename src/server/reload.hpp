@@ -5,6 +5,7 @@
 #include <gatehouse/admin/server.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/proxy/access_sink.hpp>
+#include <gatehouse/registry/documents.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ struct new_settings {
     std::vector<config::diagnostic> warnings;   // what a reload does not change, and the like
     bool other_log = false;
     std::unique_ptr<proxy::access_sink> log;    // null: off, or as it was
+    registry::region_keys region_keys;
     std::string admin_token;                    // empty: as it was
     listener_rows listeners;                    // empty: as they are
     std::unique_ptr<admin::server> admin;       // null: none, or as it was

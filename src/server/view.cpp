@@ -30,10 +30,20 @@ std::vector<std::string> node::warnings() const {
     for (const std::string& w : {registry_.held(), registry_.trouble()}) {
         if (!w.empty()) out.push_back(w);
     }
+    if (const auto p = publisher()) {
+        if (p->state == registry::publishing::away || p->state == registry::publishing::standby)
+            out.push_back("edges are told nothing: " + p->why);
+        out.insert(out.end(), p->refused.begin(), p->refused.end());
+    }
     for (const auto& [name, pool] : *pools_.current()) {
         if (!pool->trouble.empty()) out.push_back("pool " + name + ": " + pool->trouble);
     }
     return out;
+}
+
+std::optional<registry::publisher_status> node::publisher() const {
+    if (!publisher_) return std::nullopt;
+    return publisher_->status();
 }
 
 std::vector<const proxy::worker_counters*> node::workers() const {

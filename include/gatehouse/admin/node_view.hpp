@@ -9,6 +9,7 @@
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/explain/report.hpp>
 #include <gatehouse/proxy/counters.hpp>
+#include <gatehouse/registry/publisher.hpp>
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/tenant/effective.hpp>
 #include <gatehouse/tls/certificates.hpp>
@@ -53,6 +54,7 @@ class node_view {
         const = 0;  // held(), trouble(): it serves, but look
     virtual std::vector<const proxy::worker_counters*> workers() const = 0;
     virtual std::uint64_t access_log_lost() const = 0;  // access_log::lines_lost()
+    virtual std::optional<registry::publisher_status> publisher() const = 0;  // nothing: not one
     virtual double control_loop_lag_s() const = 0;
     virtual std::vector<tls::certificate_row> certificates() const = 0;
 

@@ -54,6 +54,7 @@ struct tenant_document {
     bool strict = false;
     std::vector<std::string> hosts;  // as of tenant::record
     std::shared_ptr<const tenant::tenant> tenant;  // null: removed, or it is `elsewhere`
+    std::map<std::string, std::string> files;      // what the tenant names: path, contents; no secrets
 };
 struct tenant_reading {
     reading what = reading::refused;
@@ -85,7 +86,7 @@ certificate_reading read_certificate(std::string_view text, std::string_view nam
 struct platform_document {
     position at;
     config::settings settings;                  // of which only what is shared counts
-    std::map<std::string, std::string> files;   // what settings and tenants name: path, contents
+    std::map<std::string, std::string> files;   // what the settings name: path, contents
 };
 struct platform_reading {
     reading what = reading::refused;

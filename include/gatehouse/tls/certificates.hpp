@@ -104,4 +104,15 @@ certificate_ptr parse_certificate(std::string_view pem, std::string& error);
 // which names it has, and what to do.
 std::string name_error(const certificate& c, std::string_view pattern);
 
+// For who passes certificates on; these block.
+std::string certificate_name(std::string_view file);  // of a file of certs_dir; empty: no such file
+std::vector<std::string> certificate_names(const std::string& certs_dir);
+struct certificate_pem {
+    bool there = false;      // false: no file has this name
+    std::string error;       // there, and bad: names the file and what to do
+    std::string chain, key;  // PEM, leaf first
+    std::int64_t not_after = 0;
+};
+certificate_pem read_certificate(const std::string& certs_dir, const std::string& name);
+
 }  // namespace gatehouse::tls

@@ -61,6 +61,8 @@ struct fake_node : gatehouse::admin::node_view {
         return all;
     }
     std::uint64_t access_log_lost() const override { return 3; }
+    std::optional<gatehouse::registry::publisher_status> publishing;
+    std::optional<gatehouse::registry::publisher_status> publisher() const override { return publishing; }
     double control_loop_lag_s() const override { return 0.5; }
     std::vector<gatehouse::tls::certificate_row> certificates() const override {
         return certificate_rows;

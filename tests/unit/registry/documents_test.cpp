@@ -3,6 +3,7 @@
 #include <gatehouse/registry/documents.hpp>
 #include <boost/json/parse.hpp>
 #include <stdexcept>
+#include <utility>
 
 using namespace gatehouse;
 using namespace gatehouse::registry;
@@ -37,7 +38,8 @@ tenant_document acme(bool strict) {
             .region = "eu-west",
             .strict = strict,
             .hosts = {"acme.apps.example", "shop.acme.example"},
-            .tenant = std::move(t)};
+            .tenant = std::move(t),
+            .files = {{"/etc/acme-ca.pem", "a CA"}}};
 }
 
 }  // namespace
@@ -56,6 +58,7 @@ TEST_CASE("a tenant that may be served anywhere is read everywhere") {
         CHECK(got.document.region == "eu-west");
         CHECK_FALSE(got.document.strict);
         CHECK(*got.document.tenant == *written.tenant);
+        CHECK(got.document.files == written.files);
     }
 }
 
@@ -215,7 +218,10 @@ TEST_CASE("documents are compared by what they say") {
         CHECK_FALSE(same_content(before, write_tenant(d, {{"eu-west", ring('4')}, {"us-east", f.us}})));
         auto changed = std::make_shared<tenant::tenant>(*d.tenant);
         changed->name = "Other";
-        d.tenant = changed;
+        const auto unchanged = std::exchange(d.tenant, changed);
+        CHECK_FALSE(same_content(before, write_tenant(d, f.all)));
+        d.tenant = unchanged;
+        d.files["/etc/acme-ca.pem"] = "another CA";
         CHECK_FALSE(same_content(before, write_tenant(d, f.all)));
     }
     certificate_document c{.name = "a.example", .at = {}, .not_after = 1, .chain = "chain", .key = "key", .regions = {"eu-west"}};

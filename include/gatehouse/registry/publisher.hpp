@@ -1,0 +1,84 @@
+// Writes the registry of this node into Redis, for edges to follow: everything that differs when it
+// begins and after each loss of Redis, then each change. One publisher at a time: each write is
+// fenced by an epoch that the next publisher raises. Control thread alone; documents are made in the
+// pool.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <functional>
+#include <gatehouse/base/error.hpp>
+#include <gatehouse/config/settings.hpp>
+#include <gatehouse/redis/client.hpp>
+#include <gatehouse/registry/documents.hpp>
+#include <gatehouse/tenant/directory.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace gatehouse::registry {
+
+// One certificate as its file has it. In the pool.
+struct certificate_text {
+    bool there = false;      // false: no such file (any more)
+    std::string error;       // there, but not to be published, and why
+    std::string chain, key;  // PEM
+    std::int64_t not_after = 0;
+};
+
+enum class publishing : std::uint8_t {
+    away,       // Redis does not answer; changes are kept for later
+    standby,    // another publisher holds the registry
+    comparing,  // what Redis has is looked at and made equal
+    current,
+};
+std::string_view name(publishing p) noexcept;
+
+struct publisher_status {
+    publishing state = publishing::away;
+    std::string why;            // of away and standby
+    std::uint64_t epoch = 0;    // of this publisher; 0: none yet
+    std::size_t compared = 0, to_compare = 0;   // while comparing: tenants and certificates
+    std::uint64_t written = 0;  // documents, since the start
+    std::size_t waiting = 0;    // changes that are not in Redis yet
+    std::vector<std::string> refused;   // what cannot be published, and why; at most 20
+};
+
+class publisher {
+ public:
+    struct dependencies {
+        boost::asio::io_context& control;
+        std::function<void(std::function<void()>)> run_in_pool;
+        const tenant::directory& directory;
+        // In the pool: the names there are ("shop.acme.example", "*.acme.example"), and one of them.
+        std::function<std::vector<std::string>()> list_certificates;
+        std::function<certificate_text(const std::string& name)> read_certificate;
+    };
+    struct options {
+        redis::options redis;
+        std::string prefix;       // of every key
+        std::string node_id;      // told to others
+        std::string registry_id;  // of the state_dir: a restart takes over from itself at once
+        region_keys keys;
+    };
+
+    publisher(options o, config::settings settings, dependencies d);
+    ~publisher();  // another may take the registry over when the lease has run out (10 s)
+    publisher(const publisher&) = delete;
+    publisher& operator=(const publisher&) = delete;
+
+    void start();
+    // After the directory has the change (or has it no more).
+    void tenant_changed(const std::string& id);
+    void certificate_changed(const std::string& name);
+    void settings_changed(config::settings s);
+    // Compares everything anew.
+    void compare();
+    publisher_status status() const;
+
+ private:
+    class impl;
+    std::shared_ptr<impl> impl_;
+};
+
+}  // namespace gatehouse::registry

@@ -1,0 +1,38 @@
+#include "publishing.hpp"
+
+#include <gatehouse/tls/certificates.hpp>
+#include <utility>
+
+namespace gatehouse::server {
+
+std::unique_ptr<registry::publisher> make_publisher(const config::settings& s, registry::region_keys keys,
+                                                    const std::string& registry_id, const publishing_parts& parts) {
+    if (!s.registry.redis || s.registry.redis->follow) return nullptr;
+    std::string trouble;
+    const auto url = config::parse_redis_url(s.registry.redis->url, trouble);
+    if (!url) return nullptr;   // the settings' reader has refused it
+    registry::publisher::options o;
+    o.redis.url = *url;
+    o.redis.name = "gatehouse-" + s.node.id;
+    o.prefix = s.registry.redis->prefix;
+    o.node_id = s.node.id;
+    o.registry_id = registry_id;
+    o.keys = std::move(keys);
+    const auto read = [folder = s.tls.certs_dir](const std::string& name) {
+        tls::certificate_pem c = tls::read_certificate(folder, name);
+        return registry::certificate_text{.there = c.there,
+                                          .error = std::move(c.error),
+                                          .chain = std::move(c.chain),
+                                          .key = std::move(c.key),
+                                          .not_after = c.not_after};
+    };
+    return std::make_unique<registry::publisher>(
+        std::move(o), s,
+        registry::publisher::dependencies{.control = parts.control,
+                                          .run_in_pool = parts.run_in_pool,
+                                          .directory = parts.directory,
+                                          .list_certificates = [folder = s.tls.certs_dir] { return tls::certificate_names(folder); },
+                                          .read_certificate = read});
+}
+
+}  // namespace gatehouse::server

@@ -1,0 +1,63 @@
+// Certificates for who passes them on: from certs_dir to PEM of our own writing, chain and key apart.
+#include <openssl/crypto.h>
+#include <openssl/pem.h>
+
+#include <filesystem>
+#include <gatehouse/tls/certificates.hpp>
+#include <gatehouse/tls/context.hpp>
+
+#include "certificate_file.hpp"
+#include "openssl_ptr.hpp"
+
+namespace gatehouse::tls {
+namespace {
+
+std::string take_text(BIO* bio) {
+    char* data = nullptr;
+    const long n = BIO_get_mem_data(bio, &data);
+    return n > 0 ? std::string(data, static_cast<std::size_t>(n)) : std::string();
+}
+
+bool write_chain(const certificate& c, BIO* out) {
+    if (PEM_write_bio_X509(out, c.leaf) != 1) return false;
+    for (int i = 0; i < sk_X509_num(c.chain); ++i)
+        if (PEM_write_bio_X509(out, sk_X509_value(c.chain, i)) != 1) return false;
+    return true;
+}
+
+}  // namespace
+
+std::string certificate_name(std::string_view file) { return pattern_of(file); }
+
+std::vector<std::string> certificate_names(const std::string& certs_dir) {
+    std::vector<std::string> out;
+    std::error_code ec;
+    for (std::filesystem::directory_iterator i(certs_dir, ec), end; !ec && i != end; i.increment(ec)) {
+        std::string name = pattern_of(i->path().filename().string());
+        if (!name.empty()) out.push_back(std::move(name));
+    }
+    return out;
+}
+
+certificate_pem read_certificate(const std::string& certs_dir, const std::string& name) {
+    const bool wildcard = name.starts_with("*.");
+    const std::string file = exact_file(wildcard ? "_" + name.substr(1) : name);
+    certificate_pem out;
+    if (pattern_of(file) != name) return out;
+    const loaded_certificate loaded = load_certificate(certs_dir, file);
+    out.there = !loaded.missing;
+    out.error = loaded.error;
+    if (loaded.good == nullptr) return out;
+    out.not_after = loaded.good->not_after;
+    const bio_ptr chain(BIO_new(BIO_s_mem())), key(BIO_new(BIO_s_secmem()));
+    if (chain != nullptr && key != nullptr && write_chain(*loaded.good, chain.get()) &&
+        PEM_write_bio_PrivateKey(key.get(), loaded.good->key, nullptr, nullptr, 0, nullptr, nullptr) == 1) {
+        out.chain = take_text(chain.get());
+        out.key = take_text(key.get());
+    } else {
+        out.error = certs_dir + '/' + file + ": cannot be written as PEM: " + last_error();
+    }
+    return out;
+}
+
+}  // namespace gatehouse::tls

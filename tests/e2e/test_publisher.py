@@ -1,0 +1,240 @@
+"""A node that publishes its registry into a real Redis: what stands there, and when."""
+import json
+import subprocess
+import time
+
+import pytest
+
+from kit.certs import make_dev_certs
+from kit.gate import Gate
+from kit.redis import Redis
+
+
+def within(seconds, condition):
+    begun = time.monotonic()
+    while time.monotonic() - begun < seconds:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory):
+    return make_dev_certs(tmp_path_factory.mktemp("certs"), ["*.apps.example", "shop.acme.example"])
+
+
+@pytest.fixture
+def redis(tmp_path):
+    with Redis(tmp_path / "redis") as server:
+        yield server
+
+
+def make_key(folder, name):
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.key"
+    if not file.exists():
+        file.write_text(subprocess.run(["openssl", "rand", "-hex", "32"], check=True, capture_output=True, text=True).stdout)
+    return str(file)
+
+
+def publisher(tmp_path, redis, certs, tenants=None, settings=None, name="center", regions=("eu-west", "us-east")):
+    keys = {r: {"address": f"127.0.0.1:{9000 + i}", "key_file": make_key(tmp_path / "keys", r)} for i, r in enumerate(regions)}
+    return Gate(tmp_path / name, {"shared": ["127.0.0.1:9001"]},
+                tenants if tenants is not None else {"acme": {"pool": "shared", "hosts": ["shop.acme.example"]}},
+                {"node": {"id": name}, "platform": {"domain": "apps.example"}, "registry": {"redis": {"url": redis.url}}, "regions": keys, **(settings or {})}, certs=certs)
+
+
+def state(gate):
+    return gate.admin_json("/v1/node")["publisher"]["state"]
+
+
+def is_current(gate):
+    node = gate.admin_json("/v1/node")["publisher"]
+    return node["state"] == "current" and node["waiting"] == 0
+
+
+def signed(redis, key):
+    text = redis.ask("GET", f"gatehouse:{key}")
+    return json.loads(text)["signed"] if text else None
+
+
+def changes(redis):
+    return [dict(zip(fields[::2], fields[1::2])) for _, fields in redis.ask("XRANGE", "gatehouse:changes", "-", "+")]
+
+
+def test_everything_there_is_stands_in_redis(tmp_path, redis, certs):
+    tenants = {"acme": {"pool": "shared", "hosts": ["shop.acme.example"], "context": {"database": "acme_prod"}},
+               "pixel": {"pool": "shared", "region": "eu-west", "residency": "strict"},
+               "bpub": {"pool": "shared", "parent": "pixel", "context": {"database": "secret_of_bpub"}}}
+    with publisher(tmp_path, redis, certs, tenants) as gate:
+        assert within(10, lambda: is_current(gate))
+        assert redis.ask("GET", "gatehouse:host:shop.acme.example") == "acme"
+        assert redis.ask("GET", "gatehouse:host:bpub.pixel.apps.example") == "bpub"
+        acme = signed(redis, "tenant:acme")
+        assert acme["tenant"]["context"] == {"database": "acme_prod"}
+        assert acme["hosts"] == ["acme.apps.example", "shop.acme.example"]
+        # A child of a strict parent is strict, and its settings are for its region's eyes.
+        bpub = signed(redis, "tenant:bpub")
+        assert (bpub["region"], bpub["residency"]) == ("eu-west", "strict")
+        assert "tenant" not in bpub and "secret_of_bpub" not in redis.ask("GET", "gatehouse:tenant:bpub")
+        cert = signed(redis, "cert:shop.acme.example")
+        assert cert["chain"].count("BEGIN CERTIFICATE") >= 1 and sorted(cert["keys"]) == ["eu-west", "us-east"]
+        assert signed(redis, "cert:*.apps.example") is not None
+        for key in redis.keys("gatehouse:cert:*"):
+            assert "PRIVATE KEY" not in redis.ask("GET", key)
+        platform = signed(redis, "platform")
+        assert "shared" in platform["settings"]["pools"]
+        assert redis.ask("HGET", "gatehouse:publisher", "complete") == "1"
+        assert redis.ask("HGET", "gatehouse:publisher", "node") == "center"
+
+
+def test_a_change_is_there_within_a_second(tmp_path, redis, certs):
+    with publisher(tmp_path, redis, certs) as gate:
+        assert within(10, lambda: is_current(gate))
+        begun = gate.write_tenant("acme", {"pool": "shared", "name": "Other", "hosts": ["new.acme.example"]})
+        assert within(1, lambda: (signed(redis, "tenant:acme") or {}).get("tenant", {}).get("name") == "Other")
+        assert time.monotonic() - begun < 1.5
+        assert redis.ask("GET", "gatehouse:host:new.acme.example") == "acme"
+        assert redis.ask("GET", "gatehouse:host:shop.acme.example") is None
+        last = changes(redis)[-1]
+        assert (last["op"], last["id"], last["add"], last["drop"]) == \
+            ("upsert", "acme", "acme.apps.example new.acme.example", "shop.acme.example")
+        gate.write_tenant("other", {"pool": "shared"})
+        assert within(2, lambda: signed(redis, "tenant:other"))
+        gate.delete_tenant("other")
+        assert within(3, lambda: "tenant" not in signed(redis, "tenant:other"))
+        assert redis.ask("GET", "gatehouse:host:other.apps.example") == "other"   # answers 410 for a while
+
+
+def test_a_host_that_moves_is_never_without_an_owner_in_the_index(tmp_path, redis, certs):
+    tenants = {"a": {"pool": "shared", "hosts": ["move.example"]}, "b": {"pool": "shared"}}
+    with publisher(tmp_path, redis, certs, tenants) as gate:
+        assert within(10, lambda: is_current(gate))
+        gate.write_tenant("a", {"pool": "shared"})
+        gate.write_tenant("b", {"pool": "shared", "hosts": ["move.example"]})
+        assert within(3, lambda: redis.ask("GET", "gatehouse:host:move.example") == "b")
+        assert within(2, lambda: signed(redis, "tenant:a")["hosts"] == ["a.apps.example"])
+        assert redis.ask("GET", "gatehouse:host:move.example") == "b"
+        held = set()
+        for c in changes(redis):
+            held -= set(c.get("drop", "").split())
+            held |= set(c.get("add", "").split())
+        assert "move.example" in held
+
+
+def test_only_what_differs_is_written_after_a_restart(tmp_path, redis, certs):
+    tenants = {f"t{i}": {"pool": "shared"} for i in range(50)}
+    gate = publisher(tmp_path, redis, certs, tenants)
+    with gate:
+        assert within(10, lambda: is_current(gate))
+        first = int(redis.ask("HGET", "gatehouse:publisher", "epoch"))
+        gate.kill()
+        redis.ask("DEL", "gatehouse:tenant:t7", "gatehouse:host:t9.apps.example")
+        redis.ask("SET", "gatehouse:tenant:ghost", "{}")
+        redis.ask("SET", "gatehouse:host:ghost.example", "ghost")
+        redis.ask("SET", "gatehouse:host:stolen.example", "t1")
+        gate.write_tenant("t3", {"pool": "shared", "name": "Changed while away"})
+        gate.start()
+        assert within(10, lambda: is_current(gate))
+        assert gate.admin_json("/v1/node")["publisher"]["written"] == 4   # t3, t7, t9, the ghost
+        assert signed(redis, "tenant:t3")["tenant"]["name"] == "Changed while away"
+        assert signed(redis, "tenant:t7") and redis.ask("GET", "gatehouse:host:t9.apps.example") == "t9"
+        assert redis.keys("gatehouse:*ghost*") == [] and redis.keys("gatehouse:host:stolen*") == []
+        assert int(redis.ask("HGET", "gatehouse:publisher", "epoch")) > first
+
+
+def test_a_redis_that_was_emptied_is_filled_again(tmp_path, redis, certs):
+    with publisher(tmp_path, redis, certs) as gate:
+        assert within(10, lambda: is_current(gate))
+        before = int(redis.ask("HGET", "gatehouse:publisher", "epoch"))
+        redis.kill()
+        assert within(5, lambda: state(gate) == "away")
+        assert gate.admin("GET", "/readyz", token=None)[0] == 200
+        gate.write_tenant("late", {"pool": "shared"})
+        redis.start()
+        assert within(15, lambda: is_current(gate))
+        assert signed(redis, "tenant:late") and signed(redis, "tenant:acme") and signed(redis, "platform")
+        assert int(redis.ask("HGET", "gatehouse:publisher", "epoch")) > before
+        redis.ask("FLUSHALL")   # under its feet
+        gate.write_tenant("later", {"pool": "shared"})
+        assert within(15, lambda: is_current(gate) and signed(redis, "tenant:acme") and signed(redis, "tenant:later"))
+
+
+def test_a_second_publisher_stands_by_and_takes_over(tmp_path, redis, certs):
+    with publisher(tmp_path, redis, certs) as first:
+        assert within(10, lambda: is_current(first))
+        second = publisher(tmp_path, redis, certs, {"only-second": {"pool": "shared"}}, name="second")
+        with second:
+            assert within(5, lambda: state(second) == "standby")
+            assert any("center publishes this registry" in w for w in second.admin_json("/v1/node")["warnings"])
+            assert "center publishes this registry" in second.stderr()
+            assert signed(redis, "tenant:only-second") is None
+            first.kill()
+            assert within(20, lambda: is_current(second))   # when the lease has run out
+            assert signed(redis, "tenant:only-second") and signed(redis, "tenant:acme") is None
+            first.start()
+            assert within(5, lambda: state(first) == "standby")
+            assert signed(redis, "tenant:acme") is None
+
+
+def test_a_full_redis_is_told_and_tried_again(tmp_path, redis, certs):
+    with publisher(tmp_path, redis, certs) as gate:
+        assert within(10, lambda: is_current(gate))
+        redis.ask("CONFIG", "SET", "maxmemory", "1")
+        gate.write_tenant("late", {"pool": "shared"})
+        assert within(5, lambda: state(gate) == "away")
+        assert "OOM" in gate.admin_json("/v1/node")["publisher"]["why"]
+        assert gate.get(host="late.apps.example").status in (200, 502)   # in force here
+        redis.ask("CONFIG", "SET", "maxmemory", "0")
+        assert within(10, lambda: is_current(gate))
+        assert signed(redis, "tenant:late")
+
+
+def test_a_frozen_redis_holds_nobody_up(tmp_path, redis, certs):
+    with publisher(tmp_path, redis, certs) as gate:
+        assert within(10, lambda: is_current(gate))
+        redis.freeze()
+        gate.write_tenant("late", {"pool": "shared"})
+        assert within(2, lambda: gate.get(host="late.apps.example").status in (200, 502))
+        assert gate.admin("POST", "/v1/reload", timeout=10)[0] == 200
+        redis.thaw()
+        assert within(20, lambda: is_current(gate) and signed(redis, "tenant:late"))
+
+
+def test_certificates_follow_their_files_and_owners(tmp_path, redis, certs):
+    with publisher(tmp_path, redis, certs) as gate:
+        assert within(10, lambda: is_current(gate))
+        good = (gate.certs_dir / "shop.acme.example.pem").read_text()
+        before = signed(redis, "cert:shop.acme.example")
+        gate._put(gate.certs_dir / "shop.acme.example.pem", "no certificate")
+        assert within(5, lambda: any("shop.acme.example" in r for r in gate.admin_json("/v1/node")["publisher"]["refused"]))
+        assert signed(redis, "cert:shop.acme.example") == before
+        gate._put(gate.certs_dir / "shop.acme.example.pem", good)
+        assert within(5, lambda: gate.admin_json("/v1/node")["publisher"]["refused"] == [])
+        gate.write_tenant("acme", {"pool": "shared", "hosts": ["shop.acme.example"], "region": "us-east", "residency": "strict"})
+        assert within(5, lambda: list(signed(redis, "cert:shop.acme.example")["keys"]) == ["us-east"])
+        gate.write_tenant("acme", {"pool": "shared", "hosts": ["shop.acme.example"]})
+        assert within(5, lambda: len(signed(redis, "cert:shop.acme.example")["keys"]) == 2)
+        (gate.certs_dir / "shop.acme.example.pem").unlink()
+        assert within(5, lambda: signed(redis, "cert:shop.acme.example") is None)
+
+
+def test_a_strict_tenant_without_its_regions_key_is_not_published(tmp_path, redis, certs):
+    with publisher(tmp_path, redis, certs, regions=("us-east",)) as gate:
+        assert within(10, lambda: is_current(gate))
+        gate.write_tenant("acme", {"pool": "shared", "region": "eu-west", "residency": "strict"})
+        assert within(5, lambda: signed(redis, "tenant:acme") is None)
+        assert "no key of its home region" in gate.admin_json("/v1/node")["publisher"]["refused"][0]
+        assert gate.get(host="acme.apps.example").status in (200, 502)
+
+
+def test_metrics_and_a_wrong_key_file(tmp_path, redis, certs):
+    with publisher(tmp_path, redis, certs) as gate:
+        assert within(10, lambda: is_current(gate))
+        text = gate.admin("GET", "/metrics")[1]
+        assert 'gatehouse_publisher{state="current"} 1' in text and "gatehouse_publisher_waiting 0" in text
+        (tmp_path / "keys" / "us-east.key").write_text("not a key\n")
+        status, body, _ = gate.admin("POST", "/v1/reload", timeout=10)
+        assert status == 409 and "us-east.key" in body and "openssl rand -hex 32" in body
+        assert is_current(gate)
