@@ -106,6 +106,8 @@ const std::vector<api::endpoint>& api::endpoints() {
          access::token,
          &api::enable},
         {"POST", {"v1", "reload"}, access::token, &api::reload},
+        {"POST", {"v1", "registry", "publish"}, access::token, &api::publish},
+        {"GET", {"v1", "registry", "diff"}, access::token, &api::diff},
     };
     return all;
 }
@@ -208,6 +210,44 @@ api_answer api::openapi(const parsed&) {
     return a;
 }
 
+namespace {
+
+json::value publisher_json(const std::optional<registry::publisher_status>& p) {
+    if (!p) return nullptr;
+    return {{"state", registry::name(p->state)}, {"why", p->why},
+            {"epoch", p->epoch},                 {"compared", p->compared},
+            {"to_compare", p->to_compare},       {"written", p->written},
+            {"waiting", p->waiting},             {"refused", json::array(p->refused.begin(), p->refused.end())}};
+}
+
+api_answer not_publishing(std::string_view why) {
+    return api_problem(409, "not-publishing", "The registry is not published now", why);
+}
+
+}  // namespace
+
+api_answer api::publish(const parsed&) {
+    if (node_.publish()) return json_answer(publisher_json(node_.publisher()).as_object(), 202);
+    const auto p = node_.publisher();
+    return not_publishing(p ? std::string_view(p->why) : "This node does not publish: write [registry.redis].");
+}
+
+api_answer api::diff(const parsed&) {
+    auto a = api_problem(504, "diff-slow", "The comparison goes on", "It took longer than expected; ask again.");
+    a.action = [this](std::function<void(api_answer)> done) {
+        node_.diff([done](const registry::differences& d) {
+            if (!d.why_not.empty()) return done(not_publishing(d.why_not));
+            json::array list;
+            for (const auto& one : d.first) {
+                static constexpr const char* words[] = {"missing", "other", "extra"};
+                list.push_back({{"key", one.key}, {"in_redis", words[static_cast<std::size_t>(one.what)]}});
+            }
+            done(json_answer(json::object{{"count", d.count}, {"differences", std::move(list)}}));
+        });
+    };
+    return a;
+}
+
 api_answer api::node(const parsed&) {
     const auto who = node_.who();
     const auto reasons = node_.not_ready();
@@ -218,12 +258,6 @@ api_answer api::node(const parsed&) {
                                        {"requests", w->requests.value()},
                                        {"requests_in_flight", w->requests_active.value()},
                                        {"tunnels", w->tunnels_active.value()}});
-    json::value publisher;
-    if (const auto p = node_.publisher())
-        publisher = {{"state", registry::name(p->state)}, {"why", p->why},
-                     {"epoch", p->epoch},                 {"compared", p->compared},
-                     {"to_compare", p->to_compare},       {"written", p->written},
-                     {"waiting", p->waiting},             {"refused", json::array(p->refused.begin(), p->refused.end())}};
     return json_answer(json::object{{"id", who.id},
                                     {"region", who.region},
                                     {"version", who.version},
@@ -235,7 +269,7 @@ api_answer api::node(const parsed&) {
                                     {"warnings", json::array(warnings.begin(), warnings.end())},
                                     {"tenants", node_.tenant_count()},
                                     {"quarantined", node_.quarantined_count()},
-                                    {"publisher", std::move(publisher)},
+                                    {"publisher", publisher_json(node_.publisher())},
                                     {"workers", std::move(workers)}});
 }
 

@@ -60,6 +60,8 @@ class api {
     api_answer effective(const parsed&);
     api_answer explain(const parsed&);
     api_answer reload(const parsed&);
+    api_answer publish(const parsed&);
+    api_answer diff(const parsed&);
     api_answer pools(const parsed&);
     api_answer pool(const parsed&);
     api_answer drain(const parsed&);

@@ -103,6 +103,19 @@ constexpr const char* text = R"json({
         "200": { "description": "in force", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ChangeReport" } } } },
         "401": { "$ref": "#/components/responses/Problem" },
         "409": { "description": "refused or held back, and why", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ChangeReport" } } } },
+        "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/registry/publish": { "post": {
+      "summary": "Compares Redis with the registry and writes what differs; /v1/node shows how far it is", "operationId": "publishRegistry",
+      "responses": {
+        "202": { "description": "begun", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Publisher" } } } },
+        "401": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/registry/diff": { "get": {
+      "summary": "Where Redis differs from the registry", "operationId": "diffRegistry",
+      "responses": {
+        "200": { "description": "compared", "content": { "application/json": { "schema": { "type": "object", "required": [ "count", "differences" ], "properties": {
+          "count": { "type": "integer" },
+          "differences": { "type": "array", "maxItems": 1000, "items": { "type": "object", "properties": { "key": { "type": "string" }, "in_redis": { "type": "string", "enum": [ "missing", "other", "extra" ] } } } } } } } } },
+        "401": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" },
         "504": { "$ref": "#/components/responses/Problem" } } } }
   },
   "components": {
@@ -121,7 +134,13 @@ constexpr const char* text = R"json({
         "started": { "type": "string", "format": "date-time" }, "revision": { "type": "integer" }, "ready": { "type": "boolean" },
         "reasons": { "type": "array", "items": { "type": "string" } }, "warnings": { "type": "array", "items": { "type": "string" } },
         "tenants": { "type": "integer" }, "quarantined": { "type": "integer" },
+        "publisher": { "nullable": true, "$ref": "#/components/schemas/Publisher" },
         "workers": { "type": "array", "items": { "type": "object", "properties": { "connections": { "type": "integer" }, "requests": { "type": "integer" }, "requests_in_flight": { "type": "integer" }, "tunnels": { "type": "integer" } } } } } },
+      "Publisher": { "type": "object", "properties": {
+        "state": { "type": "string", "enum": [ "away", "standby", "comparing", "current" ] }, "why": { "type": "string" },
+        "epoch": { "type": "integer" }, "compared": { "type": "integer" }, "to_compare": { "type": "integer" },
+        "written": { "type": "integer" }, "waiting": { "type": "integer" },
+        "refused": { "type": "array", "items": { "type": "string" } } } },
       "Certificate": { "type": "object", "required": [ "pattern", "file" ], "properties": { "pattern": { "type": "string" }, "file": { "type": "string" }, "not_after": { "type": "string", "format": "date-time" }, "error": { "type": "string" } } },
       "Diagnostic": { "type": "object", "required": [ "severity", "message" ], "properties": { "severity": { "enum": [ "error", "warning" ] }, "file": { "type": "string" }, "line": { "type": "integer" }, "key": { "type": "string" }, "message": { "type": "string" }, "advice": { "type": "string" } } },
       "Pool": { "type": "object", "required": [ "name", "balance", "host", "tls", "slow_start", "endpoints" ], "properties": {

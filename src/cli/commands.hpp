@@ -21,6 +21,8 @@ int run_cert_list(const options& o);
 int run_pool_list(const options& o);
 int run_pool_drain(const options& o);
 int run_pool_enable(const options& o);
+int run_registry_publish(const options& o);
+int run_registry_diff(const options& o);
 int run_version(const options& o);
 
 }  // namespace gatehouse::cli

@@ -102,7 +102,7 @@ std::optional<json::object> ask_object(const options& o, std::string_view target
         return std::nullopt;
     }
     const auto r = (*node.api.*ask)(target);
-    if (r.what != reply::kind::answered || r.status != 200) {
+    if (r.what != reply::kind::answered || r.status / 100 != 2) {
         complain(failure_text(r, *node.api, o));
         return std::nullopt;
     }

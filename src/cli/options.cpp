@@ -54,6 +54,7 @@ struct command_line {
         node_verbs();
         tenant_verbs();
         pool_verbs();
+        registry_verbs();
     }
 
     CLI::App* add(CLI::App& to, const char* name, const char* help, verb v) {
@@ -115,6 +116,14 @@ struct command_line {
         cert->fallthrough();
         add(*cert, "list", "Certificates in the node's memory, and the bad ones with why",
             verb::cert_list);
+    }
+
+    void registry_verbs() {
+        auto* registry = app.add_subcommand("registry", "The registry in Redis: publish, diff");
+        registry->require_subcommand(1);
+        registry->fallthrough();
+        add(*registry, "publish", "Compare Redis with the registry and write what differs", verb::registry_publish);
+        add(*registry, "diff", "Where Redis differs from the registry; exit code 1 when it does", verb::registry_diff);
     }
 
     void pool_verbs() {

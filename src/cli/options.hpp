@@ -22,6 +22,8 @@ enum class verb : std::uint8_t {
     pool_list,
     pool_drain,
     pool_enable,
+    registry_publish,
+    registry_diff,
     version,
 };
 

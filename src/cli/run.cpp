@@ -37,6 +37,10 @@ int dispatch(const options& o, serve_function serve) {
             return run_pool_drain(o);
         case verb::pool_enable:
             return run_pool_enable(o);
+        case verb::registry_publish:
+            return run_registry_publish(o);
+        case verb::registry_diff:
+            return run_registry_diff(o);
         case verb::version:
             return run_version(o);
         case verb::none:

@@ -80,9 +80,11 @@ class tree_maker {
             complain(path, "is nested too deeply");
             return out;
         }
-        for (const auto& [key, value] : o)
-            put(value, std::string(key), path.empty() ? std::string(key) : path + '.' + std::string(key), depth,
-                [&](auto&& node) { out.insert_or_assign(std::string(key), std::forward<decltype(node)>(node)); });
+        for (const auto& member : o) {
+            const std::string key(member.key());
+            put(member.value(), key, path.empty() ? key : path + '.' + key, depth,
+                [&](auto&& node) { out.insert_or_assign(key, std::forward<decltype(node)>(node)); });
+        }
         return out;
     }
 

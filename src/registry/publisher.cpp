@@ -29,6 +29,7 @@ namespace {
 constexpr milliseconds lease{10'000}, renew_every{3000}, standby_retry{2000}, trouble_pause{2000};
 constexpr milliseconds deadline{5000};
 constexpr std::size_t items_a_job = 200, refused_shown = 20, scan_count = 1000;
+constexpr std::size_t differences_kept = 1000;
 constexpr std::size_t token_bytes = 16, ancestors_max = 8;
 
 enum class kind : std::uint8_t { platform, tenant, certificate };
@@ -49,6 +50,7 @@ struct item {
     bool asked_for = false;            // certificate: somebody answers at its name
     std::string existing;              // in Redis; only looked at where `compare`
     bool compare = false, hosts_differ = false;
+    bool look_only = false;  // what differs is told, not written
 };
 
 // What is to be written of it.
@@ -58,7 +60,14 @@ struct writing {
     std::string hosts;     // tenant: separated by spaces
     std::string refused;   // why there is none
     bool skip = false;     // Redis has it
+    bool look_only = false;
+    bool there = false;    // something stands under its key
 };
+
+std::string short_key(const wanted& w) {
+    if (w.kind == kind::platform) return "platform";
+    return (w.kind == kind::tenant ? "tenant:" : "cert:") + w.name;
+}
 
 // A host that a certificate of this name covers.
 std::string some_host(std::string name) {
@@ -104,7 +113,8 @@ class publisher::impl : public std::enable_shared_from_this<impl> {
     void tenant_changed(const std::string& id);
     void add(wanted w);
     void settings_changed(config::settings s);
-    void compare();
+    bool compare();
+    void diff(std::function<void(differences)> done);
     publisher_status status() const;
 
  private:
@@ -130,7 +140,10 @@ class publisher::impl : public std::enable_shared_from_this<impl> {
     void failed(const std::string& why);
 
     void step();
+    void list_all();
     void begin_comparing();
+    void differ(difference::kind what, std::string key);
+    void end_diff(std::string why_not);
     void compare_some();
     void ask_existing(std::shared_ptr<std::vector<item>> items);
     void make(std::shared_ptr<std::vector<item>> items);
@@ -138,6 +151,7 @@ class publisher::impl : public std::enable_shared_from_this<impl> {
     void scan(std::string cursor);
     void sweep(const redis::reply& found, const std::string& cursor);
     void judge_host(const std::string& host_key, const std::string& id);
+    void drop(wanted w);
     void swept(const std::string& cursor);
     void complete();
 
@@ -145,6 +159,7 @@ class publisher::impl : public std::enable_shared_from_this<impl> {
     void home_of(const tenant::record& r, item& out) const;
     std::vector<std::string> regions_of(const tenant::record_ptr* owner) const;
     void note_family(const std::string& id);
+    void note_strict(const std::string& id, bool strict);
     void refuse(const wanted& w, const std::string& why);
 
     const options options_;
@@ -160,8 +175,11 @@ class publisher::impl : public std::enable_shared_from_this<impl> {
     publishing state_ = publishing::away;
     std::string why_ = "not connected yet";
     std::uint64_t epoch_ = 0, revision_ = 0, turn_ = 0, written_ = 0;
-    bool stopped_ = false, busy_ = false, scanned_ = false, may_take_over_ = true;
+    // listed_: everything is being compared, or looked at; scanned_: what Redis has besides, too.
+    bool stopped_ = false, busy_ = false, listed_ = false, scanned_ = false, may_take_over_ = true;
     std::set<wanted> dirty_;
+    std::function<void(differences)> diff_done_;  // set: what is compared is only looked at
+    differences differences_;
     std::vector<wanted> to_compare_;
     std::size_t compared_ = 0;
     std::map<wanted, std::string> refused_;
@@ -214,6 +232,7 @@ void publisher::impl::on_redis(redis::state s, const std::string& why) {
     busy_ = false;
     timer_.cancel();
     renewal_.cancel();
+    end_diff("Redis went away");
     if (s == redis::state::up) return claim();
     if (state_ != publishing::away) log::warn("redis: {}; edges go on with what they have, changes are kept for them", why);
     state_ = publishing::away;
@@ -240,6 +259,7 @@ void publisher::impl::stand_by(const std::string& holder) {
     ++turn_;
     busy_ = false;
     renewal_.cancel();
+    end_diff("another node publishes this registry");
     if (state_ != publishing::standby)
         log::error("redis: {} publishes this registry, so this node does not: stop one of the two, or set "
                    "registry.redis.mode = \"follow\" here", holder.empty() ? "another node" : holder);
@@ -268,6 +288,7 @@ void publisher::impl::renew() {
 void publisher::impl::failed(const std::string& why) {
     ++turn_;
     busy_ = false;
+    end_diff(why);
     if (why_ != why) log::error("redis: what edges follow cannot be written: {}", why);
     why_ = why;
     state_ = publishing::away;
@@ -301,10 +322,7 @@ void publisher::impl::tenant_changed(const std::string& id) {
         if ((home.strict || !strict_.empty()) && found != nullptr)
             for (const std::string& host : (*found)->hosts)
                 if (certificates_.contains(host)) add({kind::certificate, host});
-        if (home.strict)
-            strict_.insert(one);
-        else
-            strict_.erase(one);
+        note_strict(one, home.strict);
         add({kind::tenant, one});
         if (const auto children = children_.find(one); children != children_.end())
             for (const std::string& child : children->second)
@@ -325,38 +343,61 @@ void publisher::impl::note_family(const std::string& id) {
     children_[parent].insert(id);
 }
 
+void publisher::impl::note_strict(const std::string& id, bool strict) {
+    if (strict)
+        strict_.insert(id);
+    else
+        strict_.erase(id);
+}
+
 void publisher::impl::settings_changed(config::settings s) {
     settings_ = std::make_shared<const config::settings>(std::move(s));
     add({kind::platform, "platform"});
 }
 
-void publisher::impl::compare() {
-    if (epoch_ == 0) return;
+bool publisher::impl::compare() {
+    if (epoch_ == 0 || !client_->is_up()) return false;
     ++turn_;
+    end_diff("everything is being published anew");
     state_ = publishing::comparing;
     why_.clear();
+    refused_.clear();
+    list_all();
+    renew();
+    return true;
+}
+
+void publisher::impl::diff(std::function<void(differences)> done) {
+    if (state_ != publishing::current || diff_done_) {
+        differences none;
+        none.why_not = diff_done_ ? "another comparison is under way" : fmt::format("the publisher is {}: {}", name(state_), why_);
+        return done(std::move(none));
+    }
+    diff_done_ = std::move(done);
+    differences_ = {};
+    // Changes go on; the lane comes to this when its job has ended.
+    if (!busy_) list_all();
+}
+
+void publisher::impl::list_all() {
     busy_ = true;
+    listed_ = true;
     // The certificates' names are listed in the pool.
     deps_.run_in_pool([list = deps_.list_certificates, &control = deps_.control,
                        then = mine([](impl& self, std::vector<std::string> names) {
                            self.to_compare_.clear();
+                           self.certificates_ = {names.begin(), names.end()};
                            for (std::string& name : names)
                                self.to_compare_.push_back({kind::certificate, std::move(name)});
                            self.begin_comparing();
                        })] { asio::post(control, [then, names = list()]() mutable { then(std::move(names)); }); });
-    renew();
 }
 
 void publisher::impl::begin_comparing() {
-    parent_.clear();
-    children_.clear();
-    strict_.clear();
     deps_.directory.for_each([this](const tenant::record_ptr& r) { to_compare_.push_back({kind::tenant, r->id}); });
     to_compare_.push_back({kind::platform, "platform"});   // first: the others are read with it
     compared_ = 0;
     scanned_ = false;
-    refused_.clear();
-    certificates_.clear();
     busy_ = false;
     step();
 }
@@ -371,8 +412,22 @@ void publisher::impl::step() {
         return make(std::move(items));
     }
     if (!to_compare_.empty()) return compare_some();
-    if (state_ == publishing::comparing) return scanned_ ? complete() : scan("0");
+    if (diff_done_ && !listed_) return list_all();
+    if (listed_) return scanned_ ? complete() : scan("0");
     busy_ = false;
+}
+
+void publisher::impl::differ(difference::kind what, std::string key) {
+    ++differences_.count;
+    if (differences_.first.size() < differences_kept) differences_.first.push_back({what, std::move(key)});
+}
+
+void publisher::impl::end_diff(std::string why_not) {
+    listed_ = false;
+    to_compare_.clear();
+    if (!diff_done_) return;
+    differences_.why_not = std::move(why_not);
+    std::exchange(diff_done_, nullptr)(std::exchange(differences_, {}));
 }
 
 void publisher::impl::compare_some() {
@@ -386,10 +441,11 @@ void publisher::impl::compare_some() {
             const tenant::record_ptr* found = deps_.directory.find_tenant(w.name);
             item home;
             if (found != nullptr) home_of(**found, home);
-            if (home.strict) strict_.insert(w.name);
+            note_strict(w.name, home.strict);
         }
         item one = gather(w);
         one.compare = true;
+        one.look_only = diff_done_ != nullptr;
         items->push_back(std::move(one));
     }
     ask_existing(std::move(items));
@@ -515,6 +571,8 @@ void publisher::impl::make(std::shared_ptr<std::vector<item>> items) {
                 all.push_back(make_certificate(i, read(i.what.name), *keys, at));
             else
                 all.push_back(make_platform(i, *settings, *keys, at));
+            all.back().look_only = i.look_only;
+            all.back().there = !i.existing.empty();
         }
         asio::post(control, [then, all = std::move(all)]() mutable { then(std::move(all)); });
     });
@@ -529,6 +587,11 @@ void publisher::impl::write(std::vector<writing> all) {
     };
     const std::string epoch = std::to_string(epoch_), revision = std::to_string(revision_);
     for (writing& w : all) {
+        if (w.look_only) {
+            using enum difference::kind;
+            if (!w.skip) differ(!w.there ? missing : w.document.empty() ? extra : other, short_key(w.what));
+            continue;
+        }
         refuse(w.what, w.refused);
         if (w.skip) continue;
         ++*left;
@@ -567,10 +630,10 @@ void publisher::impl::sweep(const redis::reply& found, const std::string& cursor
         rest.remove_prefix(std::min(rest.size(), options_.prefix.size() + 1));
         if (rest.starts_with("tenant:")) {
             const std::string id(rest.substr(7));
-            if (deps_.directory.find_tenant(id) == nullptr) dirty_.insert({kind::tenant, id});
+            if (deps_.directory.find_tenant(id) == nullptr) drop({kind::tenant, id});
         } else if (rest.starts_with("cert:")) {
             const std::string name(rest.substr(5));
-            if (!certificates_.contains(name)) dirty_.insert({kind::certificate, name});
+            if (!certificates_.contains(name)) drop({kind::certificate, name});
         } else if (rest.starts_with("host:")) {
             words.push_back(r.text);
         }
@@ -585,6 +648,13 @@ void publisher::impl::sweep(const redis::reply& found, const std::string& cursor
                   }));
 }
 
+void publisher::impl::drop(wanted w) {
+    if (diff_done_)
+        differ(difference::kind::extra, short_key(w));
+    else
+        dirty_.insert(std::move(w));
+}
+
 void publisher::impl::judge_host(const std::string& host_key, const std::string& id) {
     const std::string host = host_key.substr(options_.prefix.size() + 6);
     const tenant::record_ptr* found = deps_.directory.find_tenant(id);
@@ -592,6 +662,7 @@ void publisher::impl::judge_host(const std::string& host_key, const std::string&
         const auto& hosts = (*found)->hosts;
         if (std::find(hosts.begin(), hosts.end(), host) != hosts.end()) return;
     }
+    if (diff_done_) return differ(difference::kind::extra, "host:" + host);
     run(drop_host_, {key("publisher"), key("changes"), host_key}, {token_, host, id}, [](impl&, const redis::reply&) {});
 }
 
@@ -603,9 +674,15 @@ void publisher::impl::swept(const std::string& cursor) {
 }
 
 void publisher::impl::complete() {
+    if (diff_done_) {
+        end_diff({});
+        busy_ = false;
+        return step();
+    }
     run(complete_, {key("publisher"), key("changes")}, {token_, std::to_string(epoch_), std::to_string(revision_)},
         [](impl& self, const redis::reply&) {
             self.state_ = publishing::current;
+            self.listed_ = false;
             log::info("redis: edges have the whole registry (epoch {}; {} documents written since the start)", self.epoch_,
                       self.written_);
             self.busy_ = false;
@@ -616,15 +693,7 @@ void publisher::impl::complete() {
 // --- gathering ---
 
 std::string publisher::impl::key_of(const wanted& w) const {
-    switch (w.kind) {
-        case kind::tenant:
-            return key("tenant:" + w.name);
-        case kind::certificate:
-            return key("cert:" + w.name);
-        case kind::platform:
-            break;
-    }
-    return key("platform");
+    return key(short_key(w));
 }
 
 item publisher::impl::gather(const wanted& w) {
@@ -716,8 +785,11 @@ void publisher::certificate_changed(const std::string& name) {
 void publisher::settings_changed(config::settings s) {
     impl_->settings_changed(std::move(s));
 }
-void publisher::compare() {
-    impl_->compare();
+bool publisher::compare() {
+    return impl_->compare();
+}
+void publisher::diff(std::function<void(differences)> done) {
+    impl_->diff(std::move(done));
 }
 publisher_status publisher::status() const {
     return impl_->status();

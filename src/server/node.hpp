@@ -39,6 +39,8 @@ class node final : public admin::node_view {
     std::vector<const proxy::worker_counters*> workers() const override;
     std::uint64_t access_log_lost() const override;
     std::optional<registry::publisher_status> publisher() const override;
+    bool publish() override;
+    void diff(std::function<void(registry::differences)> done) override;
     double control_loop_lag_s() const override { return control_lag_s_; }
     std::vector<tls::certificate_row> certificates() const override;
     std::size_t tenant_count() const override;

@@ -46,6 +46,15 @@ std::optional<registry::publisher_status> node::publisher() const {
     return publisher_->status();
 }
 
+bool node::publish() { return publisher_ && publisher_->compare(); }
+
+void node::diff(std::function<void(registry::differences)> done) {
+    if (publisher_) return publisher_->diff(std::move(done));
+    registry::differences none;
+    none.why_not = "this node does not publish: write [registry.redis]";
+    done(std::move(none));
+}
+
 std::vector<const proxy::worker_counters*> node::workers() const {
     std::vector<const proxy::worker_counters*> out;
     for (const auto& w : workers_) out.push_back(&w->counters());

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from kit.certs import make_dev_certs
-from kit.gate import Gate
+from kit.gate import Gate, binary
 from kit.redis import Redis
 
 
@@ -238,3 +238,45 @@ def test_metrics_and_a_wrong_key_file(tmp_path, redis, certs):
         status, body, _ = gate.admin("POST", "/v1/reload", timeout=10)
         assert status == 409 and "us-east.key" in body and "openssl rand -hex 32" in body
         assert is_current(gate)
+
+
+def run_verb(gate, *words):
+    return subprocess.run([binary(), *words, "--config", str(gate.config)], capture_output=True, text=True, timeout=60)
+
+
+def test_the_verbs_compare_and_publish(tmp_path, redis, certs):
+    tenants = {f"t{i}": {"pool": "shared"} for i in range(30)}
+    with publisher(tmp_path, redis, certs, tenants) as gate:
+        assert within(10, lambda: is_current(gate))
+        same = run_verb(gate, "registry", "diff")
+        assert (same.returncode, same.stdout) == (0, "Redis has the registry as it is\n"), same.stderr
+        redis.ask("DEL", "gatehouse:tenant:t3")
+        redis.ask("SET", "gatehouse:tenant:t4", redis.ask("GET", "gatehouse:tenant:t5"))
+        redis.ask("SET", "gatehouse:tenant:ghost", "{}")
+        redis.ask("SET", "gatehouse:host:ghost.example", "ghost")
+        found = run_verb(gate, "registry", "diff", "--json")
+        assert found.returncode == 1, found.stderr
+        assert sorted((d["key"], d["in_redis"]) for d in json.loads(found.stdout)["differences"]) == [
+            ("host:ghost.example", "extra"), ("tenant:ghost", "extra"), ("tenant:t3", "missing"), ("tenant:t4", "other")]
+        # It only looked, and what changes meanwhile is written.
+        assert signed(redis, "tenant:t3") is None
+        gate.write_tenant("t6", {"pool": "shared", "name": "Changed"})
+        assert within(3, lambda: signed(redis, "tenant:t6")["tenant"].get("name") == "Changed")
+        published = run_verb(gate, "registry", "publish")
+        assert published.returncode == 0, published.stderr
+        assert ", 3 written, epoch " in published.stdout
+        assert run_verb(gate, "registry", "diff").returncode == 0
+        assert redis.keys("gatehouse:*ghost*") == []
+        redis.kill()
+        assert within(5, lambda: state(gate) == "away")
+        away = run_verb(gate, "registry", "publish")
+        assert away.returncode == 1 and "not published now" in away.stderr
+        assert run_verb(gate, "registry", "diff").returncode == 1
+
+
+def test_the_verbs_on_a_node_that_does_not_publish(tmp_path, certs):
+    with Gate(tmp_path / "alone", {"shared": ["127.0.0.1:9001"]}, {"acme": {"pool": "shared"}}) as gate:
+        assert gate.admin_json("/v1/node")["publisher"] is None
+        for verb in ("publish", "diff"):
+            ended = run_verb(gate, "registry", verb)
+            assert ended.returncode == 1 and "[registry.redis]" in ended.stderr

@@ -55,6 +55,8 @@ class node_view {
     virtual std::vector<const proxy::worker_counters*> workers() const = 0;
     virtual std::uint64_t access_log_lost() const = 0;  // access_log::lines_lost()
     virtual std::optional<registry::publisher_status> publisher() const = 0;  // nothing: not one
+    virtual bool publish() = 0;  // everything anew; false: not now
+    virtual void diff(std::function<void(registry::differences)> done) = 0;
     virtual double control_loop_lag_s() const = 0;
     virtual std::vector<tls::certificate_row> certificates() const = 0;
 

@@ -44,6 +44,17 @@ struct publisher_status {
     std::vector<std::string> refused;   // what cannot be published, and why; at most 20
 };
 
+// Where Redis differs from the registry.
+struct difference {
+    enum class kind : std::uint8_t { missing, other, extra } what;  // in Redis
+    std::string key;  // without the prefix: "tenant:acme", "host:shop.acme.example"
+};
+struct differences {
+    std::string why_not;             // nothing was compared, and why
+    std::vector<difference> first;   // at most 1000
+    std::size_t count = 0;
+};
+
 class publisher {
  public:
     struct dependencies {
@@ -72,8 +83,10 @@ class publisher {
     void tenant_changed(const std::string& id);
     void certificate_changed(const std::string& name);
     void settings_changed(config::settings s);
-    // Compares everything anew.
-    void compare();
+    // Compares everything anew and writes what differs. False: not now, status() says why.
+    bool compare();
+    // Compares and writes nothing; changes go on meanwhile. One at a time.
+    void diff(std::function<void(differences)> done);
     publisher_status status() const;
 
  private:

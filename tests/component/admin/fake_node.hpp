@@ -63,6 +63,9 @@ struct fake_node : gatehouse::admin::node_view {
     std::uint64_t access_log_lost() const override { return 3; }
     std::optional<gatehouse::registry::publisher_status> publishing;
     std::optional<gatehouse::registry::publisher_status> publisher() const override { return publishing; }
+    bool publish() override { return publishing.has_value(); }
+    void diff(std::function<void(gatehouse::registry::differences)> done) override { done(differences); }
+    gatehouse::registry::differences differences;
     double control_loop_lag_s() const override { return 0.5; }
     std::vector<gatehouse::tls::certificate_row> certificates() const override {
         return certificate_rows;

@@ -22,7 +22,7 @@ TEST_CASE("what is sealed opens with its key and its purpose alone") {
     const auto key = key_of(first), other = key_of(second);
     for (const std::string& plain : {std::string(), std::string("x"), std::string(100'000, 'p'), std::string("\0\xff", 2)}) {
         const std::string sealed = key.seal(plain, "cert shop.acme.example 7");
-        CHECK(sealed.find(plain.empty() ? "never there" : plain) == std::string::npos);
+        if (plain.size() > 100) CHECK(sealed.find(plain.substr(0, 20)) == std::string::npos);
         CHECK(key.open(sealed, "cert shop.acme.example 7") == plain);
         CHECK_FALSE(key.open(sealed, "cert shop.acme.example 8"));
         CHECK_FALSE(other.open(sealed, "cert shop.acme.example 7"));
