@@ -239,12 +239,10 @@ backend origin
     return Server("haproxy", [program("haproxy"), "-f", folder / "haproxy.cfg"], core, folder, http=http, https=https)
 
 
-def start_gatehouse(folder, origin_port, certificate, binary, *, core=proxy_core, workers=1, connections=4000, log=False, env=None):
-    """With counters and limits on. `log`: the access log into a file, else off."""
-    http, https = free_port(), free_port()
-    (folder / "tenants").mkdir(parents=True)
-    (folder / "certs").mkdir()
-    shutil.copy(certificate, folder / "certs" / f"{host}.pem")
+def gatehouse_configuration(folder, origin_port, *, workers=1, connections=4000, log=False, tenants_dir="tenants",
+                            certs_dir="certs"):
+    """The node's file, with counters and limits on; its ports for HTTP, HTTPS and the admin API."""
+    http, https, admin = free_port(), free_port(), free_port()
     (folder / "gatehouse.toml").write_text(f"""[node]
 id = "bench"
 region = "local"
@@ -257,15 +255,15 @@ tls = false
 address = "127.0.0.1:{https}"
 tls = true
 [admin]
-address = "127.0.0.1:{free_port()}"
+address = "127.0.0.1:{admin}"
 token_file = "admin.token"
 [platform]
 domain = "platform.test"
 default_plan = "pro"
 [registry]
-tenants_dir = "tenants"
+tenants_dir = "{tenants_dir}"
 [tls]
-certs_dir = "certs"
+certs_dir = "{certs_dir}"
 [limits]
 connections = {connections}
 connections_per_client = {connections}
@@ -284,6 +282,15 @@ endpoints = [ {{ address = "127.0.0.1:{origin_port}" }} ]
 access = "{folder / 'access.log' if log else 'off'}"
 level = "warn"
 """)
+    return http, https, admin
+
+
+def start_gatehouse(folder, origin_port, certificate, binary, *, core=proxy_core, workers=1, connections=4000, log=False, env=None):
+    """With one tenant. `log`: the access log into a file, else off."""
+    (folder / "tenants").mkdir(parents=True)
+    (folder / "certs").mkdir()
+    shutil.copy(certificate, folder / "certs" / f"{host}.pem")
+    http, https, _ = gatehouse_configuration(folder, origin_port, workers=workers, connections=connections, log=log)
     (folder / "tenants" / "bench.toml").write_text(f'id = "bench"\nname = "Bench"\npool = "origin"\nhosts = ["{host}"]\n')
     return Server("gatehouse", [binary, "serve", "--config", folder / "gatehouse.toml"], core, folder, env=env, http=http, https=https)
 

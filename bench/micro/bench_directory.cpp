@@ -13,13 +13,13 @@ namespace {
 namespace tenant = gatehouse::tenant;
 
 tenant::record_ptr record_of(std::size_t i, std::uint64_t revision) {
-    auto t = std::make_shared<tenant::tenant>();
-    t->id = "tenant-" + std::to_string(i);
+    tenant::tenant t;
+    t.id = "tenant-" + std::to_string(i);
     auto r = std::make_shared<tenant::record>();
-    r->id = t->id;
-    r->hosts = {t->id + ".platform.example", "shop." + t->id + ".example"};
+    r->id = t.id;
+    r->hosts = {t.id + ".platform.example", "shop." + t.id + ".example"};
     r->revision = revision;
-    r->tenant = std::move(t);
+    r->tenant = tenant::pack(t);
     return r;
 }
 
@@ -124,16 +124,16 @@ BENCHMARK(find_host_while_changing)->Arg(10)->Arg(100'000)->UseRealTime();
 
 void effective_made(benchmark::State& state) {
     tenant::directory d;
-    auto t = std::make_shared<tenant::tenant>();
-    t->id = "acme";
-    t->pool = "shared";
-    t->routes = std::vector<tenant::route>(4);
+    tenant::tenant t;
+    t.id = "acme";
+    t.pool = "shared";
+    t.routes = std::vector<tenant::route>(4);
     for (std::size_t i = 0; i < 4; ++i)
-        (*t->routes)[i].path = "/route" + std::to_string(i);
+        (*t.routes)[i].path = "/route" + std::to_string(i);
     auto r = std::make_shared<tenant::record>();
-    r->id = t->id;
-    r->tenant = t;
-    r->state = std::make_shared<tenant::state>(t->id);
+    r->id = t.id;
+    r->tenant = tenant::pack(t);
+    r->state = std::make_shared<tenant::state>(t.id);
     d.put(r);
     for (auto _ : state)
         benchmark::DoNotOptimize(tenant::make_effective(r, d));

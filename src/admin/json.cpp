@@ -222,8 +222,9 @@ json::array diagnostics_json(const std::vector<config::diagnostic>& d) {
 
 json::object row_summary(const registry::tenant_row& r) {
     json::object o{{"id", r.id}, {"source", r.source}, {"revision", r.revision}};
-    const auto* t = r.record ? r.record->tenant.get() : nullptr;
-    if (t != nullptr) {
+    std::optional<tenant::tenant> t;
+    if (r.record && r.record->tenant) {
+        t = r.record->tenant->unpack();
         o["name"] = t->name;
         o["state"] = name(t->state);
         put(o, "reason", name(t->reason));
@@ -231,8 +232,8 @@ json::object row_summary(const registry::tenant_row& r) {
         o["plan"] = t->plan;
         if (t->region) o["region"] = *t->region;
     }
-    o["in_force"] = t != nullptr;
-    o["removed"] = r.record != nullptr && t == nullptr;
+    o["in_force"] = t.has_value();
+    o["removed"] = r.record != nullptr && !t;
     o["quarantined"] = !r.quarantine.empty();
     o["conflicts"] = r.conflicts.size();
     o["hosts"] = r.record ? strings(r.record->hosts) : json::array{};
@@ -243,7 +244,7 @@ json::object row_json(const registry::tenant_row& r) {
     auto o = row_summary(r);
     o["conflicts"] = diagnostics_json(r.conflicts);
     o["quarantine"] = diagnostics_json(r.quarantine);
-    if (r.record && r.record->tenant) o["tenant"] = tenant_json(*r.record->tenant);
+    if (r.record && r.record->tenant) o["tenant"] = tenant_json(r.record->tenant->unpack());
     if (r.record && r.record->state) {
         const auto& c = r.record->state->counters;
         o["counters"] = {{"requests", c.requests.load()},

@@ -31,7 +31,7 @@ std::vector<registry::tenant_row> page_of(const std::vector<registry::tenant_row
     std::vector<registry::tenant_row> page;
     for (; at != sorted.end() && page.size() < limit; ++at) {
         const auto* t = at->record ? at->record->tenant.get() : nullptr;
-        if (parent.empty() || (t != nullptr && t->parent == parent)) page.push_back(*at);
+        if (parent.empty() || (t != nullptr && t->look().parent == parent)) page.push_back(*at);
     }
     return page;
 }

@@ -111,7 +111,7 @@ tenant::resolution resolve(walk& w) {
 }
 
 void add_maintenance(step& s, const tenant::effective& e, tenant::utc_time now) {
-    for (const auto& w : e.self->tenant->maintenance)
+    for (const auto& w : e.own.maintenance)
         if (w.to > now)
             add(s, "maintenance",
                 fmt::format("{} s from now, for {} s", (w.from - now).count(),
@@ -120,9 +120,9 @@ void add_maintenance(step& s, const tenant::effective& e, tenant::utc_time now) 
 
 void guard(walk& w, const tenant::effective& e) {
     step& s = w.begin(stage::guard);
-    add(s, "state", std::string(name(e.self->tenant->state)));
-    for (const auto& parent : e.ancestors)
-        add(s, "parent " + parent->id, std::string(name(parent->tenant->state)));
+    add(s, "state", std::string(name(e.own.state)));
+    for (const auto& parent : e.above)
+        add(s, "parent " + parent.id, std::string(name(parent.state)));
     add(s, "region", e.region.empty() ? "any" : e.region);
     add(s, "residency", std::string(name(e.residency)));
     add(s, "node region", std::string(w.node_region()));

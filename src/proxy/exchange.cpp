@@ -557,7 +557,7 @@ class exchange {
                                  .head_request = request_.is_head,
                                  .keep_alive = !row.closes && !f.closes && reusable(),
                                  .branding = e ? &e->branding : nullptr,
-                                 .tenant_name = e && e->self->tenant ? std::string_view(e->self->tenant->name) : std::string_view{},
+                                 .tenant_name = e ? std::string_view(e->own.name) : std::string_view{},
                                  .language = e && !e->locale.language.empty() ? std::string_view(e->locale.language) : "en",
                                  .hsts_field = hsts_field()};
         const error_code ec = co_await client_.answer(a);
@@ -616,7 +616,7 @@ class exchange {
         r.request_id.set(request_id());
         if (binding_) {
             r.tenant.set(binding_->effective->self->id);
-            if (binding_->effective->self->tenant) r.parent.set(binding_->effective->self->tenant->parent);
+            r.parent.set(binding_->effective->own.parent);
             r.region.set(binding_->effective->region);
         }
         if (route_) r.route.set(route_->route->spec.path);

@@ -50,7 +50,7 @@ tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record
     state->tenant = r->id;
     if (!r->tenant) return with_certificate(host, r->id, {}, state);   // gone: so that 410 can be said
     const binding_ptr& b = gate_.bindings.get(r);
-    const tenant::client_tls& wanted = r->tenant->tls;
+    const tenant::client_tls& wanted = b->effective->own.tls;
     loaded_trust trust;
     if (!wanted.client_ca_file.empty()) {
         const auto found = trusts_.find(wanted.client_ca_file);

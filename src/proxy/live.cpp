@@ -23,7 +23,7 @@ bool live_list::add(live_entry& e, std::string tenant_id, tenant::utc_time now, 
     return true;
 }
 
-static bool is_served(const tenant::tenant& t, tenant::utc_time now) {
+static bool is_served(const tenant::brief& t, tenant::utc_time now) {
     if (t.state == tenant::life::active) return true;
     return t.state == tenant::life::suspended && t.until && now >= *t.until;
 }
@@ -34,8 +34,10 @@ bool live_list::may_run(const std::string& tenant_id, tenant::utc_time now) cons
     std::string_view id = tenant_id;
     for (int i = 0; i <= ancestors_limit && !id.empty(); ++i) {
         const tenant::record_ptr* r = directory_.find_tenant(id);
-        if (!r || !(*r)->tenant || !is_served(*(*r)->tenant, now)) return false;
-        id = (*r)->tenant->parent;
+        if (!r || !(*r)->tenant) return false;
+        const tenant::brief t = (*r)->tenant->look();
+        if (!is_served(t, now)) return false;
+        id = t.parent;
     }
     return true;
 }

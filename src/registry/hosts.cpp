@@ -7,43 +7,59 @@
 
 namespace gatehouse::registry {
 
+// In order, each once.
+std::vector<std::string> state::claims_of(const tenant_ptr& version) {
+    if (!version) return {};
+    auto t = version->unpack();
+    auto out = std::move(t.hosts);
+    for (auto& [from, to] : t.redirect_hosts)
+        out.push_back(std::move(from));
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+}
+
 std::string state::platform_host(const entry& e) const {
     if (e.name.empty() || rules_.platform->domain.empty()) return {};
-    return e.name + '.' + rules_.platform->domain;
+    return e.name.str() + '.' + rules_.platform->domain;
+}
+
+state::claim& state::claim_on(const std::string& host) {
+    const auto it = hosts_.find(host);
+    return it != hosts_.end() ? it->second
+                              : hosts_.emplace(shared_text(host), claim{}).first->second;
 }
 
 void state::update_claims(entry& e, work& w) {
-    std::set<std::string> now;
-    if (e.good) {
-        now.insert(e.good->hosts.begin(), e.good->hosts.end());
-        for (const auto& [from, to] : e.good->redirect_hosts)
-            now.insert(from);
-    }
-    for (const auto& host : e.claims) {
-        if (now.contains(host)) continue;
-        hosts_[host].claimants.erase(e.id);
+    const auto before = claims_of(e.claimed), now = claims_of(e.good);
+    const auto among = [](const std::vector<std::string>& list, const std::string& host) {
+        return std::binary_search(list.begin(), list.end(), host);
+    };
+    for (const auto& host : before) {
+        if (among(now, host)) continue;
+        claim_on(host).claimants.erase(e.id);
         w.hosts.insert(host);
     }
     for (const auto& host : now) {
-        if (e.claims.contains(host)) continue;
-        hosts_[host].claimants.insert(e.id);
+        if (among(before, host)) continue;
+        claim_on(host).claimants.insert(e.id);
         w.hosts.insert(host);
     }
-    e.claims = std::move(now);
+    e.claimed = e.good;
 }
 
 // The one that had it, while it wants it; otherwise the only one that does.
-std::string state::owner_of(const claim& c, const work& w) const {
+shared_text state::owner_of(const claim& c, const work& w) const {
     const entry* owner = c.owner.empty() ? nullptr : find(c.owner);
     if (owner != nullptr && c.claimants.contains(c.owner)) return c.owner;
     if (owner != nullptr && owner->gone_since) {
         if (c.claimants.empty()) return c.owner;
         for (const auto& id : c.claimants) {
-            if (gives_up(*owner, entries_.at(id), w)) continue;
+            if (gives_up(*owner, *find(id), w)) continue;
             return c.owner;
         }
     }
-    return c.claimants.size() == 1 ? *c.claimants.begin() : std::string();
+    return c.claimants.size() == 1 ? c.claimants.front() : shared_text();
 }
 
 void state::settle_host(const std::string& host, work& w) {
@@ -70,13 +86,14 @@ std::vector<std::string> state::hosts_of(const entry& e) const {
     };
     const auto platform = platform_host(e);
     if (e.good) {
+        const auto t = e.good->unpack();
         if (!platform.empty()) out.push_back(platform);
-        for (const auto& host : e.good->hosts)
+        for (const auto& host : t.hosts)
             add(host);
-        for (const auto& [from, to] : e.good->redirect_hosts)
+        for (const auto& [from, to] : t.redirect_hosts)
             add(from);
-    } else {
-        for (const auto& host : e.hosts) {
+    } else if (e.record) {
+        for (const auto& host : e.record->hosts) {
             if (host == platform)
                 out.push_back(host);
             else
@@ -88,8 +105,8 @@ std::vector<std::string> state::hosts_of(const entry& e) const {
 
 diagnostics state::conflicts_of(const entry& e) const {
     diagnostics out;
-    for (const auto& host : e.claims) {
-        const auto& c = hosts_.at(host);
+    for (const auto& host : claims_of(e.claimed)) {
+        const auto& c = hosts_.find(host)->second;
         if (c.owner == e.id) continue;
         const entry* owner = c.owner.empty() ? nullptr : find(c.owner);
         if (owner == nullptr) {
@@ -113,6 +130,15 @@ diagnostics state::conflicts_of(const entry& e) const {
     return out;
 }
 
+void state::replace_record(entry& e, std::vector<std::string> hosts, std::uint64_t revision) {
+    auto live = e.record ? e.record->state : std::make_shared<tenant::state>(e.id);
+    e.record = std::make_shared<tenant::record>(tenant::record{.id = e.id,
+                                                               .tenant = e.good,
+                                                               .state = std::move(live),
+                                                               .revision = revision,
+                                                               .hosts = std::move(hosts)});
+}
+
 void state::write_record(entry& e, bool anyway, work& w) {
     auto hosts = hosts_of(e);
     auto conflicts = conflicts_of(e);
@@ -120,18 +146,11 @@ void state::write_record(entry& e, bool anyway, work& w) {
     const bool in_service_or_gone = e.good || e.gone_since;
     const bool same_tenant = was && (e.record->tenant == e.good ||
                                      (e.record->tenant && e.good && *e.record->tenant == *e.good));
-    const bool republish = in_service_or_gone && (!same_tenant || hosts != e.hosts);
+    const bool republish =
+        in_service_or_gone && (!same_tenant || !was || hosts != e.record->hosts);
     if (!anyway && !republish && same(conflicts, e.conflicts)) return;
-    e.hosts = std::move(hosts);
     e.conflicts = std::move(conflicts);
-    if (republish) {
-        e.revision = w.out.revision;
-        e.record = std::make_shared<tenant::record>(tenant::record{.id = e.id,
-                                                                   .tenant = e.good,
-                                                                   .state = e.live,
-                                                                   .revision = e.revision,
-                                                                   .hosts = e.hosts});
-    }
+    if (republish) replace_record(e, std::move(hosts), w.out.revision);
     if (e.quarantine.empty() && e.conflicts.empty())
         quarantined_.erase(e.id);
     else

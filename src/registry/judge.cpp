@@ -7,7 +7,8 @@
 namespace gatehouse::registry {
 namespace {
 
-bool hands_down_the_same(const tenant::tenant& a, const tenant::tenant& b) {
+bool hands_down_the_same(const tenant::packed& before, const tenant::packed& now) {
+    const auto a = before.unpack(), b = now.unpack();
     return a.parent == b.parent && a.region == b.region && a.residency == b.residency &&
            a.pool == b.pool && a.routes == b.routes;
 }
@@ -19,7 +20,7 @@ void state::judge(work& w) {
     // not decide who gets one.
     for (const auto& id : std::set<std::string>(w.dirty))
         if (const auto it = entries_.find(id); it != entries_.end() && it->second.wanted)
-            index_names(it->second, name_wanted(it->second), w);
+            index_names(it->second, shared_name(it->second, name_wanted(it->second)), w);
     // Ends: within one change a tenant is accepted at most once, and only that makes others dirty.
     while (!w.dirty.empty()) {
         const std::string id = *w.dirty.begin();
@@ -29,18 +30,19 @@ void state::judge(work& w) {
 }
 
 void state::judge_one(entry& e, work& w) {
-    if (!declared_.contains(e.id) && !held_.contains(e.id)) return;
+    if (declaring(e.id).empty() && !held_.contains(e.id)) return;
     diagnostics reasons;
-    std::string name;
+    shared_text name;
     if (held_.contains(e.id)) {
         reasons.push_back(complain(e, "", "the file is gone; the removal is held back",
                                    "restore the file, or run `gatehouse reload --force`"));
     } else if (!e.wanted) {
         reasons = reasons_unread(e);
     } else {
-        reasons = check_references(e, *e.wanted);
+        const auto t = e.wanted->unpack();
+        reasons = check_references(e, t);
         if (reasons.empty()) {
-            name = name_in_force(e, *e.wanted);
+            name = shared_name(e, name_in_force(t));
             index_names(e, name, w);
             reasons = check_name(e, name, w);
         }
@@ -55,46 +57,53 @@ void state::judge_one(entry& e, work& w) {
 }
 
 diagnostics state::reasons_unread(const entry& e) const {
-    if (!e.file.empty()) return files_.at(e.file).reasons;
+    if (!e.file.empty()) return files_.find(e.file)->second.reasons;
     return {complain(e, "id",
                      fmt::format("tenant \"{}\" is declared by several files: {}", e.id,
-                                 fmt::join(declared_.at(e.id), ", ")),
+                                 fmt::join(declaring(e.id), ", ")),
                      "keep one of the files")};
 }
 
-void state::accept(entry& e, const std::string& name, work& w) {
+// Most tenants are called by their id: one text for both.
+shared_text state::shared_name(const entry& e, const std::string& name) {
+    if (e.id == name) return e.id;
+    return e.name == name ? e.name : shared_text(name);
+}
+
+void state::accept(entry& e, const shared_text& name, work& w) {
     const bool is_new = !e.good;
     const bool is_other = is_new || *e.good != *e.wanted;
-    const bool hands_down = is_new || name != e.name || !hands_down_the_same(*e.good, *e.wanted);
-    const auto& hash = files_.at(e.file).hash;
+    const bool hands_down =
+        is_new || name != e.name || (is_other && !hands_down_the_same(*e.good, *e.wanted));
+    const auto mark = files_.find(e.file)->second.mark;
     if (is_other || name != e.name) ++w.out.applied;
-    if (is_other || name != e.name || hash != e.hash) w.changed.insert(e.id);
+    if (is_other || name != e.name || mark != e.mark) w.changed.insert(e.id);
     if (is_other) w.claims.insert(e.id);
     if (is_new) ++serving_;
     gone_.erase(e.id);
     e.gone_since.reset();
     e.good = e.wanted;
-    e.hash = hash;
+    e.mark = mark;
     take_name(e, name, w);
     e.name = name;
     if (hands_down) touch_children(e.id, w);
 }
 
 // A removed tenant whose reservation is over loses the name to the one that came.
-void state::take_name(const entry& e, const std::string& name, work& w) {
+void state::take_name(const entry& e, std::string_view name, work& w) {
     const auto others = names_.find(name);
     if (others == names_.end()) return;
-    for (const auto& id : std::set<std::string>(others->second)) {
+    for (const auto& id : text_set(others->second)) {
         auto it = entries_.find(id);
         if (id == e.id || it == entries_.end() || !it->second.gone_since) continue;
-        it->second.name.clear();
+        it->second.name = {};
         index_names(it->second, {}, w);
         w.changed.insert(id);
     }
 }
 
-void state::index_names(entry& e, const std::string& wanted_name, work& w) {
-    std::set<std::string> now;
+void state::index_names(entry& e, const shared_text& wanted_name, work& w) {
+    text_set now;
     if (!e.name.empty()) now.insert(e.name);
     if (!wanted_name.empty()) now.insert(wanted_name);
     for (const auto& name : e.indexed_names) {
@@ -111,9 +120,13 @@ void state::index_names(entry& e, const std::string& wanted_name, work& w) {
 }
 
 void state::index_parents(entry& e) {
-    std::set<std::string> now;
-    if (e.good && !e.good->parent.empty()) now.insert(e.good->parent);
-    if (e.wanted && !e.wanted->parent.empty()) now.insert(e.wanted->parent);
+    text_set now;
+    for (const auto& t : {e.good, e.wanted}) {
+        const auto parent = t ? t->look().parent : std::string_view();
+        if (parent.empty() || now.contains(parent)) continue;
+        const entry* known = find(parent);
+        now.insert(known != nullptr ? known->id : shared_text(parent));
+    }
     for (const auto& parent : e.indexed_parents) {
         if (now.contains(parent)) continue;
         const auto it = children_.find(parent);
@@ -126,31 +139,31 @@ void state::index_parents(entry& e) {
     e.indexed_parents = std::move(now);
 }
 
-void state::touch_children(const std::string& id, work& w) {
+void state::touch_children(std::string_view id, work& w) {
     if (const auto it = children_.find(id); it != children_.end())
         w.dirty.insert(it->second.begin(), it->second.end());
 }
 
-std::string state::name_in_force(const entry&, const tenant::tenant& t) const {
+std::string state::name_in_force(const tenant::tenant& t) const {
     const entry* parent = t.parent.empty() ? nullptr : in_force(t.parent);
     return derive_name(rules_.child_name, t.label.empty() ? t.id : t.label,
-                       parent != nullptr ? parent->name : std::string_view());
+                       parent != nullptr ? parent->name.view() : std::string_view());
 }
 
 // The name it would get if every file of its line came into force as written.
 std::string state::name_wanted(const entry& e) const {
-    std::vector<const tenant::tenant*> line;
+    std::vector<std::string_view> line;
     for (const entry* at = &e; at != nullptr && line.size() <= max_ancestors;) {
-        const auto* t = at->wanted ? at->wanted.get() : at->good.get();
-        if (t == nullptr) return {};
-        line.push_back(t);
-        if (t->parent.empty()) break;
-        at = find(t->parent);
+        const auto& version = at->wanted ? at->wanted : at->good;
+        if (!version) return {};
+        const auto t = version->look();
+        line.push_back(t.label.empty() ? t.id : t.label);
+        if (t.parent.empty()) break;
+        at = find(t.parent);
     }
     std::string name;
     for (auto it = line.rbegin(); it != line.rend(); ++it)
-        name =
-            derive_name(rules_.child_name, (*it)->label.empty() ? (*it)->id : (*it)->label, name);
+        name = derive_name(rules_.child_name, *it, name);
     return name;
 }
 

@@ -1,31 +1,48 @@
 // Tenants as TOML text in rows, and back.
 #include "keep.hpp"
 
+#include <fmt/format.h>
+#include <charconv>
 #include <map>
 
 namespace gatehouse::registry {
 namespace {
 
+// The beginning of a hash in hexadecimal; 0: there is none.
+std::uint64_t content_of(std::string_view file_hash) noexcept {
+    std::uint64_t n = 0;
+    const auto digits = file_hash.substr(0, 16);
+    const auto end = digits.data() + digits.size();
+    return std::from_chars(digits.data(), end, n, 16).ptr == end ? n : 0;
+}
+
+// For the rows of a program that packed tenants in another way, or not at all.
+tenant_ptr from_document(const store::tenant_row& row) {
+    // Hosts under the domain are judged by the state: a new domain must not lose the document.
+    const auto loaded = config::parse_tenant(row.document, row.source, {});
+    return loaded.value && loaded.value->id == row.id ? tenant::pack(*loaded.value) : nullptr;
+}
+
 kept_tenant from_row(const store::tenant_row& row, bool same_program,
                      std::vector<std::string>& unreadable) {
     kept_tenant t{.id = row.id,
                   .good = nullptr,
-                  .file = row.source,
-                  // Another program may read the same bytes otherwise, so it reads them again.
-                  .hash = same_program ? row.file_hash : std::string(),
-                  .name = row.platform_name,
+                  .file = shared_text(row.source),
+                  .mark = {},
+                  .name = shared_text(row.platform_name),
                   .revision = row.revision,
                   .gone_since = std::nullopt};
     if (row.gone_since != 0) {
         t.gone_since = tenant::utc_time(std::chrono::seconds(row.gone_since));
         return t;
     }
-    // Hosts under the domain are judged by the state: a new domain must not lose the document.
-    auto loaded = config::parse_tenant(row.document, row.source, {});
-    if (loaded.value && loaded.value->id == row.id)
-        t.good = std::make_shared<const tenant::tenant>(std::move(*loaded.value));
-    else
-        unreadable.push_back(row.id);
+    // Another program may read the same bytes otherwise, so it reads them again.
+    if (same_program)
+        t.mark = {.stamp = static_cast<std::uint64_t>(row.file_stamp),
+                  .content = content_of(row.file_hash)};
+    t.good = tenant::packed_from(row.packed);
+    if (!t.good || t.good->look().id != row.id) t.good = from_document(row);
+    if (!t.good) unreadable.push_back(row.id);
     return t;
 }
 
@@ -86,17 +103,21 @@ store::change to_rows(const change_set& c, const std::set<std::string>& vanished
         if (!t.good && !t.gone_since) continue;
         out.put.push_back(
             {.id = id,
-             .document = t.good ? config::to_toml(*t.good) : std::string(),
+             .document = t.good ? config::to_toml(t.good->unpack()) : std::string(),
+             .packed = t.good ? std::string(t.good->bytes()) : std::string(),
              .source = t.file,
-             .file_hash = t.hash,
+             .file_hash = fmt::format("{:016x}", t.mark.content),
+             .file_stamp = static_cast<std::int64_t>(t.mark.stamp),
              .platform_name = t.name,
              .revision = t.revision,
              .gone_since = t.gone_since ? t.gone_since->time_since_epoch().count() : 0});
     }
+    for (const auto& [id, stamp] : c.stamps)
+        out.stamps.emplace_back(id, static_cast<std::int64_t>(stamp));
     out.drop.assign(c.dropped.begin(), c.dropped.end());
     out.hosts.assign(c.hosts.begin(), c.hosts.end());
     for (const auto& [file, d] : c.orphans)
-        add_reasons(out, file, d.parsed ? d.parsed->id : std::string(), d.reasons);
+        add_reasons(out, file, d.parsed ? std::string(d.parsed->look().id) : std::string(), d.reasons);
     return out;
 }
 

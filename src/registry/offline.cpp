@@ -16,18 +16,18 @@ namespace {
 result<batch> read_folder(const config::settings& s, const state& known) {
     const auto found = watch::list_folder(s.registry.tenants_dir, tenant_file_suffix);
     if (!found) return found.error();
-    std::set<std::string> names;
+    std::set<std::string, std::less<>> names;
     for (const auto& [name, stamp] : *found)
         names.insert(s.registry.tenants_dir + '/' + name);
     batch b;
-    b.all = true;
     for (const auto& file : names) {
         document d;
-        if (read_tenant_file(file, s.platform.domain, known.known_hash(file), d) == finding::read)
+        if (read_tenant_file(file, s.platform.domain, known.known_mark(file), d) == finding::read)
             b.seen.push_back(std::move(d));
     }
-    for (auto& file : known.known_files())
-        if (!names.contains(file)) b.vanished.push_back(std::move(file));
+    known.for_each_file([&](std::string_view file) {
+        if (!names.contains(file)) b.vanished.emplace_back(file);
+    });
     return b;
 }
 

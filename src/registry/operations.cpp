@@ -68,7 +68,7 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
             [this, ready = std::move(ready)]() mutable {
                 // Watching begins before the first reading, so that nothing falls between.
                 watch_folder();
-                read_all(false, true, [this, ready = std::move(ready)](outcome result) mutable {
+                read_all(false, [this, ready = std::move(ready)](outcome result) mutable {
                     conclude(std::move(result), [this, ready = std::move(ready)](change_report) {
                         ready_ = true;
                         schedule_expiry();
@@ -81,7 +81,7 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
 
 void service::impl::reload(bool force, report_handler done) {
     enqueue([this, force, done = std::move(done)]() mutable {
-        read_all(force, false, [this, done = std::move(done)](outcome o) mutable {
+        read_all(force, [this, done = std::move(done)](outcome o) mutable {
             conclude_operation(std::move(o), std::move(done));
         });
     });
@@ -106,7 +106,7 @@ void service::impl::apply_settings(config::settings settings, report_handler don
                         }
                         if (other_folder) watch_folder();
                         // Files that were refused under the old settings may be right under these.
-                        read_all(false, false,
+                        read_all(false,
                                  [this, first = std::move(first),
                                   done = std::move(done)](outcome second) mutable {
                                      // The settings are in force, whatever the files are.

@@ -41,7 +41,11 @@ opened pipeline::open(const std::string& state_dir) {
     }
     out.fleet_id = contents->fleet_id;
     std::vector<std::string> unreadable;
-    out.changes = state_.restore(from_rows(*contents, unreadable));
+    auto rows = from_rows(*contents, unreadable);
+    rows.judged = unreadable.empty() && contents->writer == GATEHOUSE_VERSION &&
+                  contents->judged_by == judged_by();
+    stored_judged_by_ = contents->judged_by;
+    out.changes = state_.restore(rows);
     for (const auto& id : unreadable)
         log::warn("the kept version of tenant {} is not understood; it comes from its file again",
                   id);
@@ -96,8 +100,8 @@ outcome pipeline::write_drained(const drain_change& c) {
 void pipeline::read(const std::vector<std::string>& files, batch& into) const {
     for (const auto& file : files) {
         document d;
-        switch (read_tenant_file(file, state_.current_rules().platform->domain,
-                                 state_.known_hash(file), d)) {
+        const auto known = state_.known_mark(file);
+        switch (read_tenant_file(file, state_.current_rules().platform->domain, known, d)) {
             case finding::read:
                 into.seen.push_back(std::move(d));
                 break;
@@ -105,6 +109,7 @@ void pipeline::read(const std::vector<std::string>& files, batch& into) const {
                 into.vanished.push_back(file);
                 break;
             case finding::unchanged:
+                if (d.mark.stamp != known.stamp) into.same.push_back({file, d.mark.stamp});
                 break;
         }
     }
@@ -113,14 +118,19 @@ void pipeline::read(const std::vector<std::string>& files, batch& into) const {
 result<std::vector<std::string>> pipeline::list(const std::string& folder, batch& into) const {
     const auto found = watch::list_folder(folder, tenant_file_suffix);
     if (!found) return found.error();
+    const auto now_ns = wall_clock_ns();
     std::vector<std::string> files;
-    files.reserve(found->size());
-    std::set<std::string> present;
-    for (const auto& [name, stamp] : *found)
-        files.push_back(folder + '/' + name);
-    present.insert(files.begin(), files.end());
-    for (auto& file : state_.known_files())
-        if (!present.contains(file)) into.vanished.push_back(std::move(file));
+    for (const auto& [name, stamp] : *found) {
+        auto file = folder + '/' + name;
+        const auto known = state_.known_mark(file).stamp;
+        if (known == 0 || known != watch::digest_of(stamp, now_ns))
+            files.push_back(std::move(file));
+    }
+    state_.for_each_file([&](std::string_view file) {
+        const bool inside = file.size() > folder.size() && file.starts_with(folder);
+        if (!inside || !found->contains(file.substr(folder.size() + 1)))
+            into.vanished.emplace_back(file);
+    });
     return files;
 }
 
@@ -138,7 +148,20 @@ outcome pipeline::retry() {
     return store({});
 }
 
+std::string pipeline::judged_by() const {
+    return fmt::format("{:016x}", content_mark(judging_text(state_.current_rules())));
+}
+
 outcome pipeline::set_rules(rules r) {
+    const auto rules_before = state_.current_rules();
+    if (state_.take_rules(r)) {
+        waiting_platform_ = r.platform;
+        outcome out = store({});
+        if (out.trouble.empty()) return out;
+        (void)state_.take_rules(rules_before);
+        waiting_platform_ = nullptr;
+        return refuse_rules(std::move(out));
+    }
     change_set changes;
     diagnostics broken;
     auto platform = r.platform;
@@ -159,6 +182,10 @@ outcome pipeline::set_rules(rules r) {
     state_ = before;
     waiting_ = waiting_before;
     waiting_platform_ = nullptr;
+    return refuse_rules(std::move(out));
+}
+
+outcome pipeline::refuse_rules(outcome out) {
     out.report.refused =
         fmt::format("cannot be stored: {}; make room in state_dir and reload again", out.trouble);
     return out;
@@ -166,10 +193,14 @@ outcome pipeline::set_rules(rules r) {
 
 outcome pipeline::store(change_set c) {
     outcome out;
-    if (!c.empty()) waiting_.merge(std::move(c));
-    if (!waiting_.empty() || !waiting_vanished_.empty()) {
+    waiting_.merge(std::move(c));
+    const auto rules_now = judged_by();
+    if (!waiting_.empty() || !waiting_.stamps.empty() || !waiting_vanished_.empty() ||
+        rules_now != stored_judged_by_) {
         waiting_.revision = std::max(waiting_.revision, state_.revision());
-        if (const auto why = db_.write(to_rows(waiting_, waiting_vanished_)); why) {
+        auto rows = to_rows(waiting_, waiting_vanished_);
+        rows.judged_by = rules_now;
+        if (const auto why = db_.write(rows); why) {
             out.trouble = why.text;
             out.report.refused =
                 fmt::format("cannot be stored: {}; tried again until it can", why.text);
@@ -179,6 +210,7 @@ outcome pipeline::store(change_set c) {
         }
     }
     waiting_vanished_.clear();
+    stored_judged_by_ = rules_now;
     stored_revision_ = state_.revision();
     out.changes = std::exchange(waiting_, {});
     out.platform = std::exchange(waiting_platform_, nullptr);

@@ -54,11 +54,14 @@ class pipeline {
 
  private:
     outcome store(change_set c);
+    std::string judged_by() const;
+    static outcome refuse_rules(outcome out);
     void restore_drained(const store::contents& c, opened& out);
     state state_;
     store::state_lock lock_;
     store::central_db db_;
     std::uint64_t stored_revision_ = 0;
+    std::string stored_judged_by_;
     // Decided but not stored, hence not in force.
     change_set waiting_;
     std::set<std::string> waiting_vanished_;

@@ -52,7 +52,7 @@ struct service::impl::scan {
     diagnostics trouble;
 };
 
-void service::impl::read_all(bool force, bool all, outcome_handler then) {
+void service::impl::read_all(bool force, outcome_handler then) {
     if (*stopped_) return;
     auto s = std::make_shared<scan>(scan{.back = nullptr,
                                          .control = outside_.control,
@@ -65,7 +65,6 @@ void service::impl::read_all(bool force, bool all, outcome_handler then) {
                                          .found = {},
                                          .trouble = {}});
     s->found.force = force;
-    s->found.all = all;
     s->back = std::make_shared<courier>(courier{shared_from_this(), std::move(then)});
     outside_.run_in_pool([s] {
         if (auto listed = s->pipe->list(s->folder, s->found)) {

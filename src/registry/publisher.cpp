@@ -332,7 +332,7 @@ void publisher::impl::tenant_changed(const std::string& id) {
 
 void publisher::impl::note_family(const std::string& id) {
     const tenant::record_ptr* found = deps_.directory.find_tenant(id);
-    const std::string parent = found != nullptr && (*found)->tenant ? (*found)->tenant->parent : std::string();
+    const std::string parent(found != nullptr && (*found)->tenant ? (*found)->tenant->look().parent : std::string_view());
     const auto before = parent_.find(id);
     if (before != parent_.end() && before->second != parent) children_[before->second].erase(id);
     if (parent.empty()) {
@@ -500,14 +500,15 @@ writing make_tenant(const item& i, const region_keys& keys, position at) {
         w.hosts.append(w.hosts.empty() ? "" : " ").append(host);
     try {
         std::map<std::string, std::string> files;
-        const std::string ca = i.record->tenant ? i.record->tenant->tls.client_ca_file : std::string();
-        if (!ca.empty()) files.emplace(ca, contents_of(ca));
+        std::shared_ptr<const tenant::tenant> t;
+        if (i.record->tenant) t = std::make_shared<const tenant::tenant>(i.record->tenant->unpack());
+        if (t && !t->tls.client_ca_file.empty()) files.emplace(t->tls.client_ca_file, contents_of(t->tls.client_ca_file));
         w.document = write_tenant({.id = i.record->id,
                                    .at = {.epoch = at.epoch, .revision = i.record->revision},
                                    .region = i.region,
                                    .strict = i.strict,
                                    .hosts = i.record->hosts,
-                                   .tenant = i.record->tenant,
+                                   .tenant = std::move(t),
                                    .files = std::move(files)},
                                   keys);
     } catch (const std::exception& e) {
@@ -717,12 +718,13 @@ item publisher::impl::gather(const wanted& w) {
 void publisher::impl::home_of(const tenant::record& r, item& out) const {
     std::optional<std::string> region;
     std::optional<tenant::residency> residency;
-    const tenant::tenant* t = r.tenant.get();
-    for (std::size_t depth = 0; t != nullptr && depth <= ancestors_max; ++depth) {
-        if (!region && t->region) region = t->region;
-        if (!residency && t->residency) residency = t->residency;
-        const tenant::record_ptr* parent = t->parent.empty() ? nullptr : deps_.directory.find_tenant(t->parent);
-        t = parent != nullptr ? (*parent)->tenant.get() : nullptr;
+    const tenant::packed* version = r.tenant.get();
+    for (std::size_t depth = 0; version != nullptr && depth <= ancestors_max; ++depth) {
+        const tenant::tenant t = version->unpack();
+        if (!region && t.region) region = t.region;
+        if (!residency && t.residency) residency = t.residency;
+        const tenant::record_ptr* parent = t.parent.empty() ? nullptr : deps_.directory.find_tenant(t.parent);
+        version = parent != nullptr ? (*parent)->tenant.get() : nullptr;
     }
     out.region = region.value_or("");
     out.strict = !out.region.empty() && residency == tenant::residency::strict;

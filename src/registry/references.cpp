@@ -59,9 +59,9 @@ void state::check_parent(const entry& e, const tenant::tenant& t, diagnostics& o
     std::string line = t.id;
     std::size_t ancestors = 0;
     // Through the newest versions, so that two files that name each other are told as a cycle.
-    for (const tenant::tenant* at = &t; at != nullptr && !at->parent.empty();) {
-        line += " -> " + at->parent;
-        if (at->parent == t.id) {
+    for (std::string_view above = t.parent; !above.empty();) {
+        line.append(" -> ").append(above);
+        if (above == t.id) {
             out.push_back(complain(e, "parent", fmt::format("the parents form a circle: {}", line),
                                    "one of them must have no parent, or another"));
             return;
@@ -72,9 +72,10 @@ void state::check_parent(const entry& e, const tenant::tenant& t, diagnostics& o
                 "move the tenant further up"));
             return;
         }
-        const entry* parent = find(at->parent);
+        const entry* parent = find(above);
         if (parent == nullptr) break;
-        at = parent->good ? parent->good.get() : parent->wanted.get();
+        const auto& version = parent->good ? parent->good : parent->wanted;
+        above = version ? version->look().parent : std::string_view();
     }
     if (in_force(t.parent) != nullptr) return;
     const bool known = find(t.parent) != nullptr;
@@ -101,10 +102,14 @@ void state::check_pools(const entry& e, const tenant::tenant& t, diagnostics& ou
 void state::check_region(const entry& e, const tenant::tenant& t, diagnostics& out) const {
     inherited all;
     all.take(t);
+    std::vector<tenant::tenant> above;  // what `all` looks into
+    above.reserve(max_ancestors);
     const entry* parent = t.parent.empty() ? nullptr : in_force(t.parent);
-    for (std::size_t n = 0; parent != nullptr && n < max_ancestors; ++n) {
-        all.take(*parent->good);
-        parent = parent->good->parent.empty() ? nullptr : in_force(parent->good->parent);
+    while (parent != nullptr && above.size() < max_ancestors) {
+        above.push_back(parent->good->unpack());
+        all.take(above.back());
+        const auto& next = above.back().parent;
+        parent = next.empty() ? nullptr : in_force(next);
     }
     const bool strict = all.residency == tenant::residency::strict;
     if (all.region.empty()) {

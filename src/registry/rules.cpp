@@ -1,4 +1,5 @@
 // Settings to the platform that tenants share, and the naming of children.
+#include <fmt/format.h>
 #include <gatehouse/registry/rules.hpp>
 
 namespace gatehouse::registry {
@@ -21,6 +22,27 @@ rules make_rules(const config::settings& s, std::uint64_t revision) {
     for (const auto& region : s.regions)
         p->region_addresses.emplace(region.name, region.address);
     return {.platform = std::move(p), .child_name = s.platform.child_name};
+}
+
+std::string judging_text(const rules& r) {
+    const auto& p = *r.platform;
+    std::string out;
+    const auto add = [&out](std::string_view what, std::string_view text) {
+        out += fmt::format("{} {}:{}\n", what, text.size(), text);
+    };
+    add("naming", r.child_name);
+    add("domain", p.domain);
+    add("default plan", p.default_plan);
+    for (const auto& host : p.shared_hosts)
+        add("shared host", host);
+    for (const auto& [name, plan] : p.plans)
+        add("plan", name);
+    for (const auto& [name, pool] : p.pools) {
+        add("pool", name);
+        for (const auto& endpoint : pool.endpoints)
+            add("region", endpoint.region);
+    }
+    return out;
 }
 
 std::string derive_name(const std::string& child_name, std::string_view label,

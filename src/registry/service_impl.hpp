@@ -51,7 +51,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
 
     // `job` runs in the pool; `then` on control, unless stopped.
     void in_pool(std::function<outcome(pipeline&)> job, outcome_handler then);
-    void read_all(bool force, bool all, outcome_handler then);
+    void read_all(bool force, outcome_handler then);
     void read_some(std::vector<std::string> files, outcome_handler then);
     static void step(std::shared_ptr<scan> s);
     static void end(std::shared_ptr<scan> s);

@@ -7,21 +7,10 @@
 namespace gatehouse::registry {
 
 void state::take_documents(batch& b, work& w) {
-    for (auto& d : b.seen) {
-        auto& f = files_[d.file];
-        // A file that does not parse still speaks for the tenant it last was.
-        const std::string id = d.parsed ? d.parsed->id : f.id;
-        if (id != f.id && !f.id.empty()) undeclare(f.id, d.file, w);
-        f = {.hash = std::move(d.hash),
-             .id = id,
-             .parsed = d.parsed,
-             .reasons = std::move(d.reasons)};
-        if (!id.empty()) {
-            declared_[id].insert(d.file);
-            w.touched.insert(id);
-        }
-        w.files.insert(d.file);
-    }
+    for (auto& d : b.seen)
+        take_document(d, w);
+    for (const auto& r : b.same)
+        restamp(r, w);
     for (const auto& file : b.vanished)
         forget_file(file, w);
     const auto touched = w.touched;
@@ -29,48 +18,93 @@ void state::take_documents(batch& b, work& w) {
         choose_source(id, w);
 }
 
+void state::take_document(document& d, work& w) {
+    auto it = files_.find(d.file);
+    if (it == files_.end()) it = files_.emplace(shared_text(d.file), file_entry{}).first;
+    auto& [file, f] = *it;
+    // A file that does not parse still speaks for the tenant it last was.
+    const auto before = f.id;
+    if (d.parsed && before != d.parsed->look().id) f.id = shared_text(d.parsed->look().id);
+    if (f.id != before && !before.empty()) undeclare(before, file, w);
+    f.mark = d.mark;
+    f.parsed = std::move(d.parsed);
+    f.reasons = std::move(d.reasons);
+    if (!f.id.empty()) {
+        const entry* e = find(f.id);
+        if (e == nullptr || e->file != file) others_[f.id].insert(file);
+        w.touched.insert(f.id);
+    }
+    w.files.insert(d.file);
+}
+
+// The same bytes under another stamp: nobody needs to know but the next start.
+void state::restamp(const restamped& r, work& w) {
+    const auto it = files_.find(r.file);
+    if (it == files_.end()) return;
+    it->second.mark.stamp = r.stamp;
+    const auto e = entries_.find(it->second.id);
+    if (e == entries_.end() || e->second.file != it->first || !e->second.good) return;
+    e->second.mark.stamp = r.stamp;
+    w.out.stamps.emplace_back(e->second.id, r.stamp);
+}
+
 void state::forget_file(const std::string& file, work& w) {
     const auto it = files_.find(file);
     if (it == files_.end()) return;
-    const std::string id = it->second.id;
+    const auto [path, f] = *it;
     files_.erase(it);
     w.files.insert(file);
-    if (!id.empty()) undeclare(id, file, w);
+    if (!f.id.empty()) undeclare(f.id, path, w);
 }
 
-void state::undeclare(const std::string& id, const std::string& file, work& w) {
-    const auto it = declared_.find(id);
-    if (it == declared_.end()) return;
-    it->second.erase(file);
-    if (it->second.empty()) declared_.erase(it);
+// `file` says another id now, or nothing.
+void state::undeclare(const shared_text& id, const shared_text& file, work& w) {
+    if (const auto it = others_.find(id); it != others_.end()) {
+        it->second.erase(file);
+        if (it->second.empty()) others_.erase(it);
+    }
     w.touched.insert(id);
 }
 
-void state::choose_source(const std::string& id, work& w) {
-    const auto declared = declared_.find(id);
-    if (declared == declared_.end()) {
-        w.missing.insert(id);
-        return;
-    }
-    entry& e = entries_[id];
-    if (e.id.empty()) {
-        e.id = id;
-        e.live = std::make_shared<tenant::state>(id);
-    }
-    const auto& files = declared->second;
-    // The file that had the id keeps it; among newcomers nothing is guessed.
-    if (!files.contains(e.file)) e.file = files.size() == 1 ? *files.begin() : std::string();
-    e.wanted = e.file.empty() ? nullptr : files_.at(e.file).parsed;
-    held_.erase(id);
-    w.files.insert(files.begin(), files.end());
-    w.dirty.insert(id);
+text_set state::declaring(std::string_view id) const {
+    text_set out;
+    if (const auto it = others_.find(id); it != others_.end()) out = it->second;
+    const entry* e = find(id);
+    if (e == nullptr || e->file.empty()) return out;
+    const auto f = files_.find(e->file);
+    if (f != files_.end() && f->second.id == id) out.insert(e->file);
+    return out;
 }
 
-document state::orphan_of(const std::string& file, const file_entry& f) const {
-    document d{.file = file, .hash = f.hash, .parsed = f.parsed, .reasons = f.reasons};
+void state::choose_source(const std::string& name, work& w) {
+    const auto files = declaring(name);
+    if (files.empty()) {
+        w.missing.insert(name);
+        return;
+    }
+    auto it = entries_.find(name);
+    if (it == entries_.end()) {
+        const auto& id = files_.find(files.front())->second.id;
+        it = entries_.emplace(id, entry{}).first;
+        it->second.id = id;
+    }
+    entry& e = it->second;
+    // The file that had the id keeps it; among newcomers nothing is guessed.
+    if (!files.contains(e.file)) {
+        e.file = files.size() == 1 ? files.front() : shared_text();
+        if (!e.file.empty()) undeclare(e.id, e.file, w);
+    }
+    e.wanted = e.file.empty() ? nullptr : files_.find(e.file)->second.parsed;
+    held_.erase(name);
+    w.files.insert(files.begin(), files.end());
+    w.dirty.insert(name);
+}
+
+document state::orphan_of(const shared_text& file, const file_entry& f) const {
+    document d{.file = file, .mark = f.mark, .parsed = f.parsed, .reasons = f.reasons};
     if (f.id.empty()) return d;
     const entry* e = find(f.id);
-    const auto& files = declared_.at(f.id);
+    const auto files = declaring(f.id);
     d.reasons.push_back(
         {.severity = config::severity::error,
          .file = file,
@@ -92,13 +126,13 @@ void state::settle_orphan(const std::string& file, work& w) {
         orphan = e == nullptr || e->file != file;
     }
     if (orphan) {
-        auto d = orphan_of(file, it->second);
+        auto d = orphan_of(it->first, it->second);
         const auto before = orphans_.find(file);
         if (before != orphans_.end() && same(before->second.reasons, d.reasons)) return;
         orphans_[file] = d;
         w.out.orphans[file] = std::move(d);
     } else if (orphans_.erase(file) != 0) {
-        w.out.orphans[file] = {.file = file, .hash = {}, .parsed = nullptr, .reasons = {}};
+        w.out.orphans[file] = {.file = file, .mark = {}, .parsed = nullptr, .reasons = {}};
     }
 }
 
@@ -134,7 +168,7 @@ void state::decide_removals(work& w) {
     held_.clear();
     held_text_.clear();
     for (const auto& id : leaving)
-        remove(entries_.at(id), w);
+        remove(entries_.find(id)->second, w);
     if (!leaving.empty() && !w.force) recent_removals_.emplace_back(w.now, leaving.size());
 }
 
@@ -158,11 +192,11 @@ void state::forget(const std::string& id, work& w) {
     if (it == entries_.end()) return;
     entry& e = it->second;
     e.good = e.wanted = nullptr;
-    e.name.clear();
+    e.name = {};
     index_parents(e);
     index_names(e, {}, w);
     update_claims(e, w);
-    w.hosts.insert(e.hosts.begin(), e.hosts.end());
+    if (e.record) w.hosts.insert(e.record->hosts.begin(), e.record->hosts.end());
     gone_.erase(id);
     quarantined_.erase(id);
     w.out.dropped.insert(id);

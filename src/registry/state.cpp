@@ -32,6 +32,7 @@ void change_set::merge(change_set later) {
         hosts.insert_or_assign(host, std::move(owner));
     for (auto& [file, document] : later.orphans)
         orphans.insert_or_assign(file, std::move(document));
+    stamps.insert(stamps.end(), later.stamps.begin(), later.stamps.end());
 }
 
 const state::entry* state::find(std::string_view id) const {
@@ -54,15 +55,14 @@ config::diagnostic state::complain(const entry& e, std::string key, std::string 
 }
 
 void state::restore_tenant(const kept_tenant& t) {
-    entry& e = entries_[t.id];
-    e.id = t.id;
+    const shared_text id(t.id);
+    entry& e = entries_[id];
+    e.id = id;
     e.file = t.file;
     e.good = e.wanted = t.good;
-    e.hash = t.hash;
-    e.name = t.name;
-    e.revision = t.revision;
+    e.mark = t.mark;
+    e.name = t.name.view() == t.id ? id : t.name;
     e.gone_since = t.gone_since;
-    e.live = std::make_shared<tenant::state>(t.id);
     if (!e.name.empty()) {
         e.indexed_names.insert(e.name);
         names_[e.name].insert(e.id);
@@ -72,22 +72,23 @@ void state::restore_tenant(const kept_tenant& t) {
         return;
     }
     ++serving_;
-    declared_[e.id].insert(e.file);
-    files_[e.file] = {.hash = e.hash, .id = e.id, .parsed = e.good, .reasons = {}};
+    files_[e.file] = {.id = e.id, .mark = e.mark, .parsed = e.good, .reasons = {}};
     index_parents(e);
     work unused;
     update_claims(e, unused);
 }
 
 void state::restore_broken(const document& d) {
-    // No hash: the file is read again whatever it holds.
-    auto& f = files_[d.file];
-    f.hash.clear();
+    // Not marked: the file is read again whatever it holds.
+    auto it = files_.find(d.file);
+    if (it == files_.end()) it = files_.emplace(shared_text(d.file), file_entry{}).first;
+    auto& f = it->second;
+    f.mark = {};
     f.parsed = nullptr;
     f.reasons = d.reasons;
-    if (const auto it = entries_.find(f.id); it != entries_.end()) {
-        it->second.wanted = nullptr;
-        it->second.quarantine = d.reasons;
+    if (const auto e = entries_.find(f.id); e != entries_.end()) {
+        e->second.wanted = nullptr;
+        e->second.quarantine = d.reasons;
         quarantined_.insert(f.id);
     } else {
         orphans_[d.file] = d;
@@ -98,34 +99,53 @@ change_set state::restore(const kept& k) {
     revision_ = k.revision;
     for (const auto& t : k.tenants)
         restore_tenant(t);
+    std::unordered_map<std::string, std::vector<std::string>> reserved;  // for removed tenants
     for (const auto& [host, owner] : k.hosts) {
-        hosts_[host].owner = owner;
-        if (const auto it = entries_.find(owner); it != entries_.end() && !it->second.good)
-            it->second.hosts.push_back(host);
+        const auto it = entries_.find(owner);
+        claim_on(host).owner = it == entries_.end() ? shared_text(owner) : it->second.id;
+        if (it != entries_.end() && !it->second.good) reserved[owner].push_back(host);
     }
     for (const auto& d : k.broken)
         restore_broken(d);
+    unjudged_ = !k.judged;
+    for (const auto& t : k.tenants)
+        restore_record(entries_.find(t.id)->second, t.revision, reserved);
+    // Made once all records are, as it goes before they do.
     change_set out;
     out.revision = revision_;
-    for (auto& [id, e] : entries_) {
-        // A removed tenant's platform name is not among the hosts it owned.
-        if (!e.good && !platform_host(e).empty()) e.hosts.insert(e.hosts.begin(), platform_host(e));
-        e.hosts = hosts_of(e);
-        e.record = std::make_shared<tenant::record>(tenant::record{
-            .id = id, .tenant = e.good, .state = e.live, .revision = e.revision, .hosts = e.hosts});
-        out.tenants.emplace(id, update_of(e, true));
-    }
+    for (const auto& t : k.tenants)
+        out.tenants.emplace(t.id, update_of(entries_.find(t.id)->second, true));
     out.orphans = orphans_;
     return out;
+}
+
+void state::restore_record(
+    entry& e, std::uint64_t revision,
+    const std::unordered_map<std::string, std::vector<std::string>>& reserved) {
+    std::vector<std::string> hosts;
+    if (e.good) {
+        hosts = hosts_of(e);
+        // Who did not get all of its hosts is looked at again with the first change.
+        const auto claims = claims_of(e.good);
+        const bool has_all = std::all_of(claims.begin(), claims.end(), [&](const auto& host) {
+            return hosts_.find(host)->second.owner == e.id;
+        });
+        if (!has_all) unsettled_.insert(e.id);
+    } else {
+        if (const auto host = platform_host(e); !host.empty()) hosts.push_back(host);
+        if (const auto it = reserved.find(e.id); it != reserved.end())
+            hosts.insert(hosts.end(), it->second.begin(), it->second.end());
+    }
+    replace_record(e, std::move(hosts), revision);
 }
 
 tenant_update state::update_of(const entry& e, bool republish) const {
     return {.kept = {.id = e.id,
                      .good = e.good,
                      .file = e.file,
-                     .hash = e.hash,
+                     .mark = e.mark,
                      .name = e.name,
-                     .revision = e.revision,
+                     .revision = e.record ? e.record->revision : 0,
                      .gone_since = e.gone_since},
             .record = e.record,
             .republish = republish,
@@ -138,7 +158,22 @@ change_set state::apply(batch b, tenant::utc_time now) {
     w.now = now;
     w.force = b.force;
     take_documents(b, w);
-    if (b.all) {
+    look_again(w);
+    // A reservation can only be given up where somebody waits for it.
+    if (w.force)
+        for (const auto& id : quarantined_)
+            w.dirty.insert(id);
+    if (w.force)
+        for (const auto& id : gone_)
+            for (const auto& host : entries_.find(id)->second.record->hosts)
+                w.hosts.insert(host);
+    decide_removals(w);
+    return settle(w);
+}
+
+// At what was restored and not judged since.
+void state::look_again(work& w) {
+    if (std::exchange(unjudged_, false)) {
         for (const auto& [id, e] : entries_) {
             w.dirty.insert(id);
             w.review.insert(id);
@@ -146,16 +181,12 @@ change_set state::apply(batch b, tenant::utc_time now) {
         for (const auto& [host, c] : hosts_)
             w.hosts.insert(host);
     }
-    // A reservation can only be given up where somebody waits for it.
-    if (w.force)
-        for (const auto& id : quarantined_)
-            w.dirty.insert(id);
-    if (w.force)
-        for (const auto& id : gone_)
-            for (const auto& host : entries_.at(id).hosts)
-                w.hosts.insert(host);
-    decide_removals(w);
-    return settle(w);
+    for (const auto& id : std::exchange(unsettled_, {})) {
+        w.dirty.insert(id);
+        w.review.insert(id);
+        for (const auto& host : claims_of(find(id)->claimed))
+            w.hosts.insert(host);
+    }
 }
 
 change_set state::expire(tenant::utc_time now) {
@@ -163,11 +194,10 @@ change_set state::expire(tenant::utc_time now) {
     w.now = now;
     const auto candidates = gone_;
     for (const auto& id : candidates) {
-        entry& e = entries_.at(id);
+        const entry& e = *find(id);
         const auto away = now - *e.gone_since;
         if (away < hosts_reserved_for) continue;
-        for (const auto& host : e.hosts)
-            w.hosts.insert(host);
+        w.hosts.insert(e.record->hosts.begin(), e.record->hosts.end());
         for (const auto& name : e.indexed_names)
             for (const auto& other : names_[name])
                 if (other != id) w.dirty.insert(other);
@@ -202,8 +232,15 @@ change_set state::settle(work& w) {
     return std::move(w.out);
 }
 
+bool state::take_rules(const rules& r) {
+    if (judging_text(r) != judging_text(rules_)) return false;
+    rules_ = r;
+    return true;
+}
+
 state state::with_rules(rules r, tenant::utc_time now, change_set& out, diagnostics& broken) const {
     state next = *this;
+    next.unjudged_ = true;
     const bool renamed =
         r.child_name != rules_.child_name || r.platform->domain != rules_.platform->domain;
     next.rules_ = std::move(r);
@@ -212,11 +249,11 @@ state state::with_rules(rules r, tenant::utc_time now, change_set& out, diagnost
         // one.
         next.names_.clear();
         for (auto& [id, e] : next.entries_) {
-            e.name.clear();
-            e.indexed_names.clear();
+            e.name = {};
+            e.indexed_names = {};
         }
     }
-    out = next.apply({.seen = {}, .vanished = {}, .force = false, .all = true}, now);
+    out = next.apply({}, now);
     for (const auto& [id, e] : next.entries_) {
         const entry* before = find(id);
         if (e.good && !e.quarantine.empty() && before->quarantine.empty())
@@ -225,24 +262,16 @@ state state::with_rules(rules r, tenant::utc_time now, change_set& out, diagnost
     return next;
 }
 
-std::string_view state::known_hash(const std::string& file) const {
+file_mark state::known_mark(std::string_view file) const {
     const auto it = files_.find(file);
     // What did not parse is read again: it may under other settings.
-    return it == files_.end() || !it->second.parsed ? std::string_view() : it->second.hash;
-}
-
-std::vector<std::string> state::known_files() const {
-    std::vector<std::string> out;
-    out.reserve(files_.size());
-    for (const auto& [file, f] : files_)
-        out.push_back(file);
-    return out;
+    return it == files_.end() || !it->second.parsed ? file_mark{} : it->second.mark;
 }
 
 diagnostics state::all_diagnostics() const {
     diagnostics out;
     for (const auto& id : quarantined_) {
-        const entry& e = entries_.at(id);
+        const entry& e = *find(id);
         out.insert(out.end(), e.quarantine.begin(), e.quarantine.end());
         out.insert(out.end(), e.conflicts.begin(), e.conflicts.end());
     }
@@ -256,7 +285,7 @@ diagnostics state::all_diagnostics() const {
 std::size_t state::quarantined_count() const {
     return orphans_.size() + static_cast<std::size_t>(std::count_if(
                                  quarantined_.begin(), quarantined_.end(), [&](const auto& id) {
-                                     return !entries_.at(id).quarantine.empty();
+                                     return !find(id)->quarantine.empty();
                                  }));
 }
 

@@ -28,7 +28,7 @@ class table {
             orphans_.erase(d.file);
             return;
         }
-        orphans_.insert_or_assign(d.file, tenant_row{.id = d.parsed ? d.parsed->id : std::string(),
+        orphans_.insert_or_assign(d.file, tenant_row{.id = d.parsed ? std::string(d.parsed->look().id) : std::string(),
                                                      .record = nullptr,
                                                      .source = source_text(d.file),
                                                      .revision = 0,

@@ -3,13 +3,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <gatehouse/base/text.hpp>
+#include <gatehouse/watch/listing.hpp>
 
 namespace gatehouse::registry {
 namespace {
@@ -30,11 +32,13 @@ class open_file {
     const int fd_;
 };
 
-// Empty: the bytes are in `out`.
-std::string read_all(int fd, std::string& out) {
+// Empty: the bytes are in `out`, and what the file was when they were read in `stamp`.
+std::string read_all(int fd, std::string& out, std::uint64_t& stamp) {
     struct stat s {};
     if (::fstat(fd, &s) != 0) return std::strerror(errno);
     if (!S_ISREG(s.st_mode)) return "not a regular file";
+    // Before the first byte is read: a later change gives another stamp.
+    stamp = watch::digest_of(watch::stamp_of(s), wall_clock_ns());
     std::array<char, 16 * 1024> chunk;
     for (;;) {
         const auto n = ::read(fd, chunk.data(), chunk.size());
@@ -47,16 +51,8 @@ std::string read_all(int fd, std::string& out) {
     }
 }
 
-std::string hash_of(std::string_view bytes) {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    std::size_t size = 0;
-    if (EVP_Q_digest(nullptr, "SHA256", nullptr, bytes.data(), bytes.size(), digest, &size) != 1)
-        return {};
-    return hex({reinterpret_cast<const char*>(digest), size});
-}
-
 finding unreadable(const std::string& file, std::string why, document& out) {
-    out = {.file = file, .hash = {}, .parsed = nullptr, .reasons = {}};
+    out = {.file = file, .mark = {}, .parsed = nullptr, .reasons = {}};
     out.reasons.push_back({.severity = config::severity::error,
                            .file = file,
                            .line = 0,
@@ -68,26 +64,43 @@ finding unreadable(const std::string& file, std::string why, document& out) {
 
 }  // namespace
 
-finding read_tenant_file(const std::string& file, std::string_view domain,
-                         std::string_view known_hash, document& out) {
+std::uint64_t content_mark(std::string_view bytes) {
+    std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
+    if (SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data()) ==
+        nullptr)
+        return 0;
+    std::uint64_t mark = 0;
+    for (std::size_t i = 0; i < sizeof mark; ++i)
+        mark = mark << 8 | digest[i];
+    return mark;
+}
+
+std::int64_t wall_clock_ns() {
+    return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+finding read_tenant_file(const std::string& file, std::string_view domain, const file_mark& known,
+                         document& out) {
     const open_file f(file);
     if (f.get() < 0) {
         if (errno == ENOENT || errno == ENOTDIR) return finding::vanished;
         return unreadable(file, std::strerror(errno), out);
     }
     std::string bytes;
-    if (auto why = read_all(f.get(), bytes); !why.empty())
+    file_mark mark;
+    if (auto why = read_all(f.get(), bytes, mark.stamp); !why.empty())
         return unreadable(file, std::move(why), out);
-    auto hash = hash_of(bytes);
-    if (!hash.empty() && hash == known_hash) return finding::unchanged;
+    mark.content = content_mark(bytes);
+    out.mark = mark;
+    if (mark.content != 0 && mark.content == known.content) return finding::unchanged;
     auto loaded = config::parse_tenant(bytes, file, domain);
     out = {.file = file,
-           .hash = std::move(hash),
+           .mark = mark,
            .parsed = nullptr,
            .reasons = std::move(loaded.diagnostics)};
     // With an error beside it a value is not what the file meant.
     if (loaded.value && !config::has_errors(out.reasons))
-        out.parsed = std::make_shared<const tenant::tenant>(std::move(*loaded.value));
+        out.parsed = tenant::pack(*loaded.value);
     return finding::read;
 }
 

@@ -9,7 +9,7 @@
 namespace gatehouse::store {
 namespace {
 
-constexpr std::int64_t schema_version = 2;
+constexpr std::int64_t schema_version = 3;
 constexpr std::size_t fleet_id_bytes = 8;
 
 // migrations[n] leads from version n to n + 1; existing ones are never edited.
@@ -25,6 +25,9 @@ constexpr const char* migrations[] = {
            PRIMARY KEY(file, position)) WITHOUT ROWID;)",
     R"(CREATE TABLE drained(pool TEXT NOT NULL, endpoint TEXT NOT NULL, since INTEGER NOT NULL,
            PRIMARY KEY(pool, endpoint)) WITHOUT ROWID;)",
+    R"(ALTER TABLE tenants ADD COLUMN packed BLOB NOT NULL DEFAULT '';
+       ALTER TABLE tenants ADD COLUMN file_stamp INTEGER NOT NULL DEFAULT 0;
+       INSERT OR IGNORE INTO meta VALUES('judged_by','');)",
 };
 static_assert(std::size(migrations) == schema_version);
 
@@ -117,6 +120,7 @@ failure read_meta(database& db, contents& out) {
     while (s.step()) {
         if (s.text(0) == "fleet_id") out.fleet_id = s.text(1);
         if (s.text(0) == "writer") out.writer = s.text(1);
+        if (s.text(0) == "judged_by") out.judged_by = s.text(1);
         if (s.text(0) == "revision") out.revision = std::strtoull(s.text(1).data(), nullptr, 10);
     }
     return s.error();
@@ -125,12 +129,16 @@ failure read_meta(database& db, contents& out) {
 failure read_tenants(database& db, contents& out) {
     failure why;
     auto s = db.prepare(
-        "SELECT id,document,source,file_hash,platform_name,revision,gone_since FROM tenants", why);
+        "SELECT id,document,source,file_hash,platform_name,revision,gone_since,packed,file_stamp "
+        "FROM tenants",
+        why);
     while (s.step()) {
         out.tenants.push_back({.id = std::string(s.text(0)),
                                .document = std::string(s.text(1)),
+                               .packed = std::string(s.bytes(7)),
                                .source = std::string(s.text(2)),
                                .file_hash = std::string(s.text(3)),
+                               .file_stamp = s.integer(8),
                                .platform_name = std::string(s.text(4)),
                                .revision = static_cast<std::uint64_t>(s.integer(5)),
                                .gone_since = s.integer(6)});
@@ -193,17 +201,22 @@ std::optional<contents> central_db::read(failure& why) {
 
 failure central_db::write_tenants(const change& c) {
     failure why;
-    auto put = db_.prepare("INSERT OR REPLACE INTO tenants VALUES(?1,?2,?3,?4,?5,?6,?7)", why);
+    auto put = db_.prepare("INSERT OR REPLACE INTO tenants VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)", why);
     if (why) return why;
     for (const auto& t : c.put) {
         put.bind(1, t.id).bind(2, t.document).bind(3, t.source).bind(4, t.file_hash);
         put.bind(5, t.platform_name).bind(6, static_cast<std::int64_t>(t.revision));
-        if (!put.bind(7, t.gone_since).run()) return put.error();
+        put.bind(7, t.gone_since).bind_bytes(8, t.packed);
+        if (!put.bind(9, t.file_stamp).run()) return put.error();
     }
     auto drop = db_.prepare("DELETE FROM tenants WHERE id=?1", why);
     if (why) return why;
     for (const auto& id : c.drop)
         if (!drop.bind(1, id).run()) return drop.error();
+    auto stamp = db_.prepare("UPDATE tenants SET file_stamp=?2 WHERE id=?1", why);
+    if (why) return why;
+    for (const auto& [id, value] : c.stamps)
+        if (!stamp.bind(1, id).bind(2, value).run()) return stamp.error();
     return {};
 }
 
@@ -268,6 +281,7 @@ failure central_db::write(const change& c) {
     if (why) return why;
     if (!meta.bind(1, "revision").bind(2, std::to_string(c.revision)).run()) return meta.error();
     if (!meta.bind(1, "writer").bind(2, GATEHOUSE_VERSION).run()) return meta.error();
+    if (!meta.bind(1, "judged_by").bind(2, c.judged_by).run()) return meta.error();
     return t.commit();
 }
 

@@ -47,6 +47,13 @@ statement& statement::bind(int index, std::int64_t value) {
     if (handle_) note(sqlite3_bind_int64(handle_.get(), index, value));
     return *this;
 }
+statement& statement::bind_bytes(int index, std::string_view bytes) {
+    if (handle_) {
+        note(sqlite3_bind_blob64(handle_.get(), index, bytes.data() != nullptr ? bytes.data() : "",
+                                 bytes.size(), SQLITE_TRANSIENT));
+    }
+    return *this;
+}
 statement& statement::bind_null(int index) {
     if (handle_) note(sqlite3_bind_null(handle_.get(), index));
     return *this;
@@ -78,6 +85,12 @@ std::string_view statement::text(int column) const {
     const auto* bytes = sqlite3_column_text(handle_.get(), column);
     if (bytes == nullptr) return {};
     return {reinterpret_cast<const char*>(bytes),
+            static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column))};
+}
+std::string_view statement::bytes(int column) const {
+    const auto* bytes = sqlite3_column_blob(handle_.get(), column);
+    if (bytes == nullptr) return {};
+    return {static_cast<const char*>(bytes),
             static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column))};
 }
 std::int64_t statement::integer(int column) const {

@@ -25,7 +25,8 @@ bool agrees_with_hello(const resolution& r, const resolve_input& in, const platf
     const record& found = **r.found;
     if (!in.sni_tenant.empty() && in.sni_tenant != found.id) return false;
     if (in.sni_tls_policy.empty() || !found.tenant) return true;
-    return meets_tls_policy(in.sni_tls_policy, found.tenant->tls, p);
+    const brief wanted = found.tenant->look();
+    return meets_tls_policy(in.sni_tls_policy, wanted.min_tls_version, wanted.client_ca_file, p);
 }
 
 resolution finish(resolution r, const resolve_input& in, const platform& p) noexcept {
@@ -52,8 +53,9 @@ resolution resolve_shared(const directory& d, const resolve_input& in, const pla
     // A hello for the shared host asked for no client certificate; a tenant that wants one keeps
     // that wish here too.
     const auto& t = (*r.found)->tenant;
-    if (in.sni_was_shared_host && t && !t->tls.client_ca_file.empty() &&
-        !meets_tls_policy(in.sni_tls_policy, t->tls, p))
+    const brief wanted = in.sni_was_shared_host && t ? t->look() : brief{};
+    if (!wanted.client_ca_file.empty() &&
+        !meets_tls_policy(in.sni_tls_policy, wanted.min_tls_version, wanted.client_ca_file, p))
         return refuse(problem::misdirected,
                       "This tenant asks for client certificates at its own hosts.", r);
     resolve_input shared = in;
@@ -77,8 +79,7 @@ resolution resolve_own(const directory& d, const resolve_input& in, const platfo
     if (!in.tenant_field.empty() && in.tenant_field != found.id)
         return refuse(problem::tenant_mismatch,
                       "The host and the identifier field name different tenants.", r);
-    for (const auto& [from, to] : found.tenant->redirect_hosts)
-        if (from == in.host) r.redirect_host = to;
+    r.redirect_host = redirect_target(found.tenant->look(), in.host);
     return r;
 }
 
@@ -138,18 +139,18 @@ guard_verdict guard_addresses(const std::vector<ip_network>& allow,
 }
 
 guard_verdict guard_family(const effective& e, utc_time now) noexcept {
-    if (auto v = guard_state(*e.self->tenant, now); v.refused != problem::none) return v;
-    for (const record_ptr& a : e.ancestors)
-        if (auto v = guard_state(*a->tenant, now); v.refused != problem::none) {
+    if (auto v = guard_state(e.own, now); v.refused != problem::none) return v;
+    for (const tenant_type& a : e.above)
+        if (auto v = guard_state(a, now); v.refused != problem::none) {
             // The parent's message is for the parent's own visitors.
             v.detail = "The tenant above this one is not in service.";
             return v;
         }
     if (e.broken != problem::none)
         return {.refused = e.broken, .detail = "The tenant above this one is not in service."};
-    if (auto v = guard_maintenance(*e.self->tenant, now); v.refused != problem::none) return v;
-    for (const record_ptr& a : e.ancestors)
-        if (auto v = guard_maintenance(*a->tenant, now); v.refused != problem::none) return v;
+    if (auto v = guard_maintenance(e.own, now); v.refused != problem::none) return v;
+    for (const tenant_type& a : e.above)
+        if (auto v = guard_maintenance(a, now); v.refused != problem::none) return v;
     return {};
 }
 
@@ -186,7 +187,7 @@ guard_verdict guard(const effective& e, const guard_input& in) noexcept {
         return {.refused = problem::wrong_region,
                 .detail = "This tenant is served in its own region alone."};
     if (auto v = guard_family(e, in.now); v.refused != problem::none) return v;
-    return guard_addresses(e.self->tenant->allow, e.self->tenant->deny, in);
+    return guard_addresses(e.own.allow, e.own.deny, in);
 }
 
 const effective_route* match_route(const effective& e, std::string_view path) noexcept {

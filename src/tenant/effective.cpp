@@ -21,7 +21,7 @@ struct draft {
     std::optional<std::uint64_t> max_body_bytes;  // the least of tenant and parents
 
     const tenant_type& at(std::size_t i) const {
-        return i == 0 ? *out.self->tenant : *out.ancestors[i - 1]->tenant;
+        return i == 0 ? out.own : out.above[i - 1];
     }
     const record& record_at(std::size_t i) const {
         return i == 0 ? *out.self : *out.ancestors[i - 1];
@@ -46,7 +46,7 @@ void break_chain(draft& w, problem why, const std::string& at, const record_ptr*
 }
 
 void find_ancestors(draft& w) {
-    for (std::string id = w.out.self->tenant->parent; !id.empty();) {
+    for (std::string id = w.out.own.parent; !id.empty();) {
         const record_ptr* found = w.d.find_tenant(id);
         if (found == nullptr)
             return break_chain(w, problem::registry_unavailable, id, found, " (unknown)");
@@ -59,7 +59,8 @@ void find_ancestors(draft& w) {
             return break_chain(w, problem::registry_unavailable, id, found,
                                " (more than 8 ancestors)");
         w.out.ancestors.push_back(*found);
-        id = (*found)->tenant->parent;
+        w.out.above.push_back((*found)->tenant->unpack());
+        id = w.out.above.back().parent;
     }
 }
 
@@ -242,8 +243,8 @@ void make_texts(draft& w) {
     w.out.tls_policy = tls_policy_text(t.tls, *w.out.platform);
 }
 
-const std::string& min_version(const client_tls& own, const platform& p) noexcept {
-    return own.min_version.empty() ? p.min_tls_version : own.min_version;
+std::string_view at_least(std::string_view min_version, const platform& p) noexcept {
+    return min_version.empty() ? p.min_tls_version : min_version;
 }
 
 const record* find_or_null(const directory& d, std::string_view id) noexcept {
@@ -254,13 +255,14 @@ const record* find_or_null(const directory& d, std::string_view id) noexcept {
 }  // namespace
 
 std::string tls_policy_text(const client_tls& own, const platform& p) {
-    return min_version(own, p) + " " + own.client_ca_file;
+    return std::string(at_least(own.min_version, p)) + " " + own.client_ca_file;
 }
 
-bool meets_tls_policy(std::string_view policy, const client_tls& own, const platform& p) noexcept {
+bool meets_tls_policy(std::string_view policy, std::string_view min_version,
+                      std::string_view client_ca_file, const platform& p) noexcept {
     const std::size_t space = policy.find(' ');
-    return space != policy.npos && policy.substr(0, space) >= min_version(own, p) &&
-           policy.substr(space + 1) == own.client_ca_file;
+    return space != policy.npos && policy.substr(0, space) >= at_least(min_version, p) &&
+           policy.substr(space + 1) == client_ca_file;
 }
 
 bool effective::current(const directory& d) const noexcept {
@@ -273,6 +275,7 @@ bool effective::current(const directory& d) const noexcept {
 effective_ptr make_effective(const record_ptr& r, const directory& d) {
     auto e = std::make_shared<effective>();
     e->self = r;
+    e->own = r->tenant->unpack();
     e->platform = d.current_platform();
     draft w{.out = *e, .d = d, .pool = {}, .max_body_bytes = {}};
     find_ancestors(w);

@@ -67,7 +67,7 @@ std::size_t host_table::free_slot(std::uint64_t hash) const noexcept {
 void host_table::set(key_kind kind, std::string_view key, const record_ptr& r,
                      retired_list& retired) {
     const std::uint64_t hash = hash_of(kind, key);
-    auto fresh = std::make_unique<const node>(node{hash, kind, std::string(key), r});
+    auto fresh = std::make_unique<const node>(node{hash, kind, key, r});
     if (const std::size_t i = find_slot(hash, kind, key); i != not_found) {
         std::shared_ptr<const node> old(owned_->at[i].load(std::memory_order_relaxed));
         owned_->at[i].store(fresh.release(), std::memory_order_release);

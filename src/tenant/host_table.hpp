@@ -32,7 +32,8 @@ class host_table {
     }
 
     // --- writer ---
-    // Adds the key, or replaces its record in one atomic store.
+    // Adds the key, or replaces its record in one atomic store. The key is one of the record's own
+    // texts: it is not copied.
     void set(key_kind kind, std::string_view key, const record_ptr& r, retired_list& retired);
     void erase(key_kind kind, std::string_view key, retired_list& retired);
     template <class F>
@@ -42,7 +43,7 @@ class host_table {
     struct node {
         const std::uint64_t hash;
         const key_kind kind;
-        const std::string key;
+        const std::string_view key;
         const record_ptr record;
     };
     // Never smaller than 16 slots and at most half full, so that every probe meets an empty one.

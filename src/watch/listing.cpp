@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <algorithm>
 #include <cerrno>
 #include <gatehouse/watch/listing.hpp>
 #include <memory>
@@ -13,6 +14,16 @@ std::int64_t nanoseconds_of(const timespec& t) noexcept {
     return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
 }
 
+// Coarser than what any file system keeps times by.
+constexpr std::int64_t doubt_ns = 2'000'000'000;
+
+// Finalizer of splitmix64.
+constexpr std::uint64_t mix(std::uint64_t n) noexcept {
+    n = (n ^ (n >> 30)) * 0xbf58476d1ce4e5b9U;
+    n = (n ^ (n >> 27)) * 0x94d049bb133111ebU;
+    return n ^ (n >> 31);
+}
+
 struct folder_closer {
     void operator()(DIR* d) const noexcept { ::closedir(d); }
 };
@@ -22,6 +33,23 @@ struct folder_closer {
 bool counts(std::string_view name, std::string_view suffix) noexcept {
     if (name.size() <= suffix.size() || name.front() == '.' || name.back() == '~') return false;
     return name.ends_with(suffix) && !name.ends_with(".swp") && !name.ends_with(".tmp");
+}
+
+stamp stamp_of(const struct stat& s) noexcept {
+    return {.device = s.st_dev,
+            .inode = s.st_ino,
+            .size_bytes = static_cast<std::uint64_t>(s.st_size),
+            .modified_ns = nanoseconds_of(s.st_mtim),
+            .changed_ns = nanoseconds_of(s.st_ctim)};
+}
+
+std::uint64_t digest_of(const stamp& s, std::int64_t looked_at_ns) noexcept {
+    if (std::max(s.modified_ns, s.changed_ns) > looked_at_ns - doubt_ns) return 0;
+    std::uint64_t h = 0;
+    for (const auto part : {s.inode, s.size_bytes, static_cast<std::uint64_t>(s.modified_ns),
+                            static_cast<std::uint64_t>(s.changed_ns)})
+        h = mix(h + part + 0x9e3779b97f4a7c15U);
+    return h == 0 ? 1 : h;
 }
 
 result<listing> list_folder(const std::string& path, std::string_view suffix) {
@@ -38,11 +66,7 @@ result<listing> list_folder(const std::string& path, std::string_view suffix) {
             errno = 0;
             continue;
         }
-        found.emplace(entry->d_name, stamp{.device = s.st_dev,
-                                           .inode = s.st_ino,
-                                           .size_bytes = static_cast<std::uint64_t>(s.st_size),
-                                           .modified_ns = nanoseconds_of(s.st_mtim),
-                                           .changed_ns = nanoseconds_of(s.st_ctim)});
+        found.emplace(entry->d_name, stamp_of(s));
     }
     // Half a listing would look like files that vanished.
     if (errno != 0) return error_code(errno, boost::system::system_category());

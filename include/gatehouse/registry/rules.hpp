@@ -12,6 +12,9 @@ struct rules {
     std::string child_name = "{child}.{parent}";
 };
 
+// All that tenants are judged by, as text: rules of the same text judge alike.
+std::string judging_text(const rules& r);
+
 rules make_rules(const config::settings& s, std::uint64_t revision);
 
 // "bpub" below "pixel" -> "bpub.pixel"; `parent` empty: the label itself.

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <functional>
+#include <gatehouse/base/shared_text.hpp>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/registry/rules.hpp>
+#include <gatehouse/registry/text_set.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <map>
 #include <memory>
@@ -29,28 +31,43 @@ inline constexpr std::size_t mass_removal_percent = 10;
 inline constexpr std::chrono::seconds mass_removal_window{10};
 inline constexpr std::size_t max_ancestors = 8;
 
-using tenant_ptr = std::shared_ptr<const tenant::tenant>;
+using tenant_ptr = tenant::packed_ptr;
 using diagnostics = std::vector<config::diagnostic>;
+
+// What tells a file's version without reading or parsing it. 0: not known, so it is read.
+struct file_mark {
+    std::uint64_t stamp = 0;    // of inode, size and times
+    std::uint64_t content = 0;  // of the bytes
+    bool operator==(const file_mark&) const = default;
+};
 
 // A tenant file as it was read.
 struct document {
-    std::string file, hash;
+    std::string file;
+    file_mark mark;
     tenant_ptr parsed;  // null: not usable, `reasons` say why
     diagnostics reasons;
+};
+// A file whose bytes are those known under another stamp.
+struct restamped {
+    std::string file;
+    std::uint64_t stamp = 0;
 };
 
 struct batch {
     std::vector<document> seen;
+    std::vector<restamped> same;
     std::vector<std::string> vanished;  // files
     bool force = false;                 // goes on with removals held back, frees reserved hosts
-    bool all = false;                   // judges every tenant anew, as after restore
 };
 
 // What central.db keeps of a tenant.
 struct kept_tenant {
     std::string id;
-    tenant_ptr good;               // null: removed
-    std::string file, hash, name;  // name: on the platform, without the domain
+    tenant_ptr good;  // null: removed
+    shared_text file;
+    file_mark mark;
+    shared_text name;  // on the platform, without the domain
     std::uint64_t revision = 0;
     std::optional<tenant::utc_time> gone_since;
 };
@@ -59,6 +76,7 @@ struct kept {
     std::vector<kept_tenant> tenants;
     std::vector<std::pair<std::string, std::string>> hosts;  // host, owner
     std::vector<document> broken;  // files in quarantine, with the reasons then
+    bool judged = false;           // all of it was judged by the rules of now
 };
 
 // A tenant after a change; all of it is new truth.
@@ -76,7 +94,9 @@ struct change_set {
     std::map<std::string, std::string> hosts;  // host -> owner now; empty: nobody
     std::map<std::string, document> orphans;   // files no tenant could be made of, parsed where
                                                // only the id is taken; no reasons: no longer so
+    std::vector<std::pair<std::string, std::uint64_t>> stamps;  // id, of its unchanged file now
     std::size_t applied = 0, removed = 0;
+    // Nothing to publish; stamps are to be stored alone.
     bool empty() const {
         return tenants.empty() && dropped.empty() && hosts.empty() && orphans.empty();
     }
@@ -94,6 +114,9 @@ class state {
     // Frees the hosts of removed tenants, forgets those gone for long.
     change_set expire(tenant::utc_time now);
 
+    // Takes rules over that judge as the ones before; false: others have to be judged by
+    // with_rules().
+    bool take_rules(const rules& r);
     // A copy of this under other rules; its change goes to `out`. When tenants that are in order
     // now would not be, the reasons are returned and the copy is not to be used.
     state with_rules(rules r, tenant::utc_time now, change_set& out, diagnostics& broken) const;
@@ -101,9 +124,13 @@ class state {
     const rules& current_rules() const noexcept { return rules_; }
     std::uint64_t revision() const noexcept { return revision_; }
     const std::string& held() const noexcept { return held_text_; }
-    // The hash of the file's contents when it was last read; empty: not known.
-    std::string_view known_hash(const std::string& file) const;
-    std::vector<std::string> known_files() const;
+    // The file when it was last read.
+    file_mark known_mark(std::string_view file) const;
+    template <class F>
+    void for_each_file(F&& f) const {
+        for (const auto& known : files_)
+            f(known.first.view());
+    }
     // Everything that is wrong now, by file.
     diagnostics all_diagnostics() const;
     std::size_t quarantined_count() const;
@@ -111,40 +138,44 @@ class state {
 
  private:
     struct file_entry {
-        std::string hash, id;  // id: declared, or the last one when it does not parse any more
+        shared_text id;  // declared, or the last one when it does not parse any more
+        file_mark mark;
         tenant_ptr parsed;
         diagnostics reasons;
     };
     struct entry {
-        std::string id;
-        std::string file;   // the one that counts
-        tenant_ptr wanted;  // what it says; null: not usable
-        tenant_ptr good;    // in force
-        std::string hash;   // of the file `good` was read from
-        std::string name;   // on the platform, without the domain
-        std::vector<std::string> hosts;
+        shared_text id;
+        shared_text file;    // the one that counts
+        tenant_ptr wanted;   // what it says; null: not usable
+        tenant_ptr good;     // in force
+        tenant_ptr claimed;  // whose hosts the index of hosts holds
+        file_mark mark;      // of the file `good` was read from
+        shared_text name;    // on the platform, without the domain
         tenant::record_ptr record;
-        std::shared_ptr<tenant::state> live;
-        std::uint64_t revision = 0;
         std::optional<tenant::utc_time> gone_since;
         diagnostics quarantine, conflicts;
         // What the indexes hold of it, to be taken out again.
-        std::set<std::string> indexed_names, indexed_parents, claims;
+        text_set indexed_names, indexed_parents;
     };
     struct claim {
-        std::string owner;
-        std::set<std::string> claimants;
+        shared_text owner;
+        text_set claimants;
     };
     struct work;  // one change being worked out
-    using entries = std::unordered_map<std::string, entry, text_hash, std::equal_to<>>;
+    template <class T>
+    using by_text = std::unordered_map<shared_text, T, text_hash, std::equal_to<>>;
+    using entries = by_text<entry>;
 
     // Files to tenants (sources.cpp).
     void take_documents(batch& b, work& w);
+    void take_document(document& d, work& w);
+    void restamp(const restamped& r, work& w);
     void forget_file(const std::string& file, work& w);
-    void undeclare(const std::string& id, const std::string& file, work& w);
+    void undeclare(const shared_text& id, const shared_text& file, work& w);
+    text_set declaring(std::string_view id) const;
     void choose_source(const std::string& id, work& w);
     void settle_orphan(const std::string& file, work& w);
-    document orphan_of(const std::string& file, const file_entry& f) const;
+    document orphan_of(const shared_text& file, const file_entry& f) const;
     void decide_removals(work& w);
     void remove(entry& e, work& w);
     void forget(const std::string& id, work& w);
@@ -153,12 +184,13 @@ class state {
     void judge(work& w);
     void judge_one(entry& e, work& w);
     diagnostics reasons_unread(const entry& e) const;
-    void accept(entry& e, const std::string& name, work& w);
-    void take_name(const entry& e, const std::string& name, work& w);
-    void index_names(entry& e, const std::string& wanted_name, work& w);
+    static shared_text shared_name(const entry& e, const std::string& name);
+    void accept(entry& e, const shared_text& name, work& w);
+    void take_name(const entry& e, std::string_view name, work& w);
+    void index_names(entry& e, const shared_text& wanted_name, work& w);
     void index_parents(entry& e);
-    void touch_children(const std::string& id, work& w);
-    std::string name_in_force(const entry& e, const tenant::tenant& t) const;
+    void touch_children(std::string_view id, work& w);
+    std::string name_in_force(const tenant::tenant& t) const;
     std::string name_wanted(const entry& e) const;
     diagnostics check_references(const entry& e, const tenant::tenant& t) const;
     void check_parent(const entry& e, const tenant::tenant& t, diagnostics& out) const;
@@ -171,15 +203,21 @@ class state {
     const entry* in_force(std::string_view id) const;
 
     // Hosts and records (hosts.cpp).
+    claim& claim_on(const std::string& host);
     void update_claims(entry& e, work& w);
     void settle_host(const std::string& host, work& w);
-    std::string owner_of(const claim& c, const work& w) const;
+    shared_text owner_of(const claim& c, const work& w) const;
     void write_record(entry& e, bool anyway, work& w);
     std::vector<std::string> hosts_of(const entry& e) const;
     diagnostics conflicts_of(const entry& e) const;
+    static void replace_record(entry& e, std::vector<std::string> hosts, std::uint64_t revision);
 
     void restore_tenant(const kept_tenant& t);
     void restore_broken(const document& d);
+    void restore_record(entry& e, std::uint64_t revision,
+                        const std::unordered_map<std::string, std::vector<std::string>>& reserved);
+    void look_again(work& w);
+    static std::vector<std::string> claims_of(const tenant_ptr& version);
     tenant_update update_of(const entry& e, bool republish) const;
     change_set settle(work& w);
     std::string platform_host(const entry& e) const;
@@ -190,15 +228,17 @@ class state {
     std::uint64_t revision_ = 0;
     std::string held_text_;
     entries entries_;
-    std::unordered_map<std::string, file_entry> files_;
-    std::unordered_map<std::string, std::set<std::string>> declared_;  // id -> files
-    std::unordered_map<std::string, std::set<std::string>> names_;     // platform name -> ids
-    std::unordered_map<std::string, std::set<std::string>> children_;  // parent -> ids
-    std::unordered_map<std::string, claim> hosts_;
+    by_text<file_entry> files_;
+    by_text<text_set> others_;    // id -> files that declare it, besides its entry's
+    by_text<text_set> names_;     // platform name -> ids
+    by_text<text_set> children_;  // parent -> ids
+    by_text<claim> hosts_;
     std::map<std::string, document> orphans_;  // by file
     std::set<std::string> quarantined_;        // ids with anything to say
     std::set<std::string> held_;               // ids whose file is away
     std::set<std::string> gone_;
+    std::set<std::string> unsettled_;  // restored ids that have yet to be looked at again
+    bool unjudged_ = false;            // restored what other rules judged
     std::size_t serving_ = 0;  // tenants in force
     std::vector<std::pair<tenant::utc_time, std::size_t>> recent_removals_;
 };

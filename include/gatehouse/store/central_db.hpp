@@ -15,8 +15,10 @@ namespace gatehouse::store {
 struct tenant_row {
     std::string id;
     std::string document;       // TOML; empty: removed, its hosts are still kept
+    std::string packed;         // the same, as its writer packs it; may be empty
     std::string source;         // the file it was read from
     std::string file_hash;      // of that file's bytes
+    std::int64_t file_stamp = 0;  // of the file with those bytes; 0: not known
     std::string platform_name;  // without the domain: "bpub.pixel"
     std::uint64_t revision = 0;
     std::int64_t gone_since = 0;  // UTC seconds; 0: in service
@@ -44,12 +46,15 @@ struct change {
     std::vector<std::pair<std::string, std::string>> hosts;  // host, owner; empty owner: nobody
     std::vector<std::string> cleared_files;  // quarantine forgotten, before `reasons`
     std::vector<reason_row> reasons;
+    std::vector<std::pair<std::string, std::int64_t>> stamps;  // tenant id, file_stamp
+    std::string judged_by;  // what tenants were judged by, for contents::judged_by
 };
 
 struct contents {
     std::uint64_t revision = 0;
     std::string fleet_id;
     std::string writer;  // program version that wrote the documents last
+    std::string judged_by;
     std::vector<tenant_row> tenants;
     std::vector<std::pair<std::string, std::string>> hosts;
     std::vector<reason_row> reasons;

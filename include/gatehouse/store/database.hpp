@@ -32,6 +32,7 @@ class statement {
     statement() = default;
     statement& bind(int index, std::string_view text);
     statement& bind(int index, std::int64_t value);
+    statement& bind_bytes(int index, std::string_view bytes);
     statement& bind_null(int index);
     // True: a row stands ready. False: done, or an error (ask failed()).
     bool step();
@@ -41,7 +42,8 @@ class statement {
     bool failed() const noexcept { return static_cast<bool>(failure_); }
     const failure& error() const noexcept { return failure_; }
 
-    std::string_view text(int column) const;  // until the next step
+    std::string_view text(int column) const;   // until the next step
+    std::string_view bytes(int column) const;  // the same
     std::int64_t integer(int column) const;
     bool is_null(int column) const;
 

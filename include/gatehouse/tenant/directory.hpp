@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <gatehouse/tenant/model.hpp>
+#include <gatehouse/tenant/packed.hpp>
 #include <gatehouse/tenant/state.hpp>
 #include <map>
 #include <memory>
@@ -20,7 +21,7 @@ namespace gatehouse::tenant {
 // What one tenant is on this node. Immutable; a change makes a new one.
 struct record {
     std::string id;
-    std::shared_ptr<const gatehouse::tenant::tenant> tenant;   // null: gone (410), only its hosts are kept
+    packed_ptr tenant;                // null: gone (410), only its hosts are kept
     std::shared_ptr<gatehouse::tenant::state> state;
     std::uint64_t revision = 0;
     std::vector<std::string> hosts;   // every name it answers at: platform name first, then hosts,

@@ -30,7 +30,9 @@ struct setting_origin { std::string key, value, from; };   // from: "tenant acme
 
 struct effective {
     record_ptr self;
+    gatehouse::tenant::tenant own;         // self's settings
     std::vector<record_ptr> ancestors;     // parent first
+    std::vector<gatehouse::tenant::tenant> above;   // the ancestors' settings
     platform_ptr platform;
     std::string plan;
     std::string region;
@@ -61,7 +63,8 @@ using effective_ptr = std::shared_ptr<const effective>;
 std::string tls_policy_text(const client_tls& own, const platform& p);
 // May a session that has `policy` carry this tenant's exchanges: at least its version, and the same
 // authority of clients.
-bool meets_tls_policy(std::string_view policy, const client_tls& own, const platform& p) noexcept;
+bool meets_tls_policy(std::string_view policy, std::string_view min_version,
+                      std::string_view client_ca_file, const platform& p) noexcept;
 
 // `r` must have a tenant (not gone). At most 8 ancestors; a cycle ends the chain and is `missing`.
 effective_ptr make_effective(const record_ptr& r, const directory& d);

@@ -2,6 +2,7 @@
 // Blocking; any thread.
 #pragma once
 
+#include <sys/stat.h>
 #include <cstdint>
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/base/text.hpp>
@@ -17,6 +18,12 @@ struct stamp {
     std::int64_t modified_ns = 0, changed_ns = 0;
     bool operator==(const stamp&) const = default;
 };
+stamp stamp_of(const struct stat& s) noexcept;
+
+// A stamp in eight bytes, without the device, whose number may be another after a restart; the same
+// in every process. 0: the file changed so shortly before `looked_at_ns` (UTC) that it may have
+// changed again since and look the same.
+std::uint64_t digest_of(const stamp& s, std::int64_t looked_at_ns) noexcept;
 
 using listing = std::unordered_map<std::string, stamp, text_hash, std::equal_to<>>;
 

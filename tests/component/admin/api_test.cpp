@@ -518,5 +518,5 @@ TEST_CASE("the document describes what exists, and nothing else") {
             CHECK(status != 405);
         }
     }
-    CHECK(o.at("paths").as_object().size() == 15);
+    CHECK(o.at("paths").as_object().size() == 17);
 }

@@ -22,15 +22,15 @@ struct fake_node : gatehouse::admin::node_view {
     fake_node() { counters.push_back(std::make_unique<gatehouse::proxy::worker_counters>()); }
 
     void add(const std::string& id, const std::string& parent = {}) {
-        auto t = std::make_shared<gatehouse::tenant::tenant>();
-        t->id = t->label = id;
-        t->parent = parent;
-        t->hosts = {id + ".example"};
+        gatehouse::tenant::tenant t;
+        t.id = t.label = id;
+        t.parent = parent;
+        t.hosts = {id + ".example"};
         auto record = std::make_shared<gatehouse::tenant::record>();
         record->id = id;
-        record->tenant = t;
+        record->tenant = gatehouse::tenant::pack(t);
         record->state = std::make_shared<gatehouse::tenant::state>(id);
-        record->hosts = t->hosts;
+        record->hosts = t.hosts;
         gatehouse::registry::tenant_row r;
         r.id = id;
         r.record = record;

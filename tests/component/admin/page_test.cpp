@@ -13,12 +13,12 @@ registry::tenant_row row(const std::string& id, const std::string& parent = {},
     r.id = id;
     r.source = source;
     if (id.empty()) return r;
-    auto t = std::make_shared<tenant::tenant>();
-    t->id = id;
-    t->parent = parent;
+    tenant::tenant t;
+    t.id = id;
+    t.parent = parent;
     auto record = std::make_shared<tenant::record>();
     record->id = id;
-    record->tenant = t;
+    record->tenant = tenant::pack(t);
     r.record = record;
     return r;
 }

@@ -49,16 +49,16 @@ class model {
     model& write(tenant::tenant t, std::string file = {}) {
         if (file.empty()) file = t.id + ".toml";
         document d{.file = file,
-                   .hash = "h" + std::to_string(++writes_),
+                   .mark = {.stamp = 0, .content = ++writes_},
                    .parsed = nullptr,
                    .reasons = {}};
-        d.parsed = std::make_shared<const tenant::tenant>(std::move(t));
+        d.parsed = tenant::pack(t);
         next_.seen.push_back(std::move(d));
         return *this;
     }
     model& write_broken(const std::string& file) {
         next_.seen.push_back({.file = file,
-                              .hash = "b" + std::to_string(++writes_),
+                              .mark = {.stamp = 0, .content = ++writes_},
                               .parsed = nullptr,
                               .reasons = {{.severity = config::severity::error,
                                            .file = file,
@@ -103,7 +103,7 @@ class model {
         for (const auto& [id, u] : updates_)
             if (!u.quarantine.empty() && !u.kept.file.empty())
                 k.broken.push_back(
-                    {.file = u.kept.file, .hash = {}, .parsed = nullptr, .reasons = u.quarantine});
+                    {.file = u.kept.file, .mark = {}, .parsed = nullptr, .reasons = u.quarantine});
         state_ = state(make_rules(s, 1));
         updates_.clear();
         owners_.clear();
@@ -159,7 +159,7 @@ class model {
     batch next_;
     std::map<std::string, tenant_update> updates_;
     std::map<std::string, std::string> owners_;
-    int writes_ = 0;
+    std::uint64_t writes_ = 0;
 };
 
 inline auto has(const std::string& text) {

@@ -149,7 +149,7 @@ TEST_CASE("circles are refused") {
         m.write(make("a")).write(make("b", {}, "a")).write(make("c", {}, "b")).commit();
         m.write(make("a", {}, "c")).commit();
         CHECK_THAT(m.why("a"), has("circle"));
-        CHECK(m.at("a").record->tenant->parent.empty());
+        CHECK(m.at("a").record->tenant->unpack().parent.empty());
         CHECK(m.owner("c.b.a.localhost") == "c");
     }
 }
@@ -177,5 +177,5 @@ TEST_CASE("region and pool are inherited before they are judged") {
     child.pool = "west";
     m.write(child).commit();
     CHECK_THAT(m.why("c"), has("west"));
-    CHECK_FALSE(m.at("c").record->tenant->pool);
+    CHECK_FALSE(m.at("c").record->tenant->unpack().pool);
 }

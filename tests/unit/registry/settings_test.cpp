@@ -44,7 +44,7 @@ TEST_CASE("a tenant in quarantine already does not hold settings back") {
     s.plans.push_back({.name = "gold", .limits = {}});
     CHECK(m.settings(s).empty());
     CHECK(m.why("a").empty());
-    CHECK(m.at("a").record->tenant->plan == "gold");
+    CHECK(m.at("a").record->tenant->unpack().plan == "gold");
 }
 
 TEST_CASE("another domain or template renames all, also where old and new names cross") {

@@ -31,10 +31,13 @@ contents read(central_db& db) {
 change sample() {
     change c;
     c.revision = 7;
+    c.judged_by = "these rules";
     c.put.push_back({.id = "acme",
                      .document = "id = \"acme\"\n",
+                     .packed = std::string("\x01\0\xff", 3),
                      .source = "/t/acme.toml",
                      .file_hash = "abc",
+                     .file_stamp = -5,
                      .platform_name = "acme",
                      .revision = 7,
                      .gone_since = 0});
@@ -69,6 +72,9 @@ TEST_CASE("central.db keeps a change set whole") {
     REQUIRE(c.tenants.size() == 1);
     CHECK(c.tenants[0].document == "id = \"acme\"\n");
     CHECK(c.tenants[0].platform_name == "acme");
+    CHECK(c.tenants[0].packed == std::string("\x01\0\xff", 3));
+    CHECK(c.tenants[0].file_stamp == -5);
+    CHECK(c.judged_by == "these rules");
     CHECK(c.hosts.size() == 2);
     REQUIRE(c.reasons.size() == 1);
     CHECK(c.reasons[0].line == 3);

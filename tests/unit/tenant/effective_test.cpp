@@ -348,9 +348,9 @@ TEST_CASE("tls policy: its text, and the comparison that makes none") {
         d.put(record_of(t, {}));
         CHECK(effective_of(d, "acme")->tls_policy == x.text);
         for (const row& y : rows)
-            CHECK(tenant::meets_tls_policy(y.text, x.tls, p) ==
+            CHECK(tenant::meets_tls_policy(y.text, x.tls.min_version, x.tls.client_ca_file, p) ==
                   (y.text.substr(0, 3) >= x.text.substr(0, 3) && y.text.substr(4) == x.text.substr(4)));
-        CHECK_FALSE(tenant::meets_tls_policy("", x.tls, p));
+        CHECK_FALSE(tenant::meets_tls_policy("", x.tls.min_version, x.tls.client_ca_file, p));
     }
 }
 
@@ -444,7 +444,7 @@ TEST_CASE("a record without a state has levels that count nothing") {
     t.routes = std::vector<tenant::route>{route_to("/")};
     t.routes->front().limits.concurrency = 1;
     r->id = t.id;
-    r->tenant = std::make_shared<const settings>(t);
+    r->tenant = tenant::pack(t);
     d.put(r);
     const auto e = effective_of(d, "far");
     for (int i = 0; i < 3; ++i)

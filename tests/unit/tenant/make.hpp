@@ -18,7 +18,7 @@ inline tenant::record_ptr record_of(settings t, std::vector<std::string> hosts,
     r->hosts = std::move(hosts);
     r->revision = revision;
     r->state = std::make_shared<tenant::state>(t.id);
-    r->tenant = std::make_shared<const settings>(std::move(t));
+    r->tenant = tenant::pack(t);
     return r;
 }
 
