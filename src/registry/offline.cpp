@@ -17,8 +17,8 @@ result<batch> read_folder(const config::settings& s, const state& known) {
     const auto found = watch::list_folder(s.registry.tenants_dir, tenant_file_suffix);
     if (!found) return found.error();
     std::set<std::string, std::less<>> names;
-    for (const auto& [name, stamp] : *found)
-        names.insert(s.registry.tenants_dir + '/' + name);
+    for (std::size_t i = 0; i < found->size(); ++i)
+        names.insert(s.registry.tenants_dir + '/' + std::string((*found)[i].name));
     batch b;
     for (const auto& file : names) {
         document d;

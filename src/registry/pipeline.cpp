@@ -97,7 +97,7 @@ outcome pipeline::write_drained(const drain_change& c) {
     return out;
 }
 
-void pipeline::read(const std::vector<std::string>& files, batch& into) const {
+void pipeline::read(std::span<const std::string> files, batch& into) const {
     for (const auto& file : files) {
         document d;
         const auto known = state_.known_mark(file);
@@ -120,8 +120,10 @@ result<std::vector<std::string>> pipeline::list(const std::string& folder, batch
     if (!found) return found.error();
     const auto now_ns = wall_clock_ns();
     std::vector<std::string> files;
-    for (const auto& [name, stamp] : *found) {
-        auto file = folder + '/' + name;
+    for (std::size_t i = 0; i < found->size(); ++i) {
+        const auto [name, stamp] = (*found)[i];
+        auto file = folder + '/';
+        file += name;
         const auto known = state_.known_mark(file).stamp;
         if (known == 0 || known != watch::digest_of(stamp, now_ns))
             files.push_back(std::move(file));

@@ -9,6 +9,7 @@
 #include <gatehouse/store/central_db.hpp>
 #include <gatehouse/store/state_lock.hpp>
 #include <set>
+#include <span>
 #include <string>
 
 namespace gatehouse::registry {
@@ -39,8 +40,9 @@ class pipeline {
     explicit pipeline(rules r) : state_(std::move(r)) {}
 
     opened open(const std::string& state_dir);
-    // Reads some files into the batch; names a vanished one as such.
-    void read(const std::vector<std::string>& files, batch& into) const;
+    // Reads some files into the batch; names a vanished one as such. Several at once may, while
+    // nothing else is asked for.
+    void read(std::span<const std::string> files, batch& into) const;
     // All of a folder's tenant files. Files known so far that are not there go to into.vanished.
     result<std::vector<std::string>> list(const std::string& folder, batch& into) const;
     outcome apply(batch b);

@@ -2,17 +2,24 @@
 #include "service_impl.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
+#include <algorithm>
+#include <array>
 #include <boost/asio/post.hpp>
 #include <gatehouse/base/log.hpp>
+#include <span>
 
 namespace gatehouse::registry {
 namespace asio = boost::asio;
 
 namespace {
 
-// About a millisecond of control's time, and about ten of a pool thread's.
+// About a millisecond of control's time, and a few of a pool thread's.
 constexpr std::size_t records_a_slice = 500;
-constexpr std::size_t files_a_step = 256;
+constexpr std::size_t files_a_step = 64;
+constexpr std::size_t lanes = 3;  // as many as the pool has threads
+// After a change of so many tenants what it took is given back to the system.
+constexpr std::size_t large_change = 5000;
 constexpr std::size_t diagnostics_logged = 50;  // of one change
 
 }  // namespace
@@ -38,8 +45,10 @@ void service::impl::in_pool(std::function<outcome(pipeline&)> job, outcome_handl
     });
 }
 
-// A reading of many files, a step at a time, so that a pool thread is never taken for long.
+// A reading of many files, a step at a time in several lanes, so that a pool thread is never taken
+// for long.
 struct service::impl::scan {
+    explicit scan(asio::io_context& io) : control(io) {}
     std::shared_ptr<courier> back;
     asio::io_context& control;
     std::function<void(std::function<void()>)> run_in_pool;
@@ -47,27 +56,19 @@ struct service::impl::scan {
     std::shared_ptr<pipeline> pipe;
     std::string folder;  // empty: `files` alone
     std::vector<std::string> files;
-    std::size_t at = 0;
-    batch found;
+    std::atomic<std::size_t> next{0};  // of `files`
+    std::atomic<std::size_t> reading{0};  // lanes
+    std::array<batch, lanes> found;
     diagnostics trouble;
 };
 
 void service::impl::read_all(bool force, outcome_handler then) {
     if (*stopped_) return;
-    auto s = std::make_shared<scan>(scan{.back = nullptr,
-                                         .control = outside_.control,
-                                         .run_in_pool = outside_.run_in_pool,
-                                         .stopped = stopped_,
-                                         .pipe = pipeline_,
-                                         .folder = settings_.registry.tenants_dir,
-                                         .files = {},
-                                         .at = 0,
-                                         .found = {},
-                                         .trouble = {}});
-    s->found.force = force;
-    s->back = std::make_shared<courier>(courier{shared_from_this(), std::move(then)});
+    auto s = new_scan(std::move(then));
+    s->folder = settings_.registry.tenants_dir;
+    s->found.front().force = force;
     outside_.run_in_pool([s] {
-        if (auto listed = s->pipe->list(s->folder, s->found)) {
+        if (auto listed = s->pipe->list(s->folder, s->found.front())) {
             s->files = std::move(*listed);
         } else {
             s->trouble.push_back(
@@ -78,47 +79,55 @@ void service::impl::read_all(bool force, outcome_handler then) {
                  .message = fmt::format("cannot be listed: {}", listed.error().message()),
                  .advice = "the tenants known stay in service; make the folder readable"});
         }
-        step(s);
+        read_in_lanes(s);
     });
 }
 
 void service::impl::read_some(std::vector<std::string> files, outcome_handler then) {
     if (*stopped_) return;
-    auto s = std::make_shared<scan>(scan{.back = nullptr,
-                                         .control = outside_.control,
-                                         .run_in_pool = outside_.run_in_pool,
-                                         .stopped = stopped_,
-                                         .pipe = pipeline_,
-                                         .folder = {},
-                                         .files = std::move(files),
-                                         .at = 0,
-                                         .found = {},
-                                         .trouble = {}});
-    s->back = std::make_shared<courier>(courier{shared_from_this(), std::move(then)});
-    outside_.run_in_pool([s] { step(s); });
+    auto s = new_scan(std::move(then));
+    s->files = std::move(files);
+    outside_.run_in_pool([s] { read_in_lanes(s); });
 }
 
-void service::impl::step(std::shared_ptr<scan> s) {
-    const auto end_of_step = std::min(s->files.size(), s->at + files_a_step);
-    s->pipe->read({s->files.begin() + static_cast<std::ptrdiff_t>(s->at),
-                   s->files.begin() + static_cast<std::ptrdiff_t>(end_of_step)},
-                  s->found);
-    s->at = end_of_step;
-    if (s->at < s->files.size() && !*s->stopped) {
-        const auto& run = s->run_in_pool;
-        run([s] { step(s); });
+auto service::impl::new_scan(outcome_handler then) -> std::shared_ptr<scan> {
+    auto s = std::make_shared<scan>(outside_.control);
+    s->back = std::make_shared<courier>(courier{shared_from_this(), std::move(then)});
+    s->run_in_pool = outside_.run_in_pool;
+    s->stopped = stopped_;
+    s->pipe = pipeline_;
+    return s;
+}
+
+void service::impl::read_in_lanes(const std::shared_ptr<scan>& s) {
+    const auto steps = (s->files.size() + files_a_step - 1) / files_a_step;
+    const auto used = std::clamp<std::size_t>(steps, 1, lanes);
+    s->reading = used;
+    for (std::size_t lane = 1; lane < used; ++lane)
+        s->run_in_pool([s, lane] { step(s, lane); });
+    step(s, 0);
+}
+
+void service::impl::step(const std::shared_ptr<scan>& s, std::size_t lane) {
+    const auto begin = s->next.fetch_add(files_a_step);
+    if (begin < s->files.size() && !*s->stopped) {
+        const auto count = std::min(s->files.size() - begin, files_a_step);
+        s->pipe->read(std::span(s->files).subspan(begin, count), s->found[lane]);
+        s->run_in_pool([s, lane] { step(s, lane); });
         return;
     }
-    end(std::move(s));
+    if (s->reading.fetch_sub(1) == 1) end(*s);
 }
 
-void service::impl::end(std::shared_ptr<scan> s) {
+void service::impl::end(scan& s) {
+    for (std::size_t lane = 1; lane < lanes; ++lane)
+        s.found.front().merge(std::move(s.found[lane]));
     outcome o;
-    if (!*s->stopped) o = s->pipe->apply(std::move(s->found));
+    if (!*s.stopped) o = s.pipe->apply(std::move(s.found.front()));
     // Who asked for everything to be read wants to hear everything that is wrong.
-    if (!s->folder.empty()) o.report.diagnostics = s->pipe->all_diagnostics();
-    o.report.diagnostics.insert(o.report.diagnostics.begin(), s->trouble.begin(), s->trouble.end());
-    deliver(s->control, s->back, std::move(o));
+    if (!s.folder.empty()) o.report.diagnostics = s.pipe->all_diagnostics();
+    o.report.diagnostics.insert(o.report.diagnostics.begin(), s.trouble.begin(), s.trouble.end());
+    deliver(s.control, s.back, std::move(o));
 }
 
 struct service::impl::publication {
@@ -163,6 +172,10 @@ void service::impl::publish_slice(std::shared_ptr<publication> p) {
             if (update.republish) outside_.on_tenant_changed(id);
         for (const auto& id : p->changes.dropped)
             outside_.on_tenant_changed(id);
+    }
+    if (p->changes.tenants.size() >= large_change) {
+        p->changes = {};
+        outside_.run_in_pool([] { ::malloc_trim(0); });
     }
     // A callback may have stopped us.
     if (!*stopped_) p->then();

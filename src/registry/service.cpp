@@ -26,8 +26,12 @@ void service::stop() {
     impl_->stop();
 }
 
-std::vector<tenant_row> service::rows() const {
-    return impl_->known().rows();
+std::vector<tenant_row> service::page(std::string_view after, std::size_t limit,
+                                      std::string_view parent) const {
+    return impl_->known().page(after, limit, parent);
+}
+std::size_t service::quarantined_count() const {
+    return impl_->known().quarantined_count();
 }
 const tenant_row* service::find(std::string_view id) const {
     return impl_->known().find(id);

@@ -53,8 +53,10 @@ class service::impl : public std::enable_shared_from_this<impl> {
     void in_pool(std::function<outcome(pipeline&)> job, outcome_handler then);
     void read_all(bool force, outcome_handler then);
     void read_some(std::vector<std::string> files, outcome_handler then);
-    static void step(std::shared_ptr<scan> s);
-    static void end(std::shared_ptr<scan> s);
+    std::shared_ptr<scan> new_scan(outcome_handler then);
+    static void read_in_lanes(const std::shared_ptr<scan>& s);
+    static void step(const std::shared_ptr<scan>& s, std::size_t lane);
+    static void end(scan& s);
 
     void opened_store(opened o, std::function<void(error_code, std::string)> ready);
     void publish(change_set changes, tenant::platform_ptr platform, std::function<void()> then);

@@ -13,6 +13,12 @@ bool same(const diagnostics& a, const diagnostics& b) {
     });
 }
 
+void batch::merge(batch other) {
+    std::move(other.seen.begin(), other.seen.end(), std::back_inserter(seen));
+    std::move(other.same.begin(), other.same.end(), std::back_inserter(same));
+    std::move(other.vanished.begin(), other.vanished.end(), std::back_inserter(vanished));
+}
+
 void change_set::merge(change_set later) {
     revision = later.revision;
     applied += later.applied;
@@ -97,6 +103,10 @@ void state::restore_broken(const document& d) {
 
 change_set state::restore(const kept& k) {
     revision_ = k.revision;
+    entries_.reserve(k.tenants.size());
+    files_.reserve(k.tenants.size());
+    names_.reserve(k.tenants.size());
+    hosts_.reserve(k.hosts.size());
     for (const auto& t : k.tenants)
         restore_tenant(t);
     std::unordered_map<std::string, std::vector<std::string>> reserved;  // for removed tenants

@@ -1,13 +1,13 @@
-// What the registry has in force, as control shows it: rows by tenant id and by orphaned file.
-// Control thread alone.
+// What the registry has in force, as control shows it: rows by tenant id and by orphaned file, made
+// when they are asked for. Control thread alone.
 #pragma once
 
-#include <gatehouse/base/text.hpp>
+#include <gatehouse/base/shared_text.hpp>
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/registry/state.hpp>
 #include <map>
+#include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace gatehouse::registry {
@@ -15,54 +15,103 @@ namespace gatehouse::registry {
 class table {
  public:
     void put(const tenant_update& u) {
-        tenants_.insert_or_assign(u.kept.id, tenant_row{.id = u.kept.id,
-                                                        .record = u.record,
-                                                        .source = source_text(u.kept.file),
-                                                        .revision = u.kept.revision,
-                                                        .quarantine = u.quarantine,
-                                                        .conflicts = u.conflicts});
+        if (const auto it = tenants_.find(u.kept.id); it != tenants_.end()) forget(it);
+        tenants_.insert_or_assign(shared_text(u.kept.id), kept_of(u));
+        if (!u.quarantine.empty()) ++quarantined_;
     }
-    void drop(const std::string& id) { tenants_.erase(id); }
+    void drop(const std::string& id) {
+        const auto it = tenants_.find(id);
+        if (it == tenants_.end()) return;
+        forget(it);
+        tenants_.erase(it);
+    }
     void put_orphan(const document& d) {
         if (d.reasons.empty()) {
             orphans_.erase(d.file);
             return;
         }
-        orphans_.insert_or_assign(d.file, tenant_row{.id = d.parsed ? std::string(d.parsed->look().id) : std::string(),
-                                                     .record = nullptr,
-                                                     .source = source_text(d.file),
-                                                     .revision = 0,
-                                                     .quarantine = d.reasons,
-                                                     .conflicts = {}});
+        orphans_.insert_or_assign(
+            d.file, tenant_row{.id = d.parsed ? std::string(d.parsed->look().id) : std::string(),
+                               .is_file = true,
+                               .record = nullptr,
+                               .source = source_text(d.file),
+                               .revision = 0,
+                               .quarantine = d.reasons,
+                               .conflicts = {}});
     }
+    std::size_t quarantined_count() const noexcept { return quarantined_ + orphans_.size(); }
 
+    // The row lives until the next is asked for.
     const tenant_row* find(std::string_view id) const {
-        if (const auto it = tenants_.find(id); it != tenants_.end()) return &it->second;
+        if (const auto it = tenants_.find(id); it != tenants_.end()) {
+            asked_ = row_of(it->first, it->second);
+            return &asked_;
+        }
         if (const auto it = orphans_.find(id); it != orphans_.end()) return &it->second;
         for (const auto& [file, row] : orphans_)
             if (!row.id.empty() && row.id == id) return &row;
         return nullptr;
     }
 
-    std::vector<tenant_row> rows() const {
-        std::map<std::string_view, const tenant_row*> sorted;
-        for (const auto& [id, row] : tenants_)
-            sorted.emplace(id, &row);
+    // Tenants by id, then files by name. `after`: an id, or "file ..." for a file without a tenant;
+    // `parent`: its children alone, and no files.
+    std::vector<tenant_row> page(std::string_view after, std::size_t limit,
+                                 std::string_view parent) const {
         std::vector<tenant_row> out;
-        out.reserve(sorted.size() + orphans_.size());
-        for (const auto& [id, row] : sorted)
-            out.push_back(*row);
-        for (const auto& [file, row] : orphans_)
-            out.push_back(row);
+        const bool in_files = after.starts_with(file_word);
+        auto at = in_files ? tenants_.end() : tenants_.upper_bound(after);
+        for (; at != tenants_.end() && out.size() < limit; ++at)
+            if (is_below(at->second, parent)) out.push_back(row_of(at->first, at->second));
+        if (!parent.empty()) return out;
+        auto file = in_files ? orphans_.upper_bound(after.substr(file_word.size()))
+                             : orphans_.begin();
+        for (; file != orphans_.end() && out.size() < limit; ++file)
+            out.push_back(file->second);
         return out;
     }
 
  private:
-    static std::string source_text(const std::string& file) {
-        return file.empty() ? std::string() : "file " + file;
+    // Most tenants have nothing to say: eight bytes for them.
+    struct notes {
+        diagnostics quarantine, conflicts;
+    };
+    struct kept_row {
+        tenant::record_ptr record;
+        shared_text file;
+        std::unique_ptr<const notes> said;
+    };
+    using rows = std::map<shared_text, kept_row, std::less<>>;
+
+    static kept_row kept_of(const tenant_update& u) {
+        kept_row r{.record = u.record, .file = u.kept.file, .said = nullptr};
+        if (!u.quarantine.empty() || !u.conflicts.empty())
+            r.said = std::make_unique<const notes>(notes{u.quarantine, u.conflicts});
+        return r;
     }
-    std::unordered_map<std::string, tenant_row, text_hash, std::equal_to<>> tenants_;
+    static tenant_row row_of(const shared_text& id, const kept_row& r) {
+        return {.id = id,
+                .record = r.record,
+                .source = source_text(r.file),
+                .revision = r.record ? r.record->revision : 0,
+                .quarantine = r.said ? r.said->quarantine : diagnostics(),
+                .conflicts = r.said ? r.said->conflicts : diagnostics()};
+    }
+    static bool is_below(const kept_row& r, std::string_view parent) {
+        if (parent.empty()) return true;
+        return r.record && r.record->tenant && r.record->tenant->look().parent == parent;
+    }
+    static constexpr std::string_view file_word = "file ";
+    static std::string source_text(std::string_view file) {
+        return file.empty() ? std::string() : std::string(file_word) + std::string(file);
+    }
+    void forget(rows::iterator it) {
+        if (it->second.said && !it->second.said->quarantine.empty()) --quarantined_;
+    }
+
+    rows tenants_;
     std::map<std::string, tenant_row, std::less<>> orphans_;
+    std::size_t quarantined_ = 0;
+    mutable tenant_row asked_;
 };
 
 }  // namespace gatehouse::registry

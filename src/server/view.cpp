@@ -68,14 +68,12 @@ std::vector<tls::certificate_row> node::certificates() const { return certificat
 std::size_t node::tenant_count() const { return directory_.tenant_count(); }
 
 std::size_t node::quarantined_count() const {
-    std::size_t n = 0;
-    for (const registry::tenant_row& r : registry_.rows()) n += r.quarantine.empty() ? 0 : 1;
-    return n;
+    return registry_.quarantined_count();
 }
 
 std::vector<registry::tenant_row> node::tenant_page(std::string_view after, std::size_t limit,
                                                     std::string_view parent) const {
-    return admin::page_of(registry_.rows(), after, limit, parent);
+    return registry_.page(after, limit, parent);
 }
 
 const registry::tenant_row* node::find_tenant(std::string_view id) const { return registry_.find(id); }

@@ -229,6 +229,8 @@ class reader {
             if constexpr (std::is_same_v<T, std::string>) {
                 v = inside;
                 return true;
+            } else if constexpr (std::is_same_v<T, ip_network>) {
+                return reader(inside).message(v) && v.prefix <= 128;
             } else {
                 return reader(inside).body(v);
             }

@@ -24,12 +24,19 @@ struct difference {
 
 difference compare(const listing& before, const listing& after) {
     difference d;
-    for (const auto& [name, stamp] : after) {
-        const auto old = before.find(name);
-        if (old == before.end() || old->second != stamp) d.changed.push_back(name);
+    std::size_t i = 0, j = 0;
+    while (i < before.size() || j < after.size()) {
+        const bool gone =
+            j == after.size() || (i < before.size() && before[i].name < after[j].name);
+        const bool is_new =
+            !gone && (i == before.size() || after[j].name < before[i].name);
+        if (gone)
+            d.missing.emplace_back(before[i].name);
+        else if (is_new || before[i].stamp != after[j].stamp)
+            d.changed.emplace_back(after[j].name);
+        i += is_new ? 0 : 1;
+        j += gone ? 0 : 1;
     }
-    for (const auto& [name, stamp] : before)
-        if (!after.contains(name)) d.missing.push_back(name);
     return d;
 }
 

@@ -52,6 +52,28 @@ std::uint64_t digest_of(const stamp& s, std::int64_t looked_at_ns) noexcept {
     return h == 0 ? 1 : h;
 }
 
+bool listing::contains(std::string_view name) const noexcept {
+    const auto at =
+        std::lower_bound(rows_.begin(), rows_.end(), name, [this](const row& r, std::string_view n) {
+            return name_of(r) < n;
+        });
+    return at != rows_.end() && name_of(*at) == name;
+}
+
+void listing::add(std::string_view name, const watch::stamp& s) {
+    rows_.push_back({.at = names_.size(),
+                     .name_bytes = static_cast<std::uint32_t>(name.size()),
+                     .stamp = s});
+    names_ += name;
+}
+
+void listing::sort() {
+    std::sort(rows_.begin(), rows_.end(),
+              [this](const row& a, const row& b) { return name_of(a) < name_of(b); });
+    rows_.shrink_to_fit();
+    names_.shrink_to_fit();
+}
+
 result<listing> list_folder(const std::string& path, std::string_view suffix) {
     std::unique_ptr<DIR, folder_closer> folder(::opendir(path.c_str()));
     if (!folder) return error_code(errno, boost::system::system_category());
@@ -66,10 +88,11 @@ result<listing> list_folder(const std::string& path, std::string_view suffix) {
             errno = 0;
             continue;
         }
-        found.emplace(entry->d_name, stamp_of(s));
+        found.add(entry->d_name, stamp_of(s));
     }
     // Half a listing would look like files that vanished.
     if (errno != 0) return error_code(errno, boost::system::system_category());
+    found.sort();
     return found;
 }
 

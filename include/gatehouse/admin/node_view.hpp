@@ -62,9 +62,7 @@ class node_view {
 
     virtual std::size_t tenant_count() const = 0;
     virtual std::size_t quarantined_count() const = 0;  // rows with a quarantine
-    // The rows after the cursor `after` (a row's cursor(); empty: from the start), in order, at
-    // most `limit`; `parent` non-empty: only that tenant's children. page_of() does it from a
-    // sorted list.
+    // As registry::service::page(); `after` is a row's cursor().
     virtual std::vector<registry::tenant_row> tenant_page(std::string_view after, std::size_t limit,
                                                           std::string_view parent) const = 0;
     virtual const registry::tenant_row* find_tenant(std::string_view id) const = 0;
@@ -87,9 +85,8 @@ class node_view {
 };
 
 // A row's place in the list: its id, or for a file without a tenant its source.
-std::string_view cursor(const registry::tenant_row& r) noexcept;
-std::vector<registry::tenant_row> page_of(const std::vector<registry::tenant_row>& sorted,
-                                          std::string_view after, std::size_t limit,
-                                          std::string_view parent);
+inline std::string_view cursor(const registry::tenant_row& r) noexcept {
+    return r.is_file ? std::string_view(r.source) : std::string_view(r.id);
+}
 
 }  // namespace gatehouse::admin

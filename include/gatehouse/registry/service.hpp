@@ -18,7 +18,8 @@ namespace gatehouse::registry {
 
 // One tenant as the registry knows it, or one file that no tenant could be made of.
 struct tenant_row {
-    std::string id;  // of a file that never was good: what it declares; empty: unreadable
+    std::string id;  // of a file without a tenant: what it declares; empty: unreadable
+    bool is_file = false;       // a file without a tenant
     tenant::record_ptr record;  // in force; null: never was. record->tenant null: removed (410)
     std::string source;         // "file /x/acme.toml"
     std::uint64_t revision =
@@ -70,9 +71,12 @@ class service {
     // Nothing is called back after this.
     void stop();
 
-    std::vector<tenant_row> rows() const;  // by id; files without a tenant last
-    // By tenant id, or by the path of a file that no tenant was made of. Valid until control's next
-    // turn.
+    // By id, then files without a tenant by name: at most `limit` behind `after`, which is an id or
+    // such a row's source; empty: from the start. `parent` non-empty: only that tenant's children.
+    std::vector<tenant_row> page(std::string_view after, std::size_t limit,
+                                 std::string_view parent) const;
+    std::size_t quarantined_count() const;  // rows with a quarantine
+    // By tenant id, or by the path of a file that no tenant was made of. Valid until the next call.
     const tenant_row* find(std::string_view id) const;
     std::uint64_t revision() const;
     bool ready() const;

@@ -59,6 +59,8 @@ struct batch {
     std::vector<restamped> same;
     std::vector<std::string> vanished;  // files
     bool force = false;                 // goes on with removals held back, frees reserved hosts
+    // Takes over what another batch found, not what it wishes.
+    void merge(batch other);
 };
 
 // What central.db keeps of a tenant.

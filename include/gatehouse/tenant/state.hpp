@@ -6,9 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <gatehouse/limit/gcra.hpp>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
 namespace gatehouse::tenant {
@@ -26,7 +24,10 @@ struct counters {
 
 class state {
    public:
-    explicit state(std::string id) : id_(std::move(id)) {}
+    explicit state(std::string id);
+    ~state();
+    state(const state&) = delete;
+    state& operator=(const state&) = delete;
     const std::string& id() const noexcept { return id_; }
     limit_cells cells;           // the tenant's own, charged by itself and its family
     gatehouse::tenant::counters counters;
@@ -34,9 +35,9 @@ class state {
     std::shared_ptr<limit_cells> route_cells(const std::string& path);
 
    private:
+    struct route_table;
     const std::string id_;
-    std::mutex mutex_;
-    std::map<std::string, std::shared_ptr<limit_cells>> routes_;
+    std::atomic<route_table*> routes_{nullptr};   // most tenants have none
 };
 
 }  // namespace gatehouse::tenant

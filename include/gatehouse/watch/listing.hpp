@@ -5,10 +5,9 @@
 #include <sys/stat.h>
 #include <cstdint>
 #include <gatehouse/base/error.hpp>
-#include <gatehouse/base/text.hpp>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
 namespace gatehouse::watch {
 
@@ -25,7 +24,33 @@ stamp stamp_of(const struct stat& s) noexcept;
 // changed again since and look the same.
 std::uint64_t digest_of(const stamp& s, std::int64_t looked_at_ns) noexcept;
 
-using listing = std::unordered_map<std::string, stamp, text_hash, std::equal_to<>>;
+// By name. The names lie in one text: a folder may have a million files.
+class listing {
+ public:
+    struct file {
+        std::string_view name;
+        watch::stamp stamp;
+    };
+    std::size_t size() const noexcept { return rows_.size(); }
+    file operator[](std::size_t i) const noexcept { return {name_of(rows_[i]), rows_[i].stamp}; }
+    bool contains(std::string_view name) const noexcept;
+
+ private:
+    friend result<listing> list_folder(const std::string& path, std::string_view suffix);
+    struct row {
+        std::size_t at = 0;  // of the name in names_
+        std::uint32_t name_bytes = 0;
+        watch::stamp stamp;
+    };
+    std::string_view name_of(const row& r) const noexcept {
+        return std::string_view(names_).substr(r.at, r.name_bytes);
+    }
+    void add(std::string_view name, const stamp& s);
+    void sort();
+
+    std::string names_;
+    std::vector<row> rows_;
+};
 
 // False for editors' leftovers (".x", "x~", ".swp", ".tmp") and names without the suffix.
 bool counts(std::string_view name, std::string_view suffix) noexcept;

@@ -74,7 +74,14 @@ struct fake_node : gatehouse::admin::node_view {
     std::size_t quarantined_count() const override { return 0; }
     std::vector<gatehouse::registry::tenant_row> tenant_page(
         std::string_view after, std::size_t limit, std::string_view parent) const override {
-        return gatehouse::admin::page_of(rows, after, limit, parent);
+        std::vector<gatehouse::registry::tenant_row> page;
+        for (const auto& r : rows) {
+            const bool is_child =
+                parent.empty() || r.record->tenant->look().parent == parent;
+            if (is_child && gatehouse::admin::cursor(r) > after && page.size() < limit)
+                page.push_back(r);
+        }
+        return page;
     }
     const gatehouse::registry::tenant_row* find_tenant(std::string_view id) const override {
         for (const auto& r : rows) {

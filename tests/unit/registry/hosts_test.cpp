@@ -17,7 +17,7 @@ TEST_CASE("a host belongs to the one that had it") {
         CHECK(m.conflicts("b").empty());
     }
     SECTION("also after a restart, whatever file is read first") {
-        m.restart();
+        m.restart(GENERATE(false, true));
         m.write(make("b", {"x.example", "y.example"})).write(make("a", {"x.example"})).commit();
         CHECK(m.owner("x.example") == "a");
     }

@@ -93,9 +93,10 @@ class model {
         }
         return broken;
     }
-    // As after a restart: what was kept, then nothing read yet.
-    void restart(const config::settings& s = sample_settings()) {
+    // As after a restart: what was kept, then nothing read yet. judged: by these very settings.
+    void restart(bool judged, const config::settings& s = sample_settings()) {
         kept k;
+        k.judged = judged;
         k.revision = state_.revision();
         for (const auto& [id, u] : updates_)
             if (u.kept.good || u.kept.gone_since) k.tenants.push_back(u.kept);

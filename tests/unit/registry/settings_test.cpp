@@ -80,3 +80,59 @@ TEST_CASE("change sets merge to what is true last") {
     CHECK(first.tenants.at("b").kept.gone_since);
     CHECK(first.hosts == std::map<std::string, std::string>{{"x.example", ""}, {"y.example", "a"}});
 }
+
+TEST_CASE("settings that judge alike are taken without a look at any tenant") {
+    model m;
+    m.write(make("a")).commit();
+    state s = m.get();
+    auto settings = sample_settings();
+    settings.plans[0].limits.concurrency = 7;
+    settings.pools[0].endpoints[0].address = "127.0.0.1:1";
+    settings.pools[0].endpoints[0].weight = 3;
+    REQUIRE(s.take_rules(make_rules(settings, 2)));
+    CHECK(s.current_rules().platform->plans.at("pro").limits.concurrency == 7);
+    CHECK(s.current_rules().platform->revision == 2);
+    CHECK(s.apply({}, m.now).empty());
+    const auto changed = [&](auto change) {
+        auto other = sample_settings();
+        change(other);
+        return !s.take_rules(make_rules(other, 3));
+    };
+    CHECK(changed([](auto& o) { o.plans.pop_back(); }));
+    CHECK(changed([](auto& o) { o.plans[0].name = "gold"; }));
+    CHECK(changed([](auto& o) { o.pools.pop_back(); }));
+    CHECK(changed([](auto& o) { o.pools[0].endpoints[0].region = "us"; }));
+    CHECK(changed([](auto& o) { o.pools[0].endpoints.push_back({.address = "127.0.0.1:2"}); }));
+    CHECK(changed([](auto& o) { o.platform.domain = "other.example"; }));
+    CHECK(changed([](auto& o) { o.platform.default_plan = "pro"; }));
+    CHECK(changed([](auto& o) { o.platform.child_name = "{parent}.{child}"; }));
+    CHECK(changed([](auto& o) { o.platform.shared_hosts.push_back("b.example"); }));
+    CHECK(s.current_rules().platform->revision == 2);
+}
+
+TEST_CASE("what other rules judged is judged again after a restart") {
+    model m;
+    auto t = make("a");
+    t.plan = "pro";
+    m.write(t).commit();
+    auto without = sample_settings();
+    without.plans.erase(without.plans.begin());
+    const bool judged = GENERATE(true, false);
+    m.restart(judged, without);
+    const auto c = m.commit();
+    CHECK(c.tenants.contains("a") == !judged);
+    if (!judged) CHECK_THAT(m.why("a"), Catch::Matchers::Contains("there is no plan \"pro\""));
+}
+
+TEST_CASE("a file with another stamp and the same bytes changes its stamp alone") {
+    model m;
+    m.write(make("a")).commit();
+    state s = m.get();
+    const auto revision = s.revision();
+    const auto c = s.apply({.seen = {}, .same = {{"a.toml", 77}, {"unknown.toml", 78}}}, m.now);
+    CHECK(c.empty());
+    REQUIRE(c.stamps.size() == 1);
+    CHECK(c.stamps[0] == std::pair<std::string, std::uint64_t>("a", 77));
+    CHECK(s.revision() == revision);
+    CHECK(s.known_mark("a.toml").stamp == 77);
+}

@@ -1,0 +1,94 @@
+// Rows of the registry, one by one and in pages.
+#include "table.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace gatehouse;
+using namespace gatehouse::registry;
+
+namespace {
+
+tenant_update update(const std::string& id, const std::string& parent = {}) {
+    tenant::tenant t;
+    t.id = id;
+    t.parent = parent;
+    auto record = std::make_shared<tenant::record>();
+    record->id = id;
+    record->tenant = tenant::pack(t);
+    record->revision = 4;
+    return {.kept = {.id = id, .good = record->tenant, .file = shared_text("/t/" + id + ".toml")},
+            .record = record,
+            .republish = true,
+            .quarantine = {},
+            .conflicts = {}};
+}
+
+document broken(const std::string& file) {
+    return {.file = file, .mark = {}, .parsed = nullptr, .reasons = {{.message = "broken"}}};
+}
+
+table sample() {
+    table t;
+    for (const auto& [id, parent] :
+         {std::pair("c", "a"), std::pair("a", ""), std::pair("d", "b"), std::pair("b", "a")})
+        t.put(update(id, parent));
+    t.put_orphan(broken("/t/other.toml"));
+    auto twice = broken("/t/broken.toml");
+    twice.parsed = tenant::pack(update("a").record->tenant->unpack());
+    t.put_orphan(twice);
+    return t;
+}
+
+std::string joined(const std::vector<tenant_row>& page) {
+    std::string s;
+    for (const auto& r : page)
+        s += (r.is_file ? r.source : r.id) + ",";
+    return s;
+}
+
+}  // namespace
+
+TEST_CASE("a page begins after its cursor and ends at its limit") {
+    const auto [after, limit, parent, expected] =
+        GENERATE(Catch::Generators::table<std::string, std::size_t, std::string, std::string>({
+            {"", 2, "", "a,b,"},
+            {"b", 2, "", "c,d,"},
+            {"bb", 1, "", "c,"},  // the row of the cursor is gone
+            {"d", 9, "", "file /t/broken.toml,file /t/other.toml,"},
+            {"zzz", 1, "", "file /t/broken.toml,"},
+            {"file /t/broken.toml", 9, "", "file /t/other.toml,"},
+            {"file /t/c.toml", 9, "", "file /t/other.toml,"},
+            {"file /t/other.toml", 9, "", ""},
+            {"", 9, "a", "b,c,"},
+            {"b", 9, "a", "c,"},
+            {"", 1, "a", "b,"},
+            {"", 9, "nobody", ""},
+            {"", 0, "", ""},
+        }));
+    CHECK(joined(sample().page(after, limit, parent)) == expected);
+}
+
+TEST_CASE("a row says what was put last, and the count of quarantines follows") {
+    auto t = sample();
+    CHECK(t.quarantined_count() == 2);
+    auto u = update("a");
+    u.quarantine.push_back({.message = "why"});
+    t.put(u);
+    t.put(u);
+    CHECK(t.quarantined_count() == 3);
+    const auto* row = t.find("a");
+    REQUIRE(row != nullptr);
+    CHECK(row->source == "file /t/a.toml");
+    CHECK(row->revision == 4);
+    REQUIRE(row->quarantine.size() == 1);
+    CHECK(row->quarantine[0].message == "why");
+    t.put(update("a"));
+    CHECK(t.quarantined_count() == 2);
+    t.put(u);
+    t.drop("a");
+    CHECK(t.quarantined_count() == 2);
+    t.put_orphan({.file = "/t/broken.toml", .mark = {}, .parsed = nullptr, .reasons = {}});
+    CHECK(t.quarantined_count() == 1);
+    CHECK(t.find("a") == nullptr);
+    CHECK(t.find("/t/other.toml") != nullptr);
+}
