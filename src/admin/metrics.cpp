@@ -105,6 +105,18 @@ void add_handshakes(std::vector<MetricFamily>& out, const workers& all) {
                          std::move(failed)));
 }
 
+// `Reason` has a name().
+template <class Reason, std::size_t N>
+void add_reasons(std::vector<MetricFamily>& out, const workers& all, const char* called,
+                 const char* help, std::array<counter, N> worker_counters::*counters) {
+    std::vector<ClientMetric> metrics;
+    for (std::size_t i = 0; i < N; ++i) {
+        const auto n = sum(all, [&](const auto& w) { return (w.*counters)[i].value(); });
+        metrics.push_back(metric(total, n, {{"reason", name(static_cast<Reason>(i))}}));
+    }
+    out.push_back(family(called, help, total, std::move(metrics)));
+}
+
 void add_answers(std::vector<MetricFamily>& out, const workers& all) {
     static constexpr const char* classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
     std::vector<ClientMetric> by_class;
@@ -324,6 +336,10 @@ std::string metrics_text(const node_view& node, const std::vector<tenant_series>
         out.push_back(family(r.name, r.help, r.type, {metric(r.type, n)}));
     }
     add_handshakes(out, all);
+    add_reasons<http::proxy_header_failure>(
+        out, all, "gatehouse_proxy_headers_refused_total",
+        "Client connections closed for their PROXY header.",
+        &worker_counters::proxy_headers_refused);
     add_answers(out, all);
     add_request_time(out, all);
     add_workers(out, all);

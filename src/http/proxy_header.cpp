@@ -1,4 +1,5 @@
-// Byte 12: version and command; 13: family and transport; 14, 15: what follows; then addresses; then TLVs.
+// Byte 12: version and command; 13: family and transport; 14, 15: what follows; then addresses;
+// then TLVs.
 #include <algorithm>
 #include <boost/crc.hpp>
 #include <cstring>
@@ -21,7 +22,7 @@ constexpr std::size_t checksum_bytes = 4;
 constexpr std::uint8_t unknown_family = 0x00, tcp4 = 0x11, tcp6 = 0x21;
 // The size of the two addresses and ports, by family: unspecified, IPv4, IPv6, Unix.
 constexpr std::size_t address_bytes[] = {0, 12, 36, 216};
-constexpr std::uint8_t transports = 3;   // unspecified, stream, datagram
+constexpr std::uint8_t transports = 3;  // unspecified, stream, datagram
 
 constexpr std::uint8_t tlv_checksum = 0x03;
 // One of those for private use. Others have it too, so its value begins with a name.
@@ -64,12 +65,14 @@ bool checksum_holds(std::string_view header, std::size_t at) noexcept {
     crc.process_bytes("\0\0\0", checksum_bytes);
     const std::size_t behind = at + checksum_bytes;
     crc.process_bytes(header.data() + behind, header.size() - behind);
-    const std::uint32_t said = std::uint32_t{two_bytes_at(header, at)} << 16 | two_bytes_at(header, at + 2);
+    const std::uint32_t said =
+        std::uint32_t{two_bytes_at(header, at)} << 16 | two_bytes_at(header, at + 2);
     return crc.checksum() == said;
 }
 
 // `at`: where they begin in the header, which they fill to its end.
-std::optional<failure> read_tlvs(std::string_view header, std::size_t at, proxy_header& out) noexcept {
+std::optional<failure> read_tlvs(std::string_view header, std::size_t at,
+                                 proxy_header& out) noexcept {
     bool checked = false;
     while (at < header.size()) {
         if (header.size() - at < tlv_head_bytes) return failure::malformed;
@@ -96,9 +99,11 @@ std::optional<failure> read_tlvs(std::string_view header, std::size_t at, proxy_
 std::optional<outcome> judge_signature(std::string_view bytes) noexcept {
     const std::string_view start = bytes.substr(0, signature.size());
     if (start == signature) return std::nullopt;
-    if (signature.starts_with(start)) return outcome{.what = outcome::kind::incomplete, .bytes = fixed_bytes};
+    if (signature.starts_with(start))
+        return outcome{.what = outcome::kind::incomplete, .bytes = fixed_bytes};
     if (bytes.starts_with(version_1)) return refuse(failure::version);
-    if (version_1.starts_with(bytes)) return outcome{.what = outcome::kind::incomplete, .bytes = version_1.size()};
+    if (version_1.starts_with(bytes))
+        return outcome{.what = outcome::kind::incomplete, .bytes = version_1.size()};
     return refuse(failure::malformed);
 }
 
@@ -144,15 +149,18 @@ proxy_header_outcome parse_proxy_header(std::string_view bytes, proxy_header& ou
     const std::uint8_t kind = has(13) ? byte_at(bytes, 13) : unknown_family;
     const std::size_t family = kind >> 4;
     // With LOCAL neither the family nor what follows means anything.
-    if (!local && (family >= std::size(address_bytes) || (kind & 0x0f) >= transports)) return refuse(failure::malformed);
-    if (bytes.size() < fixed_bytes) return {.what = outcome::kind::incomplete, .bytes = fixed_bytes};
+    if (!local && (family >= std::size(address_bytes) || (kind & 0x0f) >= transports))
+        return refuse(failure::malformed);
+    if (bytes.size() < fixed_bytes)
+        return {.what = outcome::kind::incomplete, .bytes = fixed_bytes};
     const std::size_t size = fixed_bytes + two_bytes_at(bytes, 14);
     if (size > proxy_header_bytes_max) return refuse(failure::too_large);
     if (!local && size - fixed_bytes < address_bytes[family]) return refuse(failure::malformed);
     if (bytes.size() < size) return {.what = outcome::kind::incomplete, .bytes = size};
     const outcome done{.what = outcome::kind::complete, .bytes = size};
     if (local) return done;
-    if (const auto wrong = read_tlvs(bytes.substr(0, size), fixed_bytes + address_bytes[family], out)) {
+    if (const auto wrong =
+            read_tlvs(bytes.substr(0, size), fixed_bytes + address_bytes[family], out)) {
         out = {};
         return refuse(*wrong);
     }

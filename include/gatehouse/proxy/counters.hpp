@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <gatehouse/base/problem.hpp>
+#include <gatehouse/http/proxy_header.hpp>
 
 namespace gatehouse::proxy {
 
@@ -58,6 +59,7 @@ struct alignas(64) worker_counters {
     counter connections_accepted;
     counter connections_refused;  // over a connection limit, before anything was read
     counter connections_active;   // gauge
+    std::array<counter, http::proxy_header_failure_count> proxy_headers_refused;
     counter handshakes_full, handshakes_resumed;
     std::array<counter, handshake_failure_count> handshakes_failed;
     counter handshakes_active;  // gauge
@@ -85,6 +87,9 @@ struct alignas(64) worker_counters {
         responses[status >= 100 && status < 600 ? status / 100 : 0].add();
     }
     void refused(problem p) noexcept { refused_by_problem[static_cast<std::size_t>(p)].add(); }
+    void proxy_header_refused(http::proxy_header_failure why) noexcept {
+        proxy_headers_refused[static_cast<std::size_t>(why)].add();
+    }
     void handshake_failed(handshake_failure why) noexcept {
         handshakes_failed[static_cast<std::size_t>(why)].add();
     }

@@ -1,5 +1,5 @@
-// Any bytes as a PROXY header: never read beyond, the verdict does not depend on the pieces they come
-// in, and what was read is read again when written anew.
+// Any bytes as a PROXY header: never read beyond, the verdict does not depend on the pieces they
+// come in, and what was read is read again when written anew.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -20,7 +20,7 @@ proxy_header_outcome read(std::string_view bytes, std::size_t piece_bytes) {
     proxy_header h;
     std::size_t have = 0;
     for (;;) {
-        const std::unique_ptr<char[]> copy(new char[have + 1]);   // so that a sanitizer sees its end
+        const std::unique_ptr<char[]> copy(new char[have + 1]);  // so that a sanitizer sees its end
         std::memcpy(copy.get(), bytes.data(), have);
         const auto o = parse_proxy_header({copy.get(), have}, h);
         if (o.what != kind::incomplete || have == bytes.size()) return o;
@@ -49,7 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto o = parse_proxy_header(again, back);
     require(o.what == kind::complete && o.bytes == again.size());
     require(back.has_addresses == h.has_addresses && back.relayed_by == h.relayed_by);
-    require(!h.has_addresses || (back.source == h.source && back.destination == h.destination &&
-                                 back.source_port == h.source_port && back.destination_port == h.destination_port));
+    require(!h.has_addresses ||
+            (back.source == h.source && back.destination == h.destination &&
+             back.source_port == h.source_port && back.destination_port == h.destination_port));
     return 0;
 }

@@ -358,7 +358,10 @@ TEST_CASE("one mistake, one error at its key and line") {
         {"[[listener]]\naddress = \"[::]:80\"\ntls = true\nredirect_to_https = 443",
          "listener[1].redirect_to_https", "TLS listener"},
         {"[[listener]]\naddress = \"[::]:80\"\nproxy_protocol = \"required\"",
-         "listener[1].proxy_protocol", "not available"},
+         "listener[1].proxy_protocol", "no proxy is trusted"},
+        {"[platform]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[[listener]]\naddress = \"unix:/run/gate\"\n"
+         "proxy_protocol = \"required\"",
+         "listener[1].proxy_protocol", "Unix socket"},
         {"[[listener]]\naddress = \"[::]:80\"\nredirect_to_https = 65536",
          "listener[1].redirect_to_https", "out of range"},
     };

@@ -17,7 +17,8 @@ const std::string signature("\r\n\r\n\0\r\nQUIT\n", 12);
 
 std::string bytes(std::initializer_list<int> values) {
     std::string s;
-    for (const int v : values) s.push_back(static_cast<char>(v));
+    for (const int v : values)
+        s.push_back(static_cast<char>(v));
     return s;
 }
 
@@ -40,7 +41,7 @@ const std::string v6_addresses = bytes({0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0,
 outcome parse(const std::string& s, proxy_header& out) {
     const exact_copy copy(s);
     const outcome o = parse_proxy_header(copy.view(), out);
-    out.relayed_by = {};   // views the copy
+    out.relayed_by = {};  // views the copy
     return o;
 }
 
@@ -55,7 +56,8 @@ std::uint32_t crc32c(const std::string& s) {
     std::uint32_t crc = 0xffffffff;
     for (const char c : s) {
         crc ^= static_cast<std::uint8_t>(c);
-        for (int i = 0; i < 8; ++i) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78 : 0);
+        for (int i = 0; i < 8; ++i)
+            crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78 : 0);
     }
     return ~crc;
 }
@@ -64,7 +66,8 @@ std::uint32_t crc32c(const std::string& s) {
 std::string with_checksum(int family, const std::string& rest, std::uint32_t change = 0) {
     std::string s = header(0x21, family, rest + tlv(3, std::string(4, '\0')));
     const std::uint32_t sum = crc32c(s) ^ change;
-    for (std::size_t i = 0; i < 4; ++i) s[s.size() - 4 + i] = static_cast<char>(sum >> (24 - 8 * i));
+    for (std::size_t i = 0; i < 4; ++i)
+        s[s.size() - 4 + i] = static_cast<char>(sum >> (24 - 8 * i));
     return s;
 }
 
@@ -94,16 +97,16 @@ TEST_CASE("a PROXY header says who the client is") {
 
 TEST_CASE("the connection's own addresses hold where the header has none that we know") {
     const std::string table[] = {
-        header(0x20, 0x00, ""),                           // LOCAL, as it should be
-        header(0x20, 0x11, v4_addresses),                 // LOCAL with addresses, which mean nothing
-        header(0x20, 0xff, "anything"),                   // LOCAL with a family that there is not
+        header(0x20, 0x00, ""),            // LOCAL, as it should be
+        header(0x20, 0x11, v4_addresses),  // LOCAL with addresses, which mean nothing
+        header(0x20, 0xff, "anything"),    // LOCAL with a family that there is not
         header(0x20, 0x11, "short"),
-        header(0x21, 0x00, ""),                           // PROXY of an unknown family
+        header(0x21, 0x00, ""),  // PROXY of an unknown family
         header(0x21, 0x00, tlv(1, "h2")),
-        header(0x21, 0x12, v4_addresses),                 // UDP
+        header(0x21, 0x12, v4_addresses),  // UDP
         header(0x21, 0x22, v6_addresses),
-        header(0x21, 0x10, v4_addresses),                 // without a transport
-        header(0x21, 0x31, std::string(216, 'p')),        // Unix
+        header(0x21, 0x10, v4_addresses),           // without a transport
+        header(0x21, 0x31, std::string(216, 'p')),  // Unix
         header(0x21, 0x32, std::string(216, '\0') + tlv(4, "")),
     };
     for (const std::string& s : table) {
@@ -143,7 +146,8 @@ TEST_CASE("what is no header, or none of version 2, is refused") {
         {header(0x21, 0x11, v4_addresses + "a"), failure::malformed},
         {header(0x21, 0x11, v4_addresses + "ab"), failure::malformed},
         {header(0x21, 0x11, v4_addresses + bytes({4, 0, 1})), failure::malformed},
-        {header(0x21, 0x11, v4_addresses + tlv(4, "a") + bytes({4, 0xff, 0xff, 1})), failure::malformed},
+        {header(0x21, 0x11, v4_addresses + tlv(4, "a") + bytes({4, 0xff, 0xff, 1})),
+         failure::malformed},
         {header(0x21, 0x11, std::string(521, '\0')), failure::too_large},
         {header(0x20, 0x00, std::string(521, '\0')), failure::too_large},
         {header(0x21, 0x11, v4_addresses + tlv(3, "abc")), failure::malformed},
@@ -154,7 +158,8 @@ TEST_CASE("what is no header, or none of version 2, is refused") {
         {with_checksum(0x11, v4_addresses + tlv(3, "abcd")), failure::checksum},
         {header(0x21, 0x11, v4_addresses + tlv(0xe4, "gatehouse/1 ")), failure::malformed},
         {header(0x21, 0x11, v4_addresses + tlv(0xe4, "gatehouse/1 eu\nwest")), failure::malformed},
-        {header(0x21, 0x11, v4_addresses + tlv(0xe4, "gatehouse/1 " + std::string(64, 'a'))), failure::malformed},
+        {header(0x21, 0x11, v4_addresses + tlv(0xe4, "gatehouse/1 " + std::string(64, 'a'))),
+         failure::malformed},
     };
     for (const row& x : table) {
         proxy_header h;
@@ -171,14 +176,17 @@ TEST_CASE("a checksum that is there is verified, wherever it stands") {
     proxy_header h;
     CHECK(parse(with_checksum(0x11, v4_addresses), h).what == outcome::kind::complete);
     CHECK(h.has_addresses);
-    CHECK(parse(with_checksum(0x21, v6_addresses + tlv(2, "acme.example")), h).what == outcome::kind::complete);
+    CHECK(parse(with_checksum(0x21, v6_addresses + tlv(2, "acme.example")), h).what ==
+          outcome::kind::complete);
     CHECK(parse(with_checksum(0x00, ""), h).what == outcome::kind::complete);
     // Before another one.
-    std::string s = header(0x21, 0x11, v4_addresses + tlv(3, std::string(4, '\0')) + tlv(2, "acme.example"));
+    std::string s =
+        header(0x21, 0x11, v4_addresses + tlv(3, std::string(4, '\0')) + tlv(2, "acme.example"));
     const std::uint32_t sum = crc32c(s);
-    for (std::size_t i = 0; i < 4; ++i) s[16 + 12 + 3 + i] = static_cast<char>(sum >> (24 - 8 * i));
+    for (std::size_t i = 0; i < 4; ++i)
+        s[16 + 12 + 3 + i] = static_cast<char>(sum >> (24 - 8 * i));
     CHECK(parse(s, h).what == outcome::kind::complete);
-    constexpr std::size_t its_type = 28;   // which, damaged, is another TLV
+    constexpr std::size_t its_type = 28;  // which, damaged, is another TLV
     for (std::size_t i = 16; i < s.size(); ++i) {
         if (i == its_type) continue;
         std::string damaged = s;
@@ -189,10 +197,11 @@ TEST_CASE("a checksum that is there is verified, wherever it stands") {
 }
 
 TEST_CASE("the largest header, and every piece of it, without a byte beyond") {
-    const std::string full = header(0x21, 0x11, v4_addresses + tlv(4, std::string(520 - 12 - 3, 'x')));
+    const std::string full =
+        header(0x21, 0x11, v4_addresses + tlv(4, std::string(520 - 12 - 3, 'x')));
     REQUIRE(full.size() == proxy_header_bytes_max);
-    const std::string all[] = {full, header(0x21, 0x21, v6_addresses + tlv(1, "http/1.1")), header(0x20, 0, ""),
-                               with_checksum(0x11, v4_addresses)};
+    const std::string all[] = {full, header(0x21, 0x21, v6_addresses + tlv(1, "http/1.1")),
+                               header(0x20, 0, ""), with_checksum(0x11, v4_addresses)};
     for (const std::string& s : all) {
         for (std::size_t n = 0; n < s.size(); ++n) {
             proxy_header h;
@@ -220,7 +229,9 @@ TEST_CASE("version 1 is told apart once its name is there, and no sooner") {
 }
 
 TEST_CASE("our own mark says which region relays; others of its type say nothing") {
-    const auto of = [](const std::string& value) { return relayed_by(header(0x21, 0x11, v4_addresses + tlv(0xe4, value))); };
+    const auto of = [](const std::string& value) {
+        return relayed_by(header(0x21, 0x11, v4_addresses + tlv(0xe4, value)));
+    };
     CHECK(of("gatehouse/1 eu-west") == "eu-west");
     CHECK(of("gatehouse/1 " + std::string(63, 'a')) == std::string(63, 'a'));
     CHECK(of("") == "");
@@ -229,8 +240,9 @@ TEST_CASE("our own mark says which region relays; others of its type say nothing
     CHECK(of(std::string("\0\0\1gatehouse/1 eu", 15)) == "");
     CHECK(relayed_by(header(0x21, 0x11, v4_addresses + tlv(0xe5, "gatehouse/1 eu-west"))) == "");
     CHECK(relayed_by(header(0x20, 0x11, v4_addresses + tlv(0xe4, "gatehouse/1 eu-west"))) == "");
-    CHECK(relayed_by(header(0x21, 0x11, v4_addresses + tlv(0xe4, "x") + tlv(0xe4, "gatehouse/1 eu-west") + tlv(4, ""))) ==
-          "eu-west");
+    CHECK(relayed_by(header(0x21, 0x11,
+                            v4_addresses + tlv(0xe4, "x") + tlv(0xe4, "gatehouse/1 eu-west") +
+                                tlv(4, ""))) == "eu-west");
     CHECK(relayed_by(header(0x21, 0x00, tlv(0xe4, "gatehouse/1 eu-west"))) == "eu-west");
 }
 
@@ -238,11 +250,13 @@ TEST_CASE("what is written is read back") {
     std::mt19937 random(20240);
     const auto address = [&random](bool v4) {
         ip_address a;
-        for (std::uint8_t& b : a.bytes) b = static_cast<std::uint8_t>(random());
+        for (std::uint8_t& b : a.bytes)
+            b = static_cast<std::uint8_t>(random());
         if (v4) {
             a.bytes.fill(0);
             a.bytes[10] = a.bytes[11] = 0xff;
-            for (std::size_t i = 12; i < 16; ++i) a.bytes[i] = static_cast<std::uint8_t>(random());
+            for (std::size_t i = 12; i < 16; ++i)
+                a.bytes[i] = static_cast<std::uint8_t>(random());
         }
         return a;
     };
@@ -274,12 +288,15 @@ TEST_CASE("what is written is read back") {
     }
 }
 
-TEST_CASE("random bytes and random changes never lead beyond the bytes, and pieces change nothing") {
+TEST_CASE(
+    "random bytes and random changes never lead beyond the bytes, and pieces change nothing") {
     std::mt19937 random(7);
-    const std::string good = with_checksum(0x21, v6_addresses + tlv(2, "acme.example") + tlv(0xe4, "gatehouse/1 eu-west"));
+    const std::string good = with_checksum(
+        0x21, v6_addresses + tlv(2, "acme.example") + tlv(0xe4, "gatehouse/1 eu-west"));
     for (int i = 0; i < 20'000; ++i) {
         std::string s = good.substr(0, random() % (good.size() + 1));
-        for (std::size_t n = random() % 4; n > 0 && !s.empty(); --n) s[random() % s.size()] = static_cast<char>(random());
+        for (std::size_t n = random() % 4; n > 0 && !s.empty(); --n)
+            s[random() % s.size()] = static_cast<char>(random());
         if (random() % 3 == 0) s.append(random() % 40, static_cast<char>(random()));
         proxy_header h;
         const outcome whole = parse(s, h);
