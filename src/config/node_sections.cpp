@@ -84,11 +84,7 @@ void read_node(table_reader& root, node_settings& out) {
         in.text("region", out.region, rules::optional_label);
         in.number("workers", out.workers, {0, 1024});
         in.path("state_dir", out.state_dir);
-        if (in.choice("wrong_region", out.wrong_region, names::wrong_regions) &&
-            out.wrong_region == wrong_region::relay)
-            in.at("wrong_region")
-                .warning("\"relay\" is not in force in this version",
-                         "until then such requests are refused; use refuse or redirect");
+        in.choice("wrong_region", out.wrong_region, names::wrong_regions);
     });
 }
 

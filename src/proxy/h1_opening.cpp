@@ -1,6 +1,8 @@
-// What may come before TLS and before the first request: a PROXY header.
+// What a connection may be instead of requests to us: begun by a PROXY header, passed on undecrypted.
 #include <array>
 #include <gatehouse/proxy/h1_session.hpp>
+
+#include "relay.hpp"
 
 namespace gatehouse::proxy {
 
@@ -46,6 +48,12 @@ void h1_session::learn_from_header(const http::proxy_header& header) {
     facts_.port = header.source_port;
     facts_.trusted = any_contains(gate_.settings().trusted_proxies, header.source);
     if (header.destination_port != 0) facts_.listener_port = header.destination_port;
+}
+
+net::task<bool> h1_session::relay() {
+    stream_.drop_tls();
+    const relayed_connection c{.client = stream_, .facts = facts_, .who = tenant_, .hello = *hello_};
+    co_return co_await run_relay(gate_, c);
 }
 
 }  // namespace gatehouse::proxy

@@ -57,6 +57,7 @@ class h1_session final : public client_side {
     enum class head_end : std::uint8_t { complete, closed, refused };
 
     net::task<bool> handshake();
+    net::task<bool> relay();   // false: it could not be, and the client was told so
     net::task<bool> take_slot(std::int64_t deadline_ns);
     net::task<ending> serve_one();
     net::task<head_end> read_head();
