@@ -10,6 +10,7 @@ import pytest
 from kit import proxy_header as pp
 from kit.client import Client, deliveries, random_splits, request, seed_base, tls_context
 from kit.gate import until
+from kit.haproxy import haproxy, installed
 from kit.http_message import ProtocolError
 from kit.ports import free_port, has_ipv6
 from kit.upstream import ScriptedUpstream
@@ -311,6 +312,35 @@ def test_a_second_header_is_a_request(ports, world):
         with Behind(ports["plain"], pp.header("192.0.2.7")) as client:
             client.send(pp.header("127.0.0.1") + request("/"))
             assert client.response().status == 400
+
+
+@pytest.mark.skipif(not installed, reason="HAProxy is not installed")
+@pytest.mark.parametrize("options", ["send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c,unique-id,authority",
+                                     "send-proxy-v2 check check-send-proxy inter 50ms"])
+def test_behind_haproxy(ports, world, dev_certs, tmp_path, options):
+    before = refused(world)
+    for port, tls in (("plain", None), ("tls", dev_certs)):
+        with haproxy(tmp_path, f"127.0.0.1:{ports[port]}", options=options) as door:
+            sock = socket.create_connection(("127.0.0.1", door), timeout=8, source_address=("127.0.0.9", 0))
+            if tls:
+                sock = tls_context(ca=str(tls / "ca.pem")).wrap_socket(sock, server_hostname="acme.localhost")
+            sock.sendall(request("/haproxy"))
+            answer = sock.recv(65536)
+            assert b'"X-Forwarded-For", "127.0.0.9"' in answer and f'"X-Forwarded-Port", "{door}"'.encode() in answer, answer
+            sock.close()
+            if "check" in options:
+                time.sleep(0.3)   # a few checks, which are LOCAL
+    assert refused(world) == before
+
+
+@pytest.mark.skipif(not installed, reason="HAProxy is not installed")
+def test_behind_haproxy_with_version_1(ports, world, tmp_path):
+    before = refused(world)
+    with haproxy(tmp_path, f"127.0.0.1:{ports['plain']}", options="send-proxy") as door:
+        with socket.create_connection(("127.0.0.1", door), timeout=8) as sock:
+            sock.sendall(request("/"))
+            assert ended(sock) == b""
+    until(lambda: refused(world)["version"] > before["version"])
 
 
 # --- listeners without ---

@@ -14,6 +14,7 @@ import pytest
 from kit import proxy_header as pp
 from kit.client import Client, random_splits, request, seed_base, tls_context
 from kit.gate import until
+from kit.haproxy import haproxy, installed
 from kit.ports import free_port
 from kit.recorder import Recorder
 from kit.upstream import ScriptedUpstream, raw
@@ -488,6 +489,21 @@ def test_a_name_as_address_behind_a_balancer_and_an_idle_end(build, certs, home)
         header = behind(home.connection(number), len(hello))
         assert header.source == "127.0.0.1" and header.tlvs == [(0xe4, b"gatehouse/1 eu-west")]
     world.gate.stop()
+
+
+@pytest.mark.skipif(not installed, reason="HAProxy is not installed")
+def test_haproxy_reads_our_header(build, certs, home, tmp_path):
+    upstream = ScriptedUpstream("eu")
+    with haproxy(tmp_path, home.address, bind="accept-proxy", options="send-proxy") as door:
+        world = build(tenants=tenants, certs=certs, upstream=upstream, pools=pool(upstream, "eu-west"),
+                      settings=relaying(us_east=f"127.0.0.1:{door}"))
+        number, hello = len(home.connections), hello_of(away)
+        with connect(world, "127.0.0.9") as sock:
+            port = sock.getsockname()[1]
+            sock.sendall(hello)
+            expected = f"PROXY TCP4 127.0.0.9 127.0.0.1 {port} {world.gate.tls_port}\r\n".encode() + hello
+            assert home.connection(number).wait_for(len(expected)) == expected
+        world.gate.stop()
 
 
 def test_a_client_of_a_unix_socket(build, certs, home):
