@@ -69,6 +69,14 @@ const plain_row plain_rows[] = {
     {"gatehouse_tunnels_total", "Tunnels (WebSocket) opened.", total,
      &worker_counters::tunnels_opened},
     {"gatehouse_tunnels", "Tunnels open.", gauge, &worker_counters::tunnels_active},
+    {"gatehouse_relays_total", "Connections passed on to their tenant's region.", total,
+     &worker_counters::relays_opened},
+    {"gatehouse_relays", "Connections being passed on to their tenant's region.", gauge,
+     &worker_counters::relays_active},
+    {"gatehouse_relay_received_bytes_total", "Bytes from clients of relayed connections.", total,
+     &worker_counters::relay_bytes_in},
+    {"gatehouse_relay_sent_bytes_total", "Bytes to clients of relayed connections.", total,
+     &worker_counters::relay_bytes_out},
     {"gatehouse_upstream_connects_total", "Connections to upstreams opened.", total,
      &worker_counters::upstream_connects},
     {"gatehouse_upstream_connect_failures_total", "Connections to upstreams that failed.", total,
@@ -103,6 +111,18 @@ void add_handshakes(std::vector<MetricFamily>& out, const workers& all) {
     }
     out.push_back(family("gatehouse_handshakes_failed_total", "TLS handshakes that failed.", total,
                          std::move(failed)));
+}
+
+// `Reason` has a name().
+template <class Reason, std::size_t N>
+void add_reasons(std::vector<MetricFamily>& out, const workers& all, const char* called,
+                 const char* help, std::array<counter, N> worker_counters::*counters) {
+    std::vector<ClientMetric> metrics;
+    for (std::size_t i = 0; i < N; ++i) {
+        const auto n = sum(all, [&](const auto& w) { return (w.*counters)[i].value(); });
+        metrics.push_back(metric(total, n, {{"reason", name(static_cast<Reason>(i))}}));
+    }
+    out.push_back(family(called, help, total, std::move(metrics)));
 }
 
 void add_answers(std::vector<MetricFamily>& out, const workers& all) {
@@ -339,6 +359,13 @@ std::string metrics_text(const node_view& node, const std::vector<tenant_series>
         out.push_back(family(r.name, r.help, r.type, {metric(r.type, n)}));
     }
     add_handshakes(out, all);
+    add_reasons<http::proxy_header_failure>(
+        out, all, "gatehouse_proxy_headers_refused_total",
+        "Client connections closed for their PROXY header.",
+        &worker_counters::proxy_headers_refused);
+    add_reasons<proxy::relay_failure>(out, all, "gatehouse_relays_failed_total",
+                                      "Connections of another region that were not relayed.",
+                                      &worker_counters::relays_failed);
     add_answers(out, all);
     add_request_time(out, all);
     add_workers(out, all);

@@ -64,11 +64,11 @@ void read_listener(table_reader& in, listener_settings& out) {
     in.require("address", listen_advice);
     read_listen_address(in, out.address, empty_address::refused);
     in.flag("tls", out.tls);
-    if (in.choice("proxy_protocol", out.proxy_protocol_required, names::off_or_required) &&
-        out.proxy_protocol_required)
+    in.choice("proxy_protocol", out.proxy_protocol_required, names::off_or_required);
+    if (out.proxy_protocol_required && out.address.starts_with("unix:"))
         in.at("proxy_protocol")
-            .error("\"required\" is not available in this version",
-                   "use \"off\"; a header that is not read would be taken for a request");
+            .error("stands on a Unix socket, where nobody has an address that could be trusted",
+                   "listen on an IP address; headers count from platform.trusted_proxies alone");
     in.number("redirect_to_https", out.redirect_to_https, {1, 65535});
     if (out.tls && in.has("redirect_to_https"))
         in.at("redirect_to_https")
@@ -84,11 +84,7 @@ void read_node(table_reader& root, node_settings& out) {
         in.text("region", out.region, rules::optional_label);
         in.number("workers", out.workers, {0, 1024});
         in.path("state_dir", out.state_dir);
-        if (in.choice("wrong_region", out.wrong_region, names::wrong_regions) &&
-            out.wrong_region == wrong_region::relay)
-            in.at("wrong_region")
-                .warning("\"relay\" is not in force in this version",
-                         "until then such requests are refused; use refuse or redirect");
+        in.choice("wrong_region", out.wrong_region, names::wrong_regions);
     });
 }
 

@@ -64,6 +64,19 @@ void check_redirect_regions(const settings& s, const place& where) {
                   "write [regions.NAME] with its address");
 }
 
+// Each connection of such a listener would be closed.
+void check_trusted_proxies(const settings& s, document& doc, const toml::table& table) {
+    if (!s.platform.trusted_proxies.empty()) return;
+    for (std::size_t i = 0; i < s.listeners.size(); ++i) {
+        if (!s.listeners[i].proxy_protocol_required) continue;
+        const toml::node* node = table["listener"][i]["proxy_protocol"].node();
+        const std::uint32_t line = node != nullptr ? node->source().begin.line : 0;
+        place(doc, line, "listener[" + std::to_string(i) + "].proxy_protocol")
+            .error("is \"required\", but no proxy is trusted",
+                   "write its network into platform.trusted_proxies");
+    }
+}
+
 loaded<settings> read_settings(std::string_view text, document doc) {
     doc.environment = true;
     settings out;
@@ -73,6 +86,7 @@ loaded<settings> read_settings(std::string_view text, document doc) {
         check_default_plan(out, place_of(doc, *table, "platform", "default_plan"));
         check_publisher(out, place_of(doc, *table, "registry", "redis"));
         check_redirect_regions(out, place_of(doc, *table, "node", "wrong_region"));
+        check_trusted_proxies(out, doc, *table);
     }
     std::error_code ec;
     const auto whole = std::filesystem::absolute(doc.file, ec);

@@ -52,6 +52,13 @@ void accept_hello_of(walk& w, step& s, const tenant::record_ptr& found) {
     w.sni_tenant = found->id;
     if (!found->tenant) return add(s, "state", "gone");
     const auto e = tenant::make_effective(found, w.d);
+    const auto elsewhere = tenant::relay_address(*e, w.node_region());
+    if (!elsewhere.empty() && !w.in.sni.value_or(w.in.host).empty()) {
+        s.decision = "relay to region " + e->region;
+        add(s, "address", std::string(elsewhere));
+        w.out.relay = relay_target{.region = e->region, .address = std::string(elsewhere)};
+        return;
+    }
     w.sni_tls_policy = e->tls_policy;
     add(s, "tls policy", e->tls_policy);
 }
@@ -262,6 +269,7 @@ report explain(const tenant::directory& d, const explain_input& in) {
         .d = d, .in = in, .platform = *platform, .out = {}, .sni_tenant = {}, .sni_tls_policy = {}};
     w.out.url = url_of(in);
     hello(w);
+    if (w.out.relay) return std::move(w.out);
     const auto found = resolve(w);
     if (found.found == nullptr || !(*found.found)->tenant || !w.out.redirect.empty())
         return std::move(w.out);

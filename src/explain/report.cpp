@@ -18,6 +18,9 @@ std::string outcome(const report& r) {
         return fmt::format("would be refused at {}: {} {}: {}", name(r.refused->stage), p.status,
                            p.type, detail);
     }
+    if (r.relay)
+        return fmt::format("would be relayed undecrypted to region {}: {}", r.relay->region,
+                           r.relay->address);
     if (!r.redirect.empty()) return "would be redirected to " + r.redirect;
     if (r.forward)
         return fmt::format("would be forwarded to pool {}: {}", r.forward->pool,
@@ -53,6 +56,11 @@ std::string json_of(const std::optional<destination>& d) {
                        quoted(d->endpoint), quoted(d->target), quoted(d->host));
 }
 
+std::string json_of(const std::optional<relay_target>& r) {
+    if (!r) return "null";
+    return fmt::format("{{\"region\":{},\"address\":{}}}", quoted(r->region), quoted(r->address));
+}
+
 }  // namespace
 
 std::string to_text(const report& r) {
@@ -76,10 +84,10 @@ std::string to_json(const report& r) {
         steps += json_of(s);
     }
     return fmt::format(
-        "{{\"url\":{},\"steps\":[{}],\"refused\":{},\"redirect\":{},\"forward\":{},\"outcome\":{}}"
-        "}",
+        "{{\"url\":{},\"steps\":[{}],\"refused\":{},\"redirect\":{},\"forward\":{},\"relay\":{},"
+        "\"outcome\":{}}}",
         quoted(r.url), steps, json_of(r.refused), r.redirect.empty() ? "null" : quoted(r.redirect),
-        json_of(r.forward), quoted(outcome(r)));
+        json_of(r.forward), json_of(r.relay), quoted(outcome(r)));
 }
 
 }  // namespace gatehouse::explain

@@ -14,7 +14,9 @@ namespace gatehouse::net {
 struct socket_bio {
     static int read(BIO* bio, char* data, int bytes) {
         BIO_clear_retry_flags(bio);
-        const long n = of(bio).receive(data, static_cast<std::size_t>(bytes));
+        stream& s = of(bio);
+        const long n = s.receive(data, static_cast<std::size_t>(bytes));
+        if (n > 0 && s.kept_) s.kept_->add({data, static_cast<std::size_t>(n)});
         if (n < 0 && errno == EAGAIN) BIO_set_retry_read(bio);
         if (n == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
         return static_cast<int>(n);
@@ -65,6 +67,20 @@ void stream::start_tls(SSL* ssl) noexcept {
     BIO_set_data(bio, this);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl_, bio, bio);
+}
+
+void stream::drop_tls() noexcept {
+    SSL_free(ssl_);
+    ssl_ = nullptr;
+}
+
+void kept_hello::add(std::string_view more) {
+    overflowed = overflowed || bytes.size() + more.size() > bytes_max;
+    if (overflowed) {
+        bytes.clear();
+    } else {
+        bytes += more;
+    }
 }
 
 // --- operations ---
@@ -285,6 +301,7 @@ task<error_code> stream::handshake(std::int64_t deadline_ns, event* hello_ready,
             if (rc == 1) co_return error_code{};
             const int wants = SSL_get_error(ssl_, rc);
             if (wants == SSL_ERROR_WANT_CLIENT_HELLO_CB) {
+                if (kept_ && kept_->pass_on) co_return make_error_code(errc::refused);
                 if (loop_.now_ns() >= deadline_ns) co_return make_error_code(errc::timeout);
                 const error_code ec = co_await hello_ready->wait(loop_.now_ns() + hello_patience_ns);
                 if (ec && ec != errc::timeout) co_return ec;   // late: the hello is asked once more

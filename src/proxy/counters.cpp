@@ -15,4 +15,20 @@ const char* name(handshake_failure f) noexcept {
     return "other";
 }
 
+const char* name(relay_failure f) noexcept {
+    switch (f) {
+        case relay_failure::unreachable:
+            return "unreachable";
+        case relay_failure::timeout:
+            return "timeout";
+        case relay_failure::limit:
+            return "limit";
+        case relay_failure::too_large:
+            return "too_large";
+        case relay_failure::twice:
+            break;
+    }
+    return "twice";
+}
+
 }  // namespace gatehouse::proxy

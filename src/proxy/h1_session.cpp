@@ -28,7 +28,9 @@ net::task<void> h1_session::run() {
     if (tls_) {
         const bool shaken = co_await handshake();
         if (!shaken) {
-            co_await linger();
+            bool relayed = false;
+            if (hello_ && hello_->elsewhere) relayed = co_await relay();
+            if (!relayed) co_await linger();
             co_return;
         }
     }
@@ -73,14 +75,20 @@ net::task<bool> h1_session::handshake() {
     }
     handshake_since_ns_ = gate_.loop.now_ns();
     hello_ = std::make_shared<hello_state>(gate_.loop);
+    if (gate_.directory.current_platform()->relays) {
+        hello_->relayed_by = facts_.relayed_by;
+        stream_.keep_hello(&hello_->kept.emplace());
+    }
     SSL* ssl = tls_->make(&hello_);
     error_code ec = errc::tls_failed;
     if (ssl) {
         stream_.start_tls(ssl);
         ec = co_await stream_.handshake(deadline, &hello_->ready, hello::patience_ns);
     }
+    stream_.keep_hello(nullptr);
     handshake_since_ns_ = 0;
     slots_.give_back();
+    if (hello_->elsewhere) co_return false;   // not failed: run() relays it
     if (ec) {
         const auto why = hello_->unknown_name     ? handshake_failure::unknown_name
                          : ec == errc::timeout ? handshake_failure::timeout

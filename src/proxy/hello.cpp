@@ -1,6 +1,7 @@
 #include <fstream>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/proxy/hello.hpp>
+#include <gatehouse/tenant/decide.hpp>
 
 namespace gatehouse::proxy {
 
@@ -42,7 +43,30 @@ tls::hello_verdict hello::on_hello(std::string_view server_name, void* connectio
         state->unknown_name = true;
         return refuse(SSL_AD_UNRECOGNIZED_NAME);
     }
+    if (const auto elsewhere = relay(server_name, *r, *state)) return *elsewhere;
     return for_tenant(server_name, *r, state);
+}
+
+// A strict tenant of another region on a node that relays; nothing of the tenant's is needed here. It
+// happens once: where the next gateway does not call itself the tenant's home either, the two disagree.
+std::optional<tls::hello_verdict> hello::relay(std::string_view host, const tenant::record_ptr& r, hello_state& state) {
+    if (!state.kept || !r->tenant) return std::nullopt;
+    const binding_ptr& b = gate_.bindings.get(r);
+    if (tenant::relay_address(*b->effective, gate_.settings().node_region).empty()) return std::nullopt;
+    if (!state.relayed_by.empty()) {
+        gate_.counters.relay_failed(relay_failure::twice);
+        static log::limiter limiter{1, 60};
+        std::uint64_t suppressed = 0;
+        if (limiter.allow(&suppressed)) {
+            log::warn("tenant {}: region {} relays it here, but its home is {}: not relayed again; its file or regions.{}.address "
+                      "is wrong on one of the two", r->id, state.relayed_by, b->effective->region, b->effective->region);
+        }
+        return refuse(SSL_AD_INTERNAL_ERROR);
+    }
+    state.server_name = host;
+    state.elsewhere = b;
+    state.kept->pass_on = true;
+    return wait();
 }
 
 tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record_ptr& r,

@@ -59,7 +59,7 @@ net::task<tunnel_bytes> run_tunnel(gate& g, const tunnel_ends& ends) {
     shared_state s{g, ends.client, ends.upstream, ends.idle_ns, g.loop.now_ns()};
     tunnel_bytes bytes;
     live_entry entry;
-    if (!g.live.add(entry, ends.tenant_id, g.utc_now(), &close_tunnel, &s)) s.ended = true;
+    if (!g.live.add(entry, ends.tenant_id, g.utc_now(), &close_tunnel, &s)) s.ended = !ends.even_suspended;
     net::child up;
     up.start(pump(s, ends.client, ends.upstream, ends.from_client, bytes.up));
     co_await pump(s, ends.upstream, ends.client, ends.from_upstream, bytes.down);

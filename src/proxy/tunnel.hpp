@@ -15,6 +15,7 @@ struct tunnel_ends {
     std::string_view from_client, from_upstream;   // already read; must stay until the end
     std::int64_t idle_ns;
     std::string tenant_id;
+    bool even_suspended = false;   // a tenant that may not run already is let through: others answer for it
 };
 struct tunnel_bytes {
     std::uint64_t up = 0, down = 0;

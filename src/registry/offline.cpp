@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <gatehouse/registry/service.hpp>
+#include <gatehouse/tenant/decide.hpp>
 #include <gatehouse/watch/listing.hpp>
+#include <map>
 #include <set>
 
 namespace gatehouse::registry {
@@ -68,6 +70,41 @@ diagnostics platform_remarks(const config::settings& s, const state& known) {
     return out;
 }
 
+std::unique_ptr<tenant::directory> directory_of(const state& known) {
+    auto directory = std::make_unique<tenant::directory>();
+    directory->set_platform(known.current_rules().platform);
+    known.for_each_record([&](const tenant::record_ptr& r) { directory->put(r); });
+    (void)directory->take_retired();
+    return directory;
+}
+
+// Strict tenants of regions without an address are refused, where others are relayed.
+diagnostics relay_remarks(const config::settings& s, const state& known) {
+    diagnostics out;
+    if (s.node.wrong_region != config::wrong_region::relay) return out;
+    const auto directory = directory_of(known);
+    std::map<std::string, std::string> missing;  // region, a tenant of it
+    known.for_each_record([&](const tenant::record_ptr& r) {
+        if (!r->tenant) return;
+        const auto e = tenant::make_effective(r, *directory);
+        const bool elsewhere = tenant::belongs_elsewhere(*e, s.node.region);
+        if (elsewhere && tenant::relay_address(*e, s.node.region).empty())
+            missing.try_emplace(e->region, r->id);
+    });
+    for (const auto& [region, id] : missing)
+        out.push_back(
+            {.severity = config::severity::warning,
+             .file = s.file,
+             .line = 0,
+             .key = fmt::format("regions.{}.address", region),
+             .message = fmt::format("is missing: strict tenants of this region (\"{}\") are "
+                                    "refused, not relayed",
+                                    id),
+             .advice =
+                 "write host:port of that region's listener with proxy_protocol = \"required\""});
+    return out;
+}
+
 }  // namespace
 
 std::vector<config::diagnostic> check(const std::string& settings_file) {
@@ -90,7 +127,8 @@ std::vector<config::diagnostic> check(const std::string& settings_file) {
     }
     const auto remarks = remarks_of(*found);
     (void)judged.apply(std::move(*found), utc_now());
-    for (const auto& list : {remarks, judged.all_diagnostics(), platform_remarks(s, judged)})
+    for (const auto& list :
+         {remarks, judged.all_diagnostics(), platform_remarks(s, judged), relay_remarks(s, judged)})
         out.insert(out.end(), list.begin(), list.end());
     return out;
 }
@@ -111,11 +149,7 @@ result<std::unique_ptr<tenant::directory>> offline_directory(const config::setti
     }
     auto all = known.all_diagnostics();
     out.insert(out.end(), all.begin(), all.end());
-    auto directory = std::make_unique<tenant::directory>();
-    directory->set_platform(known.current_rules().platform);
-    known.for_each_record([&](const tenant::record_ptr& r) { directory->put(r); });
-    (void)directory->take_retired();
-    return directory;
+    return directory_of(known);
 }
 
 }  // namespace gatehouse::registry

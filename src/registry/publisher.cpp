@@ -28,7 +28,8 @@ namespace {
 
 constexpr milliseconds lease{10'000}, renew_every{3000}, standby_retry{2000}, trouble_pause{2000};
 constexpr milliseconds deadline{5000};
-constexpr std::size_t items_a_job = 200, refused_shown = 20, scan_count = 1000;
+constexpr std::size_t items_a_job = 200, bytes_a_job = 4 << 20;
+constexpr std::size_t refused_shown = 20, scan_count = 1000;
 constexpr std::size_t differences_kept = 1000;
 constexpr std::size_t token_bytes = 16, ancestors_max = 8;
 
@@ -42,6 +43,14 @@ struct wanted {
 
 // What a document is made of, gathered on control.
 struct item {
+    // About what it takes in a command and its answer.
+    std::size_t weight_bytes() const noexcept {
+        constexpr std::size_t envelope = 1024, certificate = 16 * 1024, name = 256, as_json = 4;
+        if (what.kind != registry::kind::tenant) return certificate;
+        if (!record) return envelope;
+        return envelope + record->hosts.size() * name + (record->tenant ? record->tenant->bytes().size() * as_json : 0);
+    }
+
     wanted what;
     tenant::record_ptr record;  // tenant; null: it is no more
     std::string region;         // tenant: home
@@ -141,7 +150,7 @@ class publisher::impl : public std::enable_shared_from_this<impl> {
 
     void step();
     void list_all();
-    void begin_comparing();
+    void begin_comparing(std::optional<std::vector<std::string>> names);
     void differ(difference::kind what, std::string key);
     void end_diff(std::string why_not);
     void compare_some();
@@ -176,7 +185,7 @@ class publisher::impl : public std::enable_shared_from_this<impl> {
     std::string why_ = "not connected yet";
     std::uint64_t epoch_ = 0, revision_ = 0, turn_ = 0, written_ = 0;
     // listed_: everything is being compared, or looked at; scanned_: what Redis has besides, too.
-    bool stopped_ = false, busy_ = false, listed_ = false, scanned_ = false, may_take_over_ = true;
+    bool stopped_ = false, busy_ = false, listed_ = false, scanned_ = false, may_take_over_ = true, certificates_listed_ = false;
     std::set<wanted> dirty_;
     std::function<void(differences)> diff_done_;  // set: what is compared is only looked at
     differences differences_;
@@ -384,16 +393,21 @@ void publisher::impl::list_all() {
     listed_ = true;
     // The certificates' names are listed in the pool.
     deps_.run_in_pool([list = deps_.list_certificates, &control = deps_.control,
-                       then = mine([](impl& self, std::vector<std::string> names) {
-                           self.to_compare_.clear();
-                           self.certificates_ = {names.begin(), names.end()};
-                           for (std::string& name : names)
-                               self.to_compare_.push_back({kind::certificate, std::move(name)});
-                           self.begin_comparing();
+                       then = mine([](impl& self, std::optional<std::vector<std::string>> names) {
+                           self.begin_comparing(std::move(names));
                        })] { asio::post(control, [then, names = list()]() mutable { then(std::move(names)); }); });
 }
 
-void publisher::impl::begin_comparing() {
+void publisher::impl::begin_comparing(std::optional<std::vector<std::string>> names) {
+    to_compare_.clear();
+    // What cannot be listed is not gone: Redis keeps what it has.
+    certificates_listed_ = names.has_value();
+    if (!names) log::error("redis: the folder of certificates cannot be listed; those published stay as they are");
+    if (names) {
+        certificates_ = {names->begin(), names->end()};
+        for (std::string& name : *names)
+            to_compare_.push_back({kind::certificate, std::move(name)});
+    }
     deps_.directory.for_each([this](const tenant::record_ptr& r) { to_compare_.push_back({kind::tenant, r->id}); });
     to_compare_.push_back({kind::platform, "platform"});   // first: the others are read with it
     compared_ = 0;
@@ -407,8 +421,10 @@ void publisher::impl::step() {
     busy_ = true;
     if (!dirty_.empty()) {
         auto items = std::make_shared<std::vector<item>>();
-        while (!dirty_.empty() && items->size() < items_a_job)
+        for (std::size_t bytes = 0; !dirty_.empty() && items->size() < items_a_job && bytes < bytes_a_job;) {
             items->push_back(gather(dirty_.extract(dirty_.begin()).value()));
+            bytes += items->back().weight_bytes();
+        }
         return make(std::move(items));
     }
     if (!to_compare_.empty()) return compare_some();
@@ -432,7 +448,7 @@ void publisher::impl::end_diff(std::string why_not) {
 
 void publisher::impl::compare_some() {
     auto items = std::make_shared<std::vector<item>>();
-    while (!to_compare_.empty() && items->size() < items_a_job) {
+    for (std::size_t bytes = 0; !to_compare_.empty() && items->size() < items_a_job && bytes < bytes_a_job;) {
         wanted w = std::move(to_compare_.back());
         to_compare_.pop_back();
         ++compared_;
@@ -446,6 +462,7 @@ void publisher::impl::compare_some() {
         item one = gather(w);
         one.compare = true;
         one.look_only = diff_done_ != nullptr;
+        bytes += one.weight_bytes();
         items->push_back(std::move(one));
     }
     ask_existing(std::move(items));
@@ -561,19 +578,23 @@ writing make_platform(const item& i, const config::settings& s, const region_key
 void publisher::impl::make(std::shared_ptr<std::vector<item>> items) {
     const position at{.epoch = epoch_, .revision = ++revision_};
     deps_.run_in_pool([items, at, keys = keys_, settings = settings_, read = deps_.read_certificate,
-                       &control = deps_.control, then = mine([](impl& self, std::vector<writing> all) {
-                           self.write(std::move(all));
-                       })] {
+                       &control = deps_.control, fail = mine([](impl& self, const std::string& why) { self.failed(why); }),
+                       then = mine([](impl& self, std::vector<writing> all) { self.write(std::move(all)); })] {
         std::vector<writing> all;
-        for (const item& i : *items) {
-            if (i.what.kind == kind::tenant)
-                all.push_back(make_tenant(i, *keys, at));
-            else if (i.what.kind == kind::certificate)
-                all.push_back(make_certificate(i, read(i.what.name), *keys, at));
-            else
-                all.push_back(make_platform(i, *settings, *keys, at));
-            all.back().look_only = i.look_only;
-            all.back().there = !i.existing.empty();
+        try {
+            for (const item& i : *items) {
+                if (i.what.kind == kind::tenant)
+                    all.push_back(make_tenant(i, *keys, at));
+                else if (i.what.kind == kind::certificate)
+                    all.push_back(make_certificate(i, read(i.what.name), *keys, at));
+                else
+                    all.push_back(make_platform(i, *settings, *keys, at));
+                all.back().look_only = i.look_only;
+                all.back().there = !i.existing.empty();
+            }
+        } catch (const std::exception& e) {
+            asio::post(control, [fail, why = std::string(e.what())] { fail(why); });
+            return;
         }
         asio::post(control, [then, all = std::move(all)]() mutable { then(std::move(all)); });
     });
@@ -634,7 +655,7 @@ void publisher::impl::sweep(const redis::reply& found, const std::string& cursor
             if (deps_.directory.find_tenant(id) == nullptr) drop({kind::tenant, id});
         } else if (rest.starts_with("cert:")) {
             const std::string name(rest.substr(5));
-            if (!certificates_.contains(name)) drop({kind::certificate, name});
+            if (certificates_listed_ && !certificates_.contains(name)) drop({kind::certificate, name});
         } else if (rest.starts_with("host:")) {
             words.push_back(r.text);
         }

@@ -21,6 +21,7 @@ rules make_rules(const config::settings& s, std::uint64_t revision) {
         p->pools.emplace(pool.name, pool);
     for (const auto& region : s.regions)
         p->region_addresses.emplace(region.name, region.address);
+    p->relays = s.node.wrong_region == config::wrong_region::relay;
     return {.platform = std::move(p), .child_name = s.platform.child_name};
 }
 

@@ -36,9 +36,13 @@ class connection_limits {
     // An empty ticket: no place. `client` null: a Unix socket, counted in all alone. IPv6 clients
     // are one per /64.
     ticket enter(const std::optional<ip_address>& client, std::uint32_t limit, std::uint32_t limit_a_client) noexcept;
+    // For a ticket whose client was not known yet. False: this client has no place; `t` is as it was.
+    bool enter_client(ticket& t, const ip_address& client, std::uint32_t limit_a_client) noexcept;
     std::uint32_t count() const noexcept { return all_.value(); }
 
    private:
+    limit::gauge& slot_of(const ip_address& client) noexcept;
+
     static constexpr std::size_t slots = 1 << 16;
     limit::gauge all_;
     std::unique_ptr<std::array<limit::gauge, slots>> clients_ = std::make_unique<std::array<limit::gauge, slots>>();

@@ -121,7 +121,7 @@ void node::registry_ready(const error_code& ec, const std::string& why) {
     if (ec) return fail(why.empty() ? ec.message() : why);
     make_workers();
     pools_.set_drained(registry_.drained());
-    pools_.apply(settings_.pools);   // begin_serving() when they are there
+    pools_.apply(pools_of(settings_));   // begin_serving() when they are there
 }
 
 void node::make_workers() {

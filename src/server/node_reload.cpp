@@ -76,7 +76,7 @@ void node::take_settings(new_settings& n) {
         w.set_tls(t);
         w.forget_trust();
     });
-    pools_.apply(settings_.pools);
+    pools_.apply(pools_of(settings_));
     if (n.other_log) {
         access_log_.take(std::move(n.log));
     } else {

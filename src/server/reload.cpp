@@ -121,13 +121,27 @@ std::shared_ptr<new_settings> read_new_settings(const std::string& file, const c
     return n;
 }
 
-std::vector<tenant::pool> pools_added(const config::settings& wanted, const config::settings& now) {
-    std::set<std::string_view> known;
-    for (const tenant::pool& p : now.pools) known.insert(p.name);
-    std::vector<tenant::pool> added;
-    for (const tenant::pool& p : wanted.pools) {
-        if (!known.contains(p.name)) added.push_back(p);
+std::vector<tenant::pool> pools_of(const config::settings& s) {
+    std::vector<tenant::pool> out = s.pools;
+    if (s.node.wrong_region != config::wrong_region::relay) return out;
+    for (const config::region_settings& r : s.regions) {
+        if (r.address.empty() || r.name == s.node.region) continue;
+        tenant::endpoint_spec gateways;
+        gateways.address = r.address;
+        gateways.region = r.name;
+        tenant::pool p;
+        p.name = upstream::region_pool_name(r.name);
+        p.endpoints.push_back(std::move(gateways));
+        out.push_back(std::move(p));
     }
+    return out;
+}
+
+std::vector<tenant::pool> pools_added(const config::settings& wanted, const config::settings& now) {
+    std::set<std::string> known;
+    for (const tenant::pool& p : pools_of(now)) known.insert(p.name);
+    std::vector<tenant::pool> added = pools_of(wanted);
+    std::erase_if(added, [&known](const tenant::pool& p) { return known.contains(p.name); });
     return added;
 }
 

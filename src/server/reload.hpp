@@ -40,6 +40,8 @@ std::shared_ptr<new_settings> unreadable_settings(const std::string& file, std::
 void open_sockets(new_settings& n, const config::settings& now, std::size_t worker_count,
                   boost::asio::io_context& control, admin::node_view& view);
 
+// Those configured and, on a node that relays, one for each other region.
+std::vector<tenant::pool> pools_of(const config::settings& s);
 // Pools that are not in force now, by name.
 std::vector<tenant::pool> pools_added(const config::settings& wanted, const config::settings& now);
 // A warning: the settings were taken, changes of tenant files could not be stored.

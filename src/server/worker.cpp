@@ -77,7 +77,15 @@ void worker::listen(const std::vector<bound_listener>& listeners) {
 void worker::accepted(const open_listener& l, int fd, const net::address& peer) {
     const proxy::parameters& p = gate_.settings();
     const std::optional<ip_address> ip = peer.ip();
-    connection_limits::ticket ticket = parts_.connections.enter(ip, p.connections, p.connections_per_client);
+    const bool trusted = ip && any_contains(p.trusted_proxies, *ip);
+    if (l.settings.proxy_protocol_required && !trusted) {
+        ::close(fd);
+        counters_.proxy_header_refused(http::proxy_header_failure::untrusted);
+        return;
+    }
+    // A proxy is no client: who stands behind it is counted once the header has told.
+    const std::optional<ip_address> client = l.settings.proxy_protocol_required ? std::nullopt : ip;
+    connection_limits::ticket ticket = parts_.connections.enter(client, p.connections, p.connections_per_client);
     if (!ticket) {
         ::close(fd);
         counters_.connections_refused.add();
@@ -87,11 +95,13 @@ void worker::accepted(const open_listener& l, int fd, const net::address& peer) 
     facts.tls = l.settings.tls;
     facts.listener_port = l.port;
     facts.redirect_to_https = l.settings.redirect_to_https;
+    facts.proxy_header = l.settings.proxy_protocol_required;
     if (ip) {
         facts.ip = *ip;
         facts.ip_known = true;
         facts.ip_text = ip->to_string();
-        facts.trusted = any_contains(p.trusted_proxies, *ip);
+        facts.port = peer.port();
+        facts.trusted = trusted;
     }
     tasks_.spawn(serve(*this, fd, facts, ticket));
 }
@@ -111,7 +121,7 @@ struct worker::listed_session {
     listed_session& operator=(const listed_session&) = delete;
     worker& owner;
     proxy::h1_session& session;
-    const connection_limits::ticket ticket;
+    connection_limits::ticket ticket;
 };
 
 net::task<void> worker::serve(worker& w, int fd, proxy::client_facts& facts, connection_limits::ticket& ticket) {
@@ -119,7 +129,16 @@ net::task<void> worker::serve(worker& w, int fd, proxy::client_facts& facts, con
     // OpenSSL keeps the context that a connection began with; the session needs it until then.
     const std::shared_ptr<tls::server_context> tls = facts.tls ? w.tls_ : nullptr;
     proxy::h1_session session(w.gate_, fd, std::move(facts), tls.get(), w.slots_);
-    const listed_session listed(w, session, std::move(ticket));
+    listed_session listed(w, session, std::move(ticket));
+    if (session.facts().proxy_header) {
+        const bool told = co_await session.read_proxy_header();
+        if (!told) co_return;
+        const ip_address& client = session.facts().ip;
+        if (!w.parts_.connections.enter_client(listed.ticket, client, w.gate_.settings().connections_per_client)) {
+            w.counters_.connections_refused.add();
+            co_return;
+        }
+    }
     co_await session.run();
 }
 

@@ -181,13 +181,22 @@ resolution resolve(const directory& d, const resolve_input& in) noexcept {
 }
 
 guard_verdict guard(const effective& e, const guard_input& in) noexcept {
-    const bool elsewhere =
-        !in.node_region.empty() && !e.region.empty() && e.region != in.node_region;
-    if (e.residency == residency::strict && elsewhere)
+    if (belongs_elsewhere(e, in.node_region))
         return {.refused = problem::wrong_region,
                 .detail = "This tenant is served in its own region alone."};
     if (auto v = guard_family(e, in.now); v.refused != problem::none) return v;
     return guard_addresses(e.own.allow, e.own.deny, in);
+}
+
+bool belongs_elsewhere(const effective& e, std::string_view node_region) noexcept {
+    const bool elsewhere = !node_region.empty() && !e.region.empty() && e.region != node_region;
+    return elsewhere && e.residency == residency::strict;
+}
+
+std::string_view relay_address(const effective& e, std::string_view node_region) noexcept {
+    if (!e.platform->relays || !belongs_elsewhere(e, node_region)) return {};
+    const auto home = e.platform->region_addresses.find(e.region);
+    return home == e.platform->region_addresses.end() ? std::string_view{} : home->second;
 }
 
 const effective_route* match_route(const effective& e, std::string_view path) noexcept {

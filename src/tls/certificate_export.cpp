@@ -29,13 +29,14 @@ bool write_chain(const certificate& c, BIO* out) {
 
 std::string certificate_name(std::string_view file) { return pattern_of(file); }
 
-std::vector<std::string> certificate_names(const std::string& certs_dir) {
+std::optional<std::vector<std::string>> certificate_names(const std::string& certs_dir) {
     std::vector<std::string> out;
     std::error_code ec;
     for (std::filesystem::directory_iterator i(certs_dir, ec), end; !ec && i != end; i.increment(ec)) {
         std::string name = pattern_of(i->path().filename().string());
         if (!name.empty()) out.push_back(std::move(name));
     }
+    if (ec) return std::nullopt;
     return out;
 }
 

@@ -280,3 +280,16 @@ def test_the_verbs_on_a_node_that_does_not_publish(tmp_path, certs):
         for verb in ("publish", "diff"):
             ended = run_verb(gate, "registry", verb)
             assert ended.returncode == 1 and "[registry.redis]" in ended.stderr
+
+
+def test_a_folder_of_certificates_that_cannot_be_read_takes_none_away(tmp_path, redis, certs):
+    with publisher(tmp_path, redis, certs) as gate:
+        assert within(10, lambda: is_current(gate))
+        before = signed(redis, "cert:shop.acme.example")
+        away = gate.certs_dir.with_name("unmounted")
+        gate.certs_dir.rename(away)
+        assert run_verb(gate, "registry", "publish").returncode == 0
+        assert signed(redis, "cert:shop.acme.example") == before
+        assert "cannot be listed" in gate.stderr()
+        away.rename(gate.certs_dir)
+        assert run_verb(gate, "registry", "publish").returncode == 0

@@ -47,12 +47,17 @@ struct destination {
     std::string target, host;               // request line and Host sent upstream
 };
 
+struct relay_target {
+    std::string region, address;            // the connection goes there undecrypted
+};
+
 struct report {
     std::string url;
     std::vector<step> steps;                // goes on behind a refusal as far as it can
     std::optional<refusal> refused;         // the first
     std::string redirect;                   // not refused: answered with this redirect instead
     std::optional<destination> forward;
+    std::optional<relay_target> relay;      // nothing else is decided here then
 };
 
 report explain(const tenant::directory& d, const explain_input& in);

@@ -21,6 +21,15 @@ struct io_result {
     std::size_t bytes = 0;
 };
 
+// What a client sent before it is known whether its TLS ends here: as received, the hello first.
+struct kept_hello {
+    static constexpr std::size_t bytes_max = 32 * 1024;
+    std::string bytes;        // empty when they were more
+    bool pass_on = false;     // the policy's word: the handshake stops with its hello, unanswered
+    bool overflowed = false;
+    void add(std::string_view more);
+};
+
 class stream final : public event_source {
    public:
     enum class phase : std::uint8_t { connected, connecting };
@@ -81,6 +90,10 @@ class stream final : public event_source {
     // has to wait, `hello_ready` is awaited, that long at most, before the next step.
     void start_tls(SSL* ssl) noexcept;
     task<error_code> handshake(std::int64_t deadline_ns, event* hello_ready, std::int64_t hello_patience_ns);
+    // Until taken back with null: what handshake() receives is kept there too, and when it says pass_on the
+    // handshake ends with errc::refused. drop_tls() then makes the stream a plain one again.
+    void keep_hello(kept_hello* k) noexcept { kept_ = k; }
+    void drop_tls() noexcept;
     bool is_tls() const noexcept { return ssl_ != nullptr; }
     SSL* ssl() const noexcept { return ssl_; }
 
@@ -130,6 +143,7 @@ class stream final : public event_source {
     int fd_;
     loop::registration* registration_ = nullptr;
     SSL* ssl_ = nullptr;
+    kept_hello* kept_ = nullptr;
     operation* reader_ = nullptr;
     operation* writer_ = nullptr;
     gone_callback gone_ = nullptr;

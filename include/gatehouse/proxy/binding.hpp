@@ -45,6 +45,7 @@ class bindings {
     void set_pools(std::shared_ptr<const upstream::pool_map> p);
     void set_parameters(parameters_ptr p);
     const parameters_ptr& parameters() const noexcept { return parameters_; }
+    const upstream::pool_map& pools() const noexcept { return *pools_; }
     // Moves when pools or parameters are replaced; together with directory::generation() it tells
     // whether a binding kept elsewhere is still current.
     std::uint64_t generation() const noexcept { return generation_; }

@@ -17,9 +17,12 @@ namespace gatehouse::proxy {
 struct client_facts {
     ip_address ip;
     bool ip_known = false;             // false on a Unix socket
+    std::uint16_t port = 0;            // of that address; 0: not known
     bool trusted = false;              // one of trusted_proxies
     bool tls = false;
-    std::uint16_t listener_port = 0;
+    bool proxy_header = false;         // the connection begins with one, which names the client
+    std::string relayed_by;            // region of the gateway that relays the connection; empty: none does
+    std::uint16_t listener_port = 0;   // the one the client connected to
     std::uint16_t redirect_to_https = 0;   // the listener's; 0: serve
     std::string ip_text = "unknown";
     std::string sni_tenant;            // id the hello resolved to; empty: plain

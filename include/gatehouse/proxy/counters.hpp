@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <gatehouse/base/problem.hpp>
+#include <gatehouse/http/proxy_header.hpp>
 
 namespace gatehouse::proxy {
 
@@ -27,6 +28,15 @@ class counter {
 
 enum class handshake_failure : std::uint8_t { unknown_name, timeout, other };
 inline constexpr std::size_t handshake_failure_count = 3;
+// Why a connection that belongs into another region was not relayed.
+enum class relay_failure : std::uint8_t {
+    unreachable,  // no address of the home region took the connection
+    timeout,
+    limit,      // of the tenant's connections, or of the region's
+    too_large,  // the hello and what came with it
+    twice,      // another gateway relays it already
+};
+inline constexpr std::size_t relay_failure_count = 5;
 inline constexpr std::size_t problem_count = static_cast<std::size_t>(problem::loop) + 1;
 
 // Durations in fixed buckets; the last is everything longer.
@@ -58,6 +68,7 @@ struct alignas(64) worker_counters {
     counter connections_accepted;
     counter connections_refused;  // over a connection limit, before anything was read
     counter connections_active;   // gauge
+    std::array<counter, http::proxy_header_failure_count> proxy_headers_refused;
     counter handshakes_full, handshakes_resumed;
     std::array<counter, handshake_failure_count> handshakes_failed;
     counter handshakes_active;  // gauge
@@ -70,6 +81,10 @@ struct alignas(64) worker_counters {
     duration_buckets request_time;  // head complete to settled; tunnels do not count
     counter tunnels_opened;
     counter tunnels_active;  // gauge
+    counter relays_opened;   // connections passed on to their home region
+    counter relays_active;   // gauge
+    std::array<counter, relay_failure_count> relays_failed;
+    counter relay_bytes_in, relay_bytes_out;  // client side, when a connection has ended
     // upstream side
     counter upstream_connects, upstream_connect_failures, upstream_reused;
     counter upstream_connections;  // gauge, leased and idle
@@ -85,6 +100,12 @@ struct alignas(64) worker_counters {
         responses[status >= 100 && status < 600 ? status / 100 : 0].add();
     }
     void refused(problem p) noexcept { refused_by_problem[static_cast<std::size_t>(p)].add(); }
+    void relay_failed(relay_failure why) noexcept {
+        relays_failed[static_cast<std::size_t>(why)].add();
+    }
+    void proxy_header_refused(http::proxy_header_failure why) noexcept {
+        proxy_headers_refused[static_cast<std::size_t>(why)].add();
+    }
     void handshake_failed(handshake_failure why) noexcept {
         handshakes_failed[static_cast<std::size_t>(why)].add();
     }
@@ -92,5 +113,6 @@ struct alignas(64) worker_counters {
 
 // As it shows in metrics and logs.
 const char* name(handshake_failure f) noexcept;
+const char* name(relay_failure f) noexcept;
 
 }  // namespace gatehouse::proxy

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gatehouse/http/body.hpp>
+#include <gatehouse/http/proxy_header.hpp>
 #include <gatehouse/proxy/client_side.hpp>
 #include <gatehouse/proxy/exchange.hpp>
 #include <gatehouse/proxy/hello.hpp>
@@ -20,6 +21,9 @@ class h1_session final : public client_side {
     h1_session(gate& g, int fd, client_facts facts, tls::server_context* tls, handshake_slots& slots);
     ~h1_session() override;
 
+    // Before run(), where facts.proxy_header says so: who the client is. False: the connection ends here,
+    // without an answer.
+    net::task<bool> read_proxy_header();
     net::task<void> run();
     // Drain: an idle connection ends now, a busy one after its exchange.
     void drain() noexcept;
@@ -53,6 +57,7 @@ class h1_session final : public client_side {
     enum class head_end : std::uint8_t { complete, closed, refused };
 
     net::task<bool> handshake();
+    net::task<bool> relay();   // false: it could not be, and the client was told so
     net::task<bool> take_slot(std::int64_t deadline_ns);
     net::task<ending> serve_one();
     net::task<head_end> read_head();
@@ -61,6 +66,7 @@ class h1_session final : public client_side {
     net::task<void> linger();
     net::task<error_code> write_out(std::string_view body = {}, std::string_view tail = {});
     void learn_from_handshake(std::int64_t began_ns);
+    void learn_from_header(const http::proxy_header& header);
     void keep_leftover();
 
     gate& gate_;

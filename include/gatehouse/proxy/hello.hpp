@@ -5,11 +5,13 @@
 #include <functional>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/net/loop.hpp>
+#include <gatehouse/net/stream.hpp>
 #include <gatehouse/proxy/gate.hpp>
 #include <gatehouse/tls/certificates.hpp>
 #include <gatehouse/tls/context.hpp>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace gatehouse::proxy {
@@ -34,6 +36,11 @@ struct hello_state {
     std::string tenant;              // the tenant's id; empty on a shared host
     std::string tls_policy;
     bool shared_host = false;
+    // On a node that relays. `elsewhere`: the tenant whose home region gets the connection undecrypted.
+    std::optional<net::kept_hello> kept;
+    std::string relayed_by;          // region of the gateway that relays it here; empty: none does
+    std::string server_name;
+    binding_ptr elsewhere;
 };
 
 class hello final : public tls::hello_policy {
@@ -54,6 +61,7 @@ class hello final : public tls::hello_policy {
                                         const std::shared_ptr<hello_state>& state);
     tls::hello_verdict for_tenant(std::string_view host, const tenant::record_ptr& r,
                                   const std::shared_ptr<hello_state>& state);
+    std::optional<tls::hello_verdict> relay(std::string_view host, const tenant::record_ptr& r, hello_state& state);
     void load_trust(const std::string& file, const std::shared_ptr<hello_state>& state);
 
     gate& gate_;

@@ -13,6 +13,7 @@
 #include <gatehouse/registry/documents.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,8 +62,9 @@ class publisher {
         boost::asio::io_context& control;
         std::function<void(std::function<void()>)> run_in_pool;
         const tenant::directory& directory;
-        // In the pool: the names there are ("shop.acme.example", "*.acme.example"), and one of them.
-        std::function<std::vector<std::string>()> list_certificates;
+        // In the pool: the names there are ("shop.acme.example", "*.acme.example"; null: they cannot
+        // be listed), and one of them.
+        std::function<std::optional<std::vector<std::string>>()> list_certificates;
         std::function<certificate_text(const std::string& name)> read_certificate;
     };
     struct options {

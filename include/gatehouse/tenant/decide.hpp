@@ -52,6 +52,12 @@ struct guard_verdict {
 // A suspension whose `until` has passed no longer holds.
 guard_verdict guard(const effective& e, const guard_input& in) noexcept;
 
+// Whether it is a strict tenant whose home is another region than the node's.
+bool belongs_elsewhere(const effective& e, std::string_view node_region) noexcept;
+// Stage hello, on a node that relays: the address (host:port) in its home region that a connection of
+// such a tenant is passed on to, undecrypted. Empty: the tenant is not elsewhere, or nobody said where.
+std::string_view relay_address(const effective& e, std::string_view node_region) noexcept;
+
 // The longest route whose path takes `path` ("/api" takes "/api" and "/api/x", not "/apix"). Null: none.
 const effective_route* match_route(const effective& e, std::string_view path) noexcept;
 guard_verdict guard_route(const effective_route& r, const guard_input& in) noexcept;   // route's allow and deny

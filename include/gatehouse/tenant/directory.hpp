@@ -42,7 +42,8 @@ struct platform {
     std::set<std::string, std::less<>> shared_hosts;
     std::map<std::string, plan, std::less<>> plans;
     std::map<std::string, pool, std::less<>> pools;
-    std::map<std::string, std::string, std::less<>> region_addresses;   // where to redirect: host:port
+    std::map<std::string, std::string, std::less<>> region_addresses;   // where to redirect or relay: host:port
+    bool relays = false;               // connections of strict tenants of other regions
 };
 using platform_ptr = std::shared_ptr<const platform>;
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -106,7 +107,8 @@ std::string name_error(const certificate& c, std::string_view pattern);
 
 // For who passes certificates on; these block.
 std::string certificate_name(std::string_view file);  // of a file of certs_dir; empty: no such file
-std::vector<std::string> certificate_names(const std::string& certs_dir);
+// Null: the folder cannot be read.
+std::optional<std::vector<std::string>> certificate_names(const std::string& certs_dir);
 struct certificate_pem {
     bool there = false;      // false: no file has this name
     std::string error;       // there, and bad: names the file and what to do

@@ -59,6 +59,9 @@ struct pool {
     std::string trouble;          // why it cannot be used, for explain; empty: fine
 };
 using pool_ptr = std::shared_ptr<const pool>;
+// The pool of another region's gateways, to which connections are relayed: a name that no configured
+// pool can have.
+inline std::string region_pool_name(std::string_view region) { return "region:" + std::string(region); }
 using pool_map = std::map<std::string, pool_ptr, std::less<>>;
 
 }  // namespace gatehouse::upstream

@@ -458,6 +458,10 @@ TEST_CASE("the metrics sum the workers and rank the tenants") {
     b.refused(problem::rate_limited);
     b.refused(problem::suspended_abuse);
     a.handshake_failed(proxy::handshake_failure::unknown_name);
+    a.proxy_header_refused(http::proxy_header_failure::checksum);
+    b.relay_failed(proxy::relay_failure::twice);
+    a.relays_opened.add(2);
+    b.relay_bytes_in.add(11);
     a.request_time.observe_us(900);
     b.request_time.observe_us(2'000'000);
     b.log_dropped.add(5);
@@ -478,6 +482,12 @@ TEST_CASE("the metrics sum the workers and rank the tenants") {
         {"gatehouse_refused_total{problem=\"tenant-suspended\",status=\"402\"}", "0"},
         {"gatehouse_handshakes_failed_total{reason=\"unknown_name\"}", "1"},
         {"gatehouse_handshakes_failed_total{reason=\"timeout\"}", "0"},
+        {"gatehouse_proxy_headers_refused_total{reason=\"checksum\"}", "1"},
+        {"gatehouse_proxy_headers_refused_total{reason=\"untrusted\"}", "0"},
+        {"gatehouse_relays_failed_total{reason=\"twice\"}", "1"},
+        {"gatehouse_relays_failed_total{reason=\"unreachable\"}", "0"},
+        {"gatehouse_relays_total", "2"},
+        {"gatehouse_relay_received_bytes_total", "11"},
         {"gatehouse_request_seconds_bucket{le=\"0.001\"}", "1"},
         {"gatehouse_request_seconds_bucket{le=\"2.5\"}", "2"},
         {"gatehouse_request_seconds_bucket{le=\"+Inf\"}", "2"},

@@ -94,6 +94,74 @@ TEST_CASE("a handshake and what follows arrive byte by byte") {
              both(server, t.server(), 2, 1));
 }
 
+TEST_CASE("a hello that is not ours is kept, unanswered, and the stream goes on as it was") {
+    tls_pair t;
+    for (const kind k : {kind::local, kind::tcp}) {
+        loop l;
+        fd_pair left = make_pair(k), right = make_pair(k);
+        stream client(l, left.a.release(), stream::phase::connected),
+            near(l, left.b.release(), stream::phase::connected);
+        stream server(l, right.a.release(), stream::phase::connected),
+            far(l, right.b.release(), stream::phase::connected);
+        t.policy.sites["gate.example"].waits = 1;  // its only word
+        kept_hello kept;
+        kept.pass_on = true;
+        // What passes between the two, as it was.
+        std::string sent, came_back;
+        const auto tap = [](stream& from, stream& to, std::string& copy) -> task<void> {
+            char piece[100];
+            for (;;) {
+                const io_result got = co_await from.read_some(piece, sizeof piece, 0);
+                if (got.ec) break;
+                copy.append(piece, got.bytes);
+                const io_result on = co_await to.write({piece, got.bytes}, 0);
+                if (on.ec) break;
+            }
+            to.shutdown_write();
+        };
+        const auto gate = [](stream& s, SSL* ssl, kept_hello& keep) -> task<void> {
+            event ready(s.owner_loop());
+            s.keep_hello(&keep);
+            s.start_tls(ssl);
+            const error_code ec = co_await s.handshake(in(s.owner_loop(), 3000), &ready, 0);
+            s.keep_hello(nullptr);
+            CHECK(ec == errc::refused);
+            s.drop_tls();
+            CHECK_FALSE(s.is_tls());
+            static_cast<void>(co_await s.write("not TLS at all", in(s.owner_loop(), 1000)));
+            s.shutdown_write();
+            std::string rest;
+            error_code end;
+            co_await read_all(s, rest, end);
+            CHECK(end == errc::end_of_stream);
+            keep.bytes += rest;
+        };
+        const auto visitor = [](stream& s, SSL* ssl) -> task<void> {
+            error_code ec;
+            co_await shake(s, ssl, in(s.owner_loop(), 3000), ec);
+            CHECK(ec == errc::tls_failed);  // what it got is no ServerHello
+            s.shutdown_write();
+        };
+        run_coro(l, tap(near, far, sent), tap(far, near, came_back), gate(server, t.server(), kept),
+                 visitor(client, t.client()));
+        CHECK(sent.size() > 100);
+        CHECK((kept.bytes == sent));
+        CHECK(came_back == "not TLS at all");
+    }
+}
+
+TEST_CASE("what is kept of a hello has a bound") {
+    kept_hello kept;
+    kept.add(std::string(kept_hello::bytes_max, 'x'));
+    CHECK(kept.bytes.size() == kept_hello::bytes_max);
+    CHECK_FALSE(kept.overflowed);
+    kept.add("y");
+    CHECK(kept.overflowed);
+    CHECK(kept.bytes.empty());
+    kept.add("z");
+    CHECK(kept.bytes.empty());
+}
+
 TEST_CASE("four megabytes both ways at once") {
     tls_pair t;
     for (const kind k : {kind::local, kind::tcp}) {

@@ -6,10 +6,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-void write_settings(const site& f, const std::string& more = {}) {
+void write_settings(const site& f, const std::string& more = {},
+                    const std::string& wrong_region = "refuse") {
     write(f / "gatehouse.toml",
-          "[node]\nid = \"n\"\nregion = \"eu\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n"
-          "[platform]\ndomain = \"localhost\"\n" +
+          "[node]\nid = \"n\"\nregion = \"eu\"\nwrong_region = \"" + wrong_region +
+              "\"\n[[listener]]\naddress = \"127.0.0.1:0\"\n"
+              "[platform]\ndomain = \"localhost\"\n" +
               more +
               "[plans.pro]\nrate = \"5/s\"\n"
               "[pools.shared]\nendpoints = [ { address = \"127.0.0.1:9001\" } ]\n");
@@ -35,6 +37,21 @@ TEST_CASE("check finds what the files say wrong, and is silent otherwise") {
     SECTION("a primary tenant that is not there") {
         write_settings(f, "primary_tenant = \"nobody\"\n");
         CHECK_THAT(text_of(registry::check(f / "gatehouse.toml")), has("primary_tenant"));
+    }
+    SECTION("a strict tenant that could not be relayed") {
+        const std::string strict = "region = \"us\"\nresidency = \"strict\"";
+        write(f.tenant("b"), toml("b", strict));
+        const auto remarks = [&](const char* wrong_region, const char* us) {
+            write_settings(f, std::string("[regions.eu]\naddress = \"e:1\"\n") + us, wrong_region);
+            return registry::check(f / "gatehouse.toml");
+        };
+        CHECK(remarks("refuse", "").empty());
+        const auto found = remarks("relay", "");
+        REQUIRE(found.size() == 1);
+        CHECK(found[0].severity == config::severity::warning);
+        CHECK(found[0].key == "regions.us.address");
+        CHECK_THAT(text_of(found), has("\"b\""));
+        CHECK(remarks("relay", "[regions.us]\naddress = \"u:1\"\n").empty());
     }
     SECTION("no settings") {
         CHECK(config::has_errors(registry::check(f / "absent.toml")));

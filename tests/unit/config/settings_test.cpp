@@ -358,7 +358,10 @@ TEST_CASE("one mistake, one error at its key and line") {
         {"[[listener]]\naddress = \"[::]:80\"\ntls = true\nredirect_to_https = 443",
          "listener[1].redirect_to_https", "TLS listener"},
         {"[[listener]]\naddress = \"[::]:80\"\nproxy_protocol = \"required\"",
-         "listener[1].proxy_protocol", "not available"},
+         "listener[1].proxy_protocol", "no proxy is trusted"},
+        {"[platform]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[[listener]]\naddress = \"unix:/run/gate\"\n"
+         "proxy_protocol = \"required\"",
+         "listener[1].proxy_protocol", "Unix socket"},
         {"[[listener]]\naddress = \"[::]:80\"\nredirect_to_https = 65536",
          "listener[1].redirect_to_https", "out of range"},
     };
@@ -476,7 +479,7 @@ TEST_CASE("the environment") {
 TEST_CASE("warnings leave the settings usable") {
     const std::pair<const char*, const char*> table[] = {
         {"[admin]\naddress = \"0.0.0.0:9900\"", "admin.address"},
-        {"[node]\nwrong_region = \"relay\"\n[regions.eu]\naddress = \"a:1\"", "node.wrong_region"},
+        {"[node]\nwrong_region = \"relay\"", "node.wrong_region"},
         {"[node]\nwrong_region = \"redirect\"", "node.wrong_region"},
         {"[pools.a]\nhash_on = \"path\"\nendpoints = [ { address = \"a:1\" } ]", "pools.a.hash_on"},
         {"[pools.a]\nendpoints = [ { address = \"a:1\", weight = 0 } ]", "pools.a.endpoints"},
@@ -490,6 +493,7 @@ TEST_CASE("warnings leave the settings usable") {
         CHECK(loaded.diagnostics.size() == 1);
         CHECK(count_at(loaded.diagnostics, severity::warning, key) == 1);
     }
+    CHECK(parse(listener + "[node]\nwrong_region = \"relay\"\n[regions.eu]\naddress = \"a:1\"").diagnostics.empty());
     CHECK(parse(listener + "[admin]\naddress = \"[::1]:0\"").diagnostics.empty());
     CHECK(parse(listener + "[admin]\naddress = \"127.1.2.3:1\"").diagnostics.empty());
 }

@@ -218,6 +218,36 @@ TEST_CASE("a node without that region serves the strict tenant; the input's regi
     CHECK(fact_of(r, stage::forward, "fallback").empty());
 }
 
+TEST_CASE("a node that relays passes the strict tenant's TLS on, and decides nothing else") {
+    tenant::directory d;
+    fill(d);
+    auto p = std::make_shared<tenant::platform>(*d.current_platform());
+    p->relays = true;
+    p->region_addresses = {{"us-east", "us.example:8443"}};
+    d.set_platform(p);
+    const auto r = explain(d, asking("away.localhost", "/x"));
+    CHECK_FALSE(r.refused);
+    CHECK_FALSE(r.forward);
+    REQUIRE(r.relay);
+    CHECK(r.relay->region == "us-east");
+    REQUIRE(r.steps.size() == 1);
+    CHECK(decision_at(r, stage::hello) == "relay to region us-east");
+    CHECK(fact_of(r, stage::hello, "address") == "us.example:8443");
+    CHECK(last_line(to_text(r)) ==
+          "would be relayed undecrypted to region us-east: us.example:8443");
+    CHECK(to_json(r).find(R"("relay":{"region":"us-east","address":"us.example:8443"})") !=
+          std::string::npos);
+
+    auto plain = asking("away.localhost");
+    plain.scheme = "http";
+    CHECK(explain(d, plain).refused->problem == problem::wrong_region);
+    auto there = asking("away.localhost");
+    there.node_region = "us-east";
+    CHECK(explain(d, there).forward);
+    CHECK(explain(d, asking("acme.localhost")).forward);
+    CHECK(to_json(explain(d, plain)).find(R"("relay":null)") != std::string::npos);
+}
+
 TEST_CASE("limits: asked, never charged") {
     tenant::directory d;
     fill(d);

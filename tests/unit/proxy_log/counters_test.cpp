@@ -1,6 +1,7 @@
 // The worker's counters: classes, buckets, names.
 #include <catch2/catch.hpp>
 #include <gatehouse/proxy/counters.hpp>
+#include <set>
 #include <string>
 
 using namespace gatehouse;
@@ -50,4 +51,21 @@ TEST_CASE("handshake failures have names") {
     CHECK(std::string(name(handshake_failure::unknown_name)) == "unknown_name");
     CHECK(std::string(name(handshake_failure::timeout)) == "timeout");
     CHECK(std::string(name(handshake_failure::other)) == "other");
+}
+
+TEST_CASE("reasons have places and names of their own, the last too") {
+    worker_counters c;
+    c.relay_failed(relay_failure::twice);
+    c.proxy_header_refused(http::proxy_header_failure::timeout);
+    CHECK(c.relays_failed.back().value() == 1);
+    CHECK(c.proxy_headers_refused.back().value() == 1);
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < relay_failure_count; ++i)
+        names.insert(name(static_cast<relay_failure>(i)));
+    CHECK(names == std::set<std::string>{"unreachable", "timeout", "limit", "too_large", "twice"});
+    names.clear();
+    for (std::size_t i = 0; i < http::proxy_header_failure_count; ++i)
+        names.insert(http::name(static_cast<http::proxy_header_failure>(i)));
+    CHECK(names == std::set<std::string>{"untrusted", "malformed", "version", "too_large",
+                                         "checksum", "truncated", "timeout"});
 }

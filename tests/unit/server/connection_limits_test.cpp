@@ -55,6 +55,20 @@ TEST_CASE("one client's bound is its own, and a refusal takes nothing") {
     CHECK(limits.count() == 2);
 }
 
+TEST_CASE("a client that is known later takes its place then, once, and gives it back") {
+    connection_limits limits;
+    {
+        auto first = limits.enter(std::nullopt, 100, 1), second = limits.enter(std::nullopt, 100, 1);
+        CHECK(limits.enter_client(first, ip("192.0.2.1"), 1));
+        CHECK_FALSE(limits.enter_client(second, ip("192.0.2.1"), 1));
+        CHECK(second);  // it still has its place among all
+        CHECK_FALSE(limits.enter(ip("192.0.2.1"), 100, 1));
+        CHECK(limits.count() == 2);
+    }
+    CHECK(limits.count() == 0);
+    CHECK(limits.enter(ip("192.0.2.1"), 100, 1));
+}
+
 TEST_CASE("an IPv6 client is its /64") {
     struct row {
         const char *first, *second;

@@ -173,6 +173,42 @@ TEST_CASE("guard: a strict tenant is served in its region alone, whatever else i
     }
 }
 
+TEST_CASE("where a strict tenant of another region is relayed to, and when it is not") {
+    using tenant::residency;
+    struct relay_row {
+        bool relays;
+        tenant::residency residency;
+        const char *region, *node, *address;
+    };
+    const relay_row rows[] = {
+        {true, residency::strict, "us-east", "eu-west", "us.example:8443"},
+        {false, residency::strict, "us-east", "eu-west", ""},    // the node refuses or redirects
+        {true, residency::preferred, "us-east", "eu-west", ""},  // it may be served here
+        {true, residency::strict, "eu-west", "eu-west", ""},
+        {true, residency::strict, "us-east", "", ""},  // a node of no region serves all
+        {true, residency::strict, "", "eu-west", ""},
+        {true, residency::strict, "ap-south", "eu-west", ""},  // without an address
+        {true, residency::strict, "sa-east", "eu-west", ""},   // not even known
+    };
+    for (const auto& x : rows) {
+        INFO(x.relays << x.region << " at " << x.node);
+        family f;
+        f.top.region = x.region;  // inherited by the child
+        f.top.residency = x.residency;
+        tenant::directory d;
+        auto p = std::make_shared<tenant::platform>();
+        p->relays = x.relays;
+        p->region_addresses = {
+            {"us-east", "us.example:8443"}, {"eu-west", "eu.example:1"}, {"ap-south", ""}};
+        d.set_platform(p);
+        for (const auto& t : {f.top, f.agency, f.child})
+            d.put(record_of(t, {}));
+        const auto e = effective_of(d, "child");
+        CHECK(tenant::relay_address(*e, x.node) == x.address);
+        if (*x.address != '\0') CHECK(tenant::belongs_elsewhere(*e, x.node));
+    }
+}
+
 TEST_CASE("guard: deny before allow; a list of those allowed refuses all others") {
     struct address_row {
         std::vector<const char*> allow, deny;
