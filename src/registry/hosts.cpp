@@ -146,8 +146,7 @@ void state::write_record(entry& e, bool anyway, work& w) {
     const bool in_service_or_gone = e.good || e.gone_since;
     const bool same_tenant = was && (e.record->tenant == e.good ||
                                      (e.record->tenant && e.good && *e.record->tenant == *e.good));
-    const bool republish =
-        in_service_or_gone && (!same_tenant || hosts != e.record->hosts);
+    const bool republish = in_service_or_gone && (!same_tenant || hosts != e.record->hosts);
     if (!anyway && !republish && same(conflicts, e.conflicts)) return;
     e.conflicts = std::move(conflicts);
     if (republish) replace_record(e, hosts, w.out.revision);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <utility>
 
 namespace gatehouse::registry {
 
@@ -14,8 +15,7 @@ void state::take_documents(batch& b, work& w) {
         restamp(r, w);
     for (const auto& file : b.vanished)
         forget_file(file, w);
-    const auto touched = w.touched;
-    for (const auto& id : touched)
+    for (const auto& id : std::exchange(w.touched, {}))
         choose_source(id, w);
 }
 

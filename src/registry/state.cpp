@@ -20,6 +20,10 @@ void batch::merge(batch other) {
 }
 
 void change_set::merge(change_set later) {
+    if (empty() && stamps.empty()) {
+        *this = std::move(later);
+        return;
+    }
     revision = later.revision;
     applied += later.applied;
     removed += later.removed;
@@ -298,9 +302,8 @@ diagnostics state::all_diagnostics() const {
 
 std::size_t state::quarantined_count() const {
     return orphans_.size() + static_cast<std::size_t>(std::count_if(
-                                 quarantined_.begin(), quarantined_.end(), [&](const auto& id) {
-                                     return !find(id)->quarantine.empty();
-                                 }));
+                                 quarantined_.begin(), quarantined_.end(),
+                                 [&](const auto& id) { return !find(id)->quarantine.empty(); }));
 }
 
 void state::for_each_record(const std::function<void(const tenant::record_ptr&)>& f) const {

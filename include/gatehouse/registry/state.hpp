@@ -247,7 +247,7 @@ class state {
     std::set<std::string> gone_;
     std::set<std::string> unsettled_;  // restored ids that have yet to be looked at again
     bool unjudged_ = false;            // restored what other rules judged
-    std::size_t serving_ = 0;  // tenants in force
+    std::size_t serving_ = 0;          // tenants in force
     std::vector<std::pair<tenant::utc_time, std::size_t>> recent_removals_;
 };
 

@@ -26,7 +26,8 @@ TEST_CASE("a listing has the files that count, in order") {
 }
 
 TEST_CASE("a stamp's digest differs with each of its parts, and is none for a young file") {
-    const stamp s{.device = 1, .inode = 2, .size_bytes = 3, .modified_ns = 4'000, .changed_ns = 5'000};
+    const stamp s{
+        .device = 1, .inode = 2, .size_bytes = 3, .modified_ns = 4'000, .changed_ns = 5'000};
     const std::int64_t later = 10'000'000'000;
     const auto digest = digest_of(s, later);
     CHECK(digest != 0);
