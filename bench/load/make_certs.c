@@ -32,7 +32,8 @@ static X509* certificate(EVP_PKEY* key, const char* host, long serial) {
     must(X509_gmtime_adj(X509_getm_notBefore(c), -86400) != NULL);
     must(X509_gmtime_adj(X509_getm_notAfter(c), 365L * 86400) != NULL);
     X509_NAME* name = X509_get_subject_name(c);
-    must(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char*)host, -1, -1, 0));
+    const unsigned char* text = (const unsigned char*)host;
+    must(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, text, -1, -1, 0));
     must(X509_set_issuer_name(c, name) && X509_set_pubkey(c, key));
     X509_EXTENSION* e = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
     must(e && X509_add_ext(c, e, -1));

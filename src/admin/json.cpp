@@ -236,7 +236,11 @@ json::object row_summary(const registry::tenant_row& r) {
     o["removed"] = r.record != nullptr && !t;
     o["quarantined"] = !r.quarantine.empty();
     o["conflicts"] = r.conflicts.size();
-    o["hosts"] = r.record ? strings(r.record->hosts) : json::array{};
+    json::array hosts;
+    if (r.record)
+        for (const auto host : r.record->hosts)
+            hosts.emplace_back(host);
+    o["hosts"] = std::move(hosts);
     return o;
 }
 

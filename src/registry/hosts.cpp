@@ -79,10 +79,10 @@ void state::settle_host(const std::string& host, work& w) {
 
 std::vector<std::string> state::hosts_of(const entry& e) const {
     std::vector<std::string> out;
-    const auto add = [&](const std::string& host) {
+    const auto add = [&](std::string_view host) {
         const auto it = hosts_.find(host);
         if (it == hosts_.end() || it->second.owner != e.id) return;
-        if (std::find(out.begin(), out.end(), host) == out.end()) out.push_back(host);
+        if (std::find(out.begin(), out.end(), host) == out.end()) out.emplace_back(host);
     };
     const auto platform = platform_host(e);
     if (e.good) {
@@ -93,9 +93,9 @@ std::vector<std::string> state::hosts_of(const entry& e) const {
         for (const auto& [from, to] : t.redirect_hosts)
             add(from);
     } else if (e.record) {
-        for (const auto& host : e.record->hosts) {
+        for (const auto host : e.record->hosts) {
             if (host == platform)
-                out.push_back(host);
+                out.emplace_back(host);
             else
                 add(host);
         }
@@ -130,7 +130,7 @@ diagnostics state::conflicts_of(const entry& e) const {
     return out;
 }
 
-void state::replace_record(entry& e, std::vector<std::string> hosts, std::uint64_t revision) {
+void state::replace_record(entry& e, tenant::host_list hosts, std::uint64_t revision) {
     auto live = e.record ? e.record->state : std::make_shared<tenant::state>(e.id);
     e.record = std::make_shared<tenant::record>(tenant::record{.id = e.id,
                                                                .tenant = e.good,
@@ -140,17 +140,16 @@ void state::replace_record(entry& e, std::vector<std::string> hosts, std::uint64
 }
 
 void state::write_record(entry& e, bool anyway, work& w) {
-    auto hosts = hosts_of(e);
+    const tenant::host_list hosts = hosts_of(e);
     auto conflicts = conflicts_of(e);
     const bool was = e.record != nullptr;
     const bool in_service_or_gone = e.good || e.gone_since;
     const bool same_tenant = was && (e.record->tenant == e.good ||
                                      (e.record->tenant && e.good && *e.record->tenant == *e.good));
-    const bool republish =
-        in_service_or_gone && (!same_tenant || !was || hosts != e.record->hosts);
+    const bool republish = in_service_or_gone && (!same_tenant || hosts != e.record->hosts);
     if (!anyway && !republish && same(conflicts, e.conflicts)) return;
     e.conflicts = std::move(conflicts);
-    if (republish) replace_record(e, std::move(hosts), w.out.revision);
+    if (republish) replace_record(e, hosts, w.out.revision);
     if (e.quarantine.empty() && e.conflicts.empty())
         quarantined_.erase(e.id);
     else

@@ -18,7 +18,7 @@ bool hands_down_the_same(const tenant::packed& before, const tenant::packed& now
 void state::judge(work& w) {
     // All claims to names are known before the first is judged, so that the order of files does
     // not decide who gets one.
-    for (const auto& id : std::set<std::string>(w.dirty))
+    for (const auto& id : std::vector<std::string>(w.dirty.begin(), w.dirty.end()))
         if (const auto it = entries_.find(id); it != entries_.end() && it->second.wanted)
             index_names(it->second, shared_name(it->second, name_wanted(it->second)), w);
     // Ends: within one change a tenant is accepted at most once, and only that makes others dirty.

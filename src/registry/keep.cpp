@@ -117,7 +117,8 @@ store::change to_rows(const change_set& c, const std::set<std::string>& vanished
     out.drop.assign(c.dropped.begin(), c.dropped.end());
     out.hosts.assign(c.hosts.begin(), c.hosts.end());
     for (const auto& [file, d] : c.orphans)
-        add_reasons(out, file, d.parsed ? std::string(d.parsed->look().id) : std::string(), d.reasons);
+        add_reasons(out, file, d.parsed ? std::string(d.parsed->look().id) : std::string(),
+                    d.reasons);
     return out;
 }
 

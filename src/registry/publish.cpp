@@ -56,7 +56,7 @@ struct service::impl::scan {
     std::shared_ptr<pipeline> pipe;
     std::string folder;  // empty: `files` alone
     std::vector<std::string> files;
-    std::atomic<std::size_t> next{0};  // of `files`
+    std::atomic<std::size_t> next{0};     // of `files`
     std::atomic<std::size_t> reading{0};  // lanes
     std::array<batch, lanes> found;
     diagnostics trouble;

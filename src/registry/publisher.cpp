@@ -329,8 +329,8 @@ void publisher::impl::tenant_changed(const std::string& id) {
         if (found != nullptr) home_of(**found, home);
         // Where any tenant is strict, a host that changed hands may need its key sealed for others.
         if ((home.strict || !strict_.empty()) && found != nullptr)
-            for (const std::string& host : (*found)->hosts)
-                if (certificates_.contains(host)) add({kind::certificate, host});
+            for (const std::string_view host : (*found)->hosts)
+                if (certificates_.contains(host)) add({kind::certificate, std::string(host)});
         note_strict(one, home.strict);
         add({kind::tenant, one});
         if (const auto children = children_.find(one); children != children_.end())
@@ -475,8 +475,8 @@ void publisher::impl::ask_existing(std::shared_ptr<std::vector<item>> items) {
         words.push_back(key_of(i.what));
     for (const item& i : *items)
         if (i.record)
-            for (const std::string& host : i.record->hosts)
-                words.push_back(key("host:" + host));
+            for (const std::string_view host : i.record->hosts)
+                words.push_back(key("host:").append(host));
     const std::vector<std::string_view> command(words.begin(), words.end());
     client_->send(command, deadline, mine([items](impl& self, result<redis::reply> r) {
                       if (!r) return self.failed(r.error().message());
@@ -513,7 +513,7 @@ writing make_tenant(const item& i, const region_keys& keys, position at) {
         w.skip = i.compare && i.existing.empty();
         return w;
     }
-    for (const std::string& host : i.record->hosts)
+    for (const std::string_view host : i.record->hosts)
         w.hosts.append(w.hosts.empty() ? "" : " ").append(host);
     try {
         std::map<std::string, std::string> files;
@@ -524,7 +524,7 @@ writing make_tenant(const item& i, const region_keys& keys, position at) {
                                    .at = {.epoch = at.epoch, .revision = i.record->revision},
                                    .region = i.region,
                                    .strict = i.strict,
-                                   .hosts = i.record->hosts,
+                                   .hosts = {i.record->hosts.begin(), i.record->hosts.end()},
                                    .tenant = std::move(t),
                                    .files = std::move(files)},
                                   keys);

@@ -3,18 +3,19 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <utility>
 
 namespace gatehouse::registry {
 
 void state::take_documents(batch& b, work& w) {
+    if (b.seen.size() > files_.size()) reserve(files_.size() + b.seen.size());
     for (auto& d : b.seen)
         take_document(d, w);
     for (const auto& r : b.same)
         restamp(r, w);
     for (const auto& file : b.vanished)
         forget_file(file, w);
-    const auto touched = w.touched;
-    for (const auto& id : touched)
+    for (const auto& id : std::exchange(w.touched, {}))
         choose_source(id, w);
 }
 
@@ -34,7 +35,7 @@ void state::take_document(document& d, work& w) {
         if (e == nullptr || e->file != file) others_[f.id].insert(file);
         w.touched.insert(f.id);
     }
-    w.files.insert(d.file);
+    w.files.push_back(file);
 }
 
 // The same bytes under another stamp: nobody needs to know but the next start.
@@ -53,7 +54,7 @@ void state::forget_file(const std::string& file, work& w) {
     if (it == files_.end()) return;
     const auto [path, f] = *it;
     files_.erase(it);
-    w.files.insert(file);
+    w.files.push_back(path);
     if (!f.id.empty()) undeclare(f.id, path, w);
 }
 
@@ -96,7 +97,7 @@ void state::choose_source(const std::string& name, work& w) {
     }
     e.wanted = e.file.empty() ? nullptr : files_.find(e.file)->second.parsed;
     held_.erase(name);
-    w.files.insert(files.begin(), files.end());
+    w.files.insert(w.files.end(), files.begin(), files.end());
     w.dirty.insert(name);
 }
 

@@ -20,6 +20,10 @@ void batch::merge(batch other) {
 }
 
 void change_set::merge(change_set later) {
+    if (empty() && stamps.empty()) {
+        *this = std::move(later);
+        return;
+    }
     revision = later.revision;
     applied += later.applied;
     removed += later.removed;
@@ -101,12 +105,16 @@ void state::restore_broken(const document& d) {
     }
 }
 
+void state::reserve(std::size_t tenants) {
+    entries_.reserve(tenants);
+    files_.reserve(tenants);
+    names_.reserve(tenants);
+    hosts_.reserve(tenants);
+}
+
 change_set state::restore(const kept& k) {
     revision_ = k.revision;
-    entries_.reserve(k.tenants.size());
-    files_.reserve(k.tenants.size());
-    names_.reserve(k.tenants.size());
-    hosts_.reserve(k.hosts.size());
+    reserve(k.tenants.size());
     for (const auto& t : k.tenants)
         restore_tenant(t);
     std::unordered_map<std::string, std::vector<std::string>> reserved;  // for removed tenants
@@ -117,7 +125,7 @@ change_set state::restore(const kept& k) {
     }
     for (const auto& d : k.broken)
         restore_broken(d);
-    unjudged_ = !k.judged;
+    unjudged_ = !k.judged && !k.tenants.empty();
     for (const auto& t : k.tenants)
         restore_record(entries_.find(t.id)->second, t.revision, reserved);
     // Made once all records are, as it goes before they do.
@@ -146,7 +154,7 @@ void state::restore_record(
         if (const auto it = reserved.find(e.id); it != reserved.end())
             hosts.insert(hosts.end(), it->second.begin(), it->second.end());
     }
-    replace_record(e, std::move(hosts), revision);
+    replace_record(e, hosts, revision);
 }
 
 tenant_update state::update_of(const entry& e, bool republish) const {
@@ -175,8 +183,8 @@ change_set state::apply(batch b, tenant::utc_time now) {
             w.dirty.insert(id);
     if (w.force)
         for (const auto& id : gone_)
-            for (const auto& host : entries_.find(id)->second.record->hosts)
-                w.hosts.insert(host);
+            for (const auto host : entries_.find(id)->second.record->hosts)
+                w.hosts.emplace(host);
     decide_removals(w);
     return settle(w);
 }
@@ -294,9 +302,8 @@ diagnostics state::all_diagnostics() const {
 
 std::size_t state::quarantined_count() const {
     return orphans_.size() + static_cast<std::size_t>(std::count_if(
-                                 quarantined_.begin(), quarantined_.end(), [&](const auto& id) {
-                                     return !find(id)->quarantine.empty();
-                                 }));
+                                 quarantined_.begin(), quarantined_.end(),
+                                 [&](const auto& id) { return !find(id)->quarantine.empty(); }));
 }
 
 void state::for_each_record(const std::function<void(const tenant::record_ptr&)>& f) const {

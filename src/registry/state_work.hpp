@@ -12,7 +12,7 @@ struct state::work {
     bool force = false;
     std::set<std::string> touched;  // ids whose files changed
     std::set<std::string> missing;  // ids that no file declares any more
-    std::set<std::string> files;    // that may be, or may have been, without a tenant
+    std::vector<shared_text> files;  // that may be, or may have been, without a tenant
     std::set<std::string> dirty;    // ids to judge
     std::set<std::string> claims;   // ids whose good version is another
     std::set<std::string> hosts;    // whose owner may be another

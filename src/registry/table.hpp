@@ -63,8 +63,8 @@ class table {
         for (; at != tenants_.end() && out.size() < limit; ++at)
             if (is_below(at->second, parent)) out.push_back(row_of(at->first, at->second));
         if (!parent.empty()) return out;
-        auto file = in_files ? orphans_.upper_bound(after.substr(file_word.size()))
-                             : orphans_.begin();
+        auto file =
+            in_files ? orphans_.upper_bound(after.substr(file_word.size())) : orphans_.begin();
         for (; file != orphans_.end() && out.size() < limit; ++file)
             out.push_back(file->second);
         return out;

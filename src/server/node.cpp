@@ -1,5 +1,6 @@
 #include "node.hpp"
 
+#include <malloc.h>
 #include <signal.h>
 
 #include <boost/asio/post.hpp>
@@ -306,6 +307,9 @@ void node::tick() {
 int serve(const config::settings& settings, const std::string& settings_file) {
     ::signal(SIGPIPE, SIG_IGN);
     ::signal(SIGXFSZ, SIG_IGN);   // a file size limit refuses a change, it does not end the node
+    // Said, so that it does not grow: what is as large as the list of a folder goes back to the system
+    // when it is freed.
+    ::mallopt(M_MMAP_THRESHOLD, 512 * 1024);
     try {
         node n(settings, settings_file);
         return n.run();

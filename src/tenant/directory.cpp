@@ -48,7 +48,7 @@ const platform_ptr& directory::current_platform() const noexcept {
 void directory::put(record_ptr r) {
     const record_ptr* found = tenants_->find(key_kind::exact, r->id);
     const record_ptr before = found != nullptr ? *found : nullptr;
-    for (const std::string& host : r->hosts) {
+    for (const std::string_view host : r->hosts) {
         const table_key key = key_of(host);
         hosts_->set(key.kind, key.text, r, retired_);
     }
@@ -63,7 +63,7 @@ void directory::put(record_ptr r) {
 // Only what still points at this very record: a name may be another tenant's, or the newer
 // record's.
 void directory::drop_hosts(const record& of) {
-    for (const std::string& host : of.hosts) {
+    for (const std::string_view host : of.hosts) {
         const table_key key = key_of(host);
         const record_ptr* found = hosts_->find(key.kind, key.text);
         if (found != nullptr && found->get() == &of) hosts_->erase(key.kind, key.text, retired_);

@@ -93,11 +93,21 @@ enum tenant_member : std::uint64_t {
 };
 enum tls_member : std::uint64_t { member_min_version = 1, member_client_ca_file = 2 };
 
-constexpr life last_of(life) { return life::deleting; }
-constexpr suspension last_of(suspension) { return suspension::maintenance; }
-constexpr residency last_of(residency) { return residency::strict; }
-constexpr redis_loss last_of(redis_loss) { return redis_loss::closed; }
-constexpr quota_period last_of(quota_period) { return quota_period::month; }
+constexpr life last_of(life) {
+    return life::deleting;
+}
+constexpr suspension last_of(suspension) {
+    return suspension::maintenance;
+}
+constexpr residency last_of(residency) {
+    return residency::strict;
+}
+constexpr redis_loss last_of(redis_loss) {
+    return redis_loss::closed;
+}
+constexpr quota_period last_of(quota_period) {
+    return quota_period::month;
+}
 
 template <class T>
 constexpr bool is_optional = false;

@@ -28,8 +28,7 @@ difference compare(const listing& before, const listing& after) {
     while (i < before.size() || j < after.size()) {
         const bool gone =
             j == after.size() || (i < before.size() && before[i].name < after[j].name);
-        const bool is_new =
-            !gone && (i == before.size() || after[j].name < before[i].name);
+        const bool is_new = !gone && (i == before.size() || after[j].name < before[i].name);
         if (gone)
             d.missing.emplace_back(before[i].name);
         else if (is_new || before[i].stamp != after[j].stamp)

@@ -54,16 +54,14 @@ std::uint64_t digest_of(const stamp& s, std::int64_t looked_at_ns) noexcept {
 
 bool listing::contains(std::string_view name) const noexcept {
     const auto at =
-        std::lower_bound(rows_.begin(), rows_.end(), name, [this](const row& r, std::string_view n) {
-            return name_of(r) < n;
-        });
+        std::lower_bound(rows_.begin(), rows_.end(), name,
+                         [this](const row& r, std::string_view n) { return name_of(r) < n; });
     return at != rows_.end() && name_of(*at) == name;
 }
 
 void listing::add(std::string_view name, const watch::stamp& s) {
-    rows_.push_back({.at = names_.size(),
-                     .name_bytes = static_cast<std::uint32_t>(name.size()),
-                     .stamp = s});
+    rows_.push_back(
+        {.at = names_.size(), .name_bytes = static_cast<std::uint32_t>(name.size()), .stamp = s});
     names_ += name;
 }
 

@@ -164,8 +164,13 @@ class state {
         text_set claimants;
     };
     struct work;  // one change being worked out
+    // Not noexcept, for which the standard library keeps each hash in its node: a look-up then
+    // reads no other text than the one it is about.
+    struct kept_hash : text_hash {
+        std::size_t operator()(std::string_view s) const { return text_hash::operator()(s); }
+    };
     template <class T>
-    using by_text = std::unordered_map<shared_text, T, text_hash, std::equal_to<>>;
+    using by_text = std::unordered_map<shared_text, T, kept_hash, std::equal_to<>>;
     using entries = by_text<entry>;
 
     // Files to tenants (sources.cpp).
@@ -212,8 +217,9 @@ class state {
     void write_record(entry& e, bool anyway, work& w);
     std::vector<std::string> hosts_of(const entry& e) const;
     diagnostics conflicts_of(const entry& e) const;
-    static void replace_record(entry& e, std::vector<std::string> hosts, std::uint64_t revision);
+    static void replace_record(entry& e, tenant::host_list hosts, std::uint64_t revision);
 
+    void reserve(std::size_t tenants);
     void restore_tenant(const kept_tenant& t);
     void restore_broken(const document& d);
     void restore_record(entry& e, std::uint64_t revision,
@@ -241,7 +247,7 @@ class state {
     std::set<std::string> gone_;
     std::set<std::string> unsettled_;  // restored ids that have yet to be looked at again
     bool unjudged_ = false;            // restored what other rules judged
-    std::size_t serving_ = 0;  // tenants in force
+    std::size_t serving_ = 0;          // tenants in force
     std::vector<std::pair<tenant::utc_time, std::size_t>> recent_removals_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <gatehouse/tenant/host_list.hpp>
 #include <gatehouse/tenant/model.hpp>
 #include <gatehouse/tenant/packed.hpp>
 #include <gatehouse/tenant/state.hpp>
@@ -24,7 +25,7 @@ struct record {
     packed_ptr tenant;                // null: gone (410), only its hosts are kept
     std::shared_ptr<gatehouse::tenant::state> state;
     std::uint64_t revision = 0;
-    std::vector<std::string> hosts;   // every name it answers at: platform name first, then hosts,
+    host_list hosts;                  // every name it answers at: platform name first, then hosts,
                                       // then redirect_hosts' sources; lower case; "*.x" is one label
 };
 using record_ptr = std::shared_ptr<const record>;

@@ -76,8 +76,7 @@ struct fake_node : gatehouse::admin::node_view {
         std::string_view after, std::size_t limit, std::string_view parent) const override {
         std::vector<gatehouse::registry::tenant_row> page;
         for (const auto& r : rows) {
-            const bool is_child =
-                parent.empty() || r.record->tenant->look().parent == parent;
+            const bool is_child = parent.empty() || r.record->tenant->look().parent == parent;
             if (is_child && gatehouse::admin::cursor(r) > after && page.size() < limit)
                 page.push_back(r);
         }

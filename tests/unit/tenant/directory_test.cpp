@@ -216,3 +216,19 @@ TEST_CASE("property: the directory agrees with a plain map through random change
         REQUIRE(d.tenant_count() == tenants.size());
     }
 }
+
+TEST_CASE("a list of hosts keeps their order, and may be empty") {
+    const tenant::host_list none, three{"b.example", "a.example", "*.c.example"};
+    CHECK(none.empty());
+    CHECK(none.size() == 0);
+    CHECK(none.begin() == none.end());
+    CHECK(none == tenant::host_list(std::vector<std::string>{}));
+    CHECK(three.size() == 3);
+    CHECK(three.front() == "b.example");
+    CHECK(std::vector<std::string>(three.begin(), three.end()) ==
+          std::vector<std::string>{"b.example", "a.example", "*.c.example"});
+    CHECK(three == std::vector<std::string>{"b.example", "a.example", "*.c.example"});
+    CHECK_FALSE(three == tenant::host_list{"b.example", "a.example"});
+    const auto copy = three;
+    CHECK(copy.front().data() == three.front().data());
+}

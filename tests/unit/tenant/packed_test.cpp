@@ -71,9 +71,9 @@ class dice {
         r.add_prefix = text();
         r.redirect = text();
         r.redirect_status = static_cast<std::uint16_t>(number());
-        for (auto* t : {&r.timeouts.connect, &r.timeouts.upstream_head,
-                        &r.timeouts.upstream_body_idle, &r.timeouts.request_body_idle,
-                        &r.timeouts.tunnel_idle})
+        for (auto* t :
+             {&r.timeouts.connect, &r.timeouts.upstream_head, &r.timeouts.upstream_body_idle,
+              &r.timeouts.request_body_idle, &r.timeouts.tunnel_idle})
             maybe(*t, [&] { return milliseconds(when()); });
         maybe(r.max_body_bytes, [&] { return number(); });
         r.limits = any_limits();
@@ -176,12 +176,14 @@ TEST_CASE("bytes of another program are refused") {
     REQUIRE(packed_from(bytes));
     CHECK_FALSE(packed_from(""));
     CHECK_FALSE(packed_from("id = \"acme\""));
-    CHECK_FALSE(packed_from("\x02" + bytes.substr(1)));       // another version
+    CHECK_FALSE(packed_from("\x02" + bytes.substr(1)));         // another version
     CHECK_FALSE(packed_from(bytes + std::string("\x36\x01")));  // a member number 27
-    CHECK_FALSE(packed_from(bytes + bytes.substr(1)));        // members out of order
-    CHECK_FALSE(packed_from(std::string("\x01\x08\x04", 3)));  // a fifth state
+    CHECK_FALSE(packed_from(bytes + bytes.substr(1)));          // members out of order
+    CHECK_FALSE(packed_from(std::string("\x01\x08\x04", 3)));   // a fifth state
     CHECK(packed_from(std::string("\x01\x08\x03", 3))->unpack().state == life::deleting);
-    CHECK_FALSE(packed_from("\x01\x03\x05" "acme"));          // shorter than it says
+    CHECK_FALSE(
+        packed_from("\x01\x03\x05"
+                    "acme"));  // shorter than it says
     std::string endless(1, '\x01');
     endless += '\x20';
     endless.append(11, '\xff');
