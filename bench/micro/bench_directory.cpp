@@ -133,7 +133,7 @@ void effective_made(benchmark::State& state) {
     auto r = std::make_shared<tenant::record>();
     r->id = t.id;
     r->tenant = tenant::pack(t);
-    r->state = std::make_shared<tenant::state>(t.id);
+    r->state = std::make_shared<tenant::state>();
     d.put(r);
     for (auto _ : state)
         benchmark::DoNotOptimize(tenant::make_effective(r, d));

@@ -131,7 +131,7 @@ diagnostics state::conflicts_of(const entry& e) const {
 }
 
 void state::replace_record(entry& e, tenant::host_list hosts, std::uint64_t revision) {
-    auto live = e.record ? e.record->state : std::make_shared<tenant::state>(e.id);
+    auto live = e.record ? e.record->state : std::make_shared<tenant::state>();
     e.record = std::make_shared<tenant::record>(tenant::record{.id = e.id,
                                                                .tenant = e.good,
                                                                .state = std::move(live),

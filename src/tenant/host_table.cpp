@@ -79,7 +79,7 @@ void host_table::set(key_kind kind, std::string_view key, const record_ptr& r,
     if (owned_->at[i].load(std::memory_order_relaxed) == nullptr) ++used_count_;
     ++live_count_;
     if (kind == key_kind::wildcard) wildcard_count_.fetch_add(1, std::memory_order_relaxed);
-    owned_->hashes[i] = hash;
+    owned_->hashes[i] = static_cast<std::uint32_t>(hash);  // more than any table's mask
     owned_->at[i].store(fresh.release(), std::memory_order_release);
 }
 

@@ -51,7 +51,7 @@ class host_table {
         explicit slots(std::size_t count) : mask(count - 1), at(count), hashes(count) {}
         const std::size_t mask;
         std::vector<std::atomic<const node*>> at;  // null: empty
-        std::vector<std::uint64_t> hashes;         // the writer's, so that growth reads no node
+        std::vector<std::uint32_t> hashes;         // the writer's, so that growth reads no node
     };
 
     static std::uint64_t hash_of(key_kind kind, std::string_view key) noexcept;

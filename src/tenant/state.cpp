@@ -10,8 +10,6 @@ struct state::route_table {
     std::map<std::string, std::shared_ptr<limit_cells>> cells;
 };
 
-state::state(std::string id) : id_(std::move(id)) {}
-
 state::~state() {
     delete routes_.load(std::memory_order_relaxed);
 }

@@ -24,11 +24,10 @@ struct counters {
 
 class state {
    public:
-    explicit state(std::string id);
+    state() = default;
     ~state();
     state(const state&) = delete;
     state& operator=(const state&) = delete;
-    const std::string& id() const noexcept { return id_; }
     limit_cells cells;           // the tenant's own, charged by itself and its family
     gatehouse::tenant::counters counters;
     // The cells of one of its routes, by path; made on first asking, kept for good. Takes a lock.
@@ -36,7 +35,6 @@ class state {
 
    private:
     struct route_table;
-    const std::string id_;
     std::atomic<route_table*> routes_{nullptr};   // most tenants have none
 };
 

@@ -29,7 +29,7 @@ struct fake_node : gatehouse::admin::node_view {
         auto record = std::make_shared<gatehouse::tenant::record>();
         record->id = id;
         record->tenant = gatehouse::tenant::pack(t);
-        record->state = std::make_shared<gatehouse::tenant::state>(id);
+        record->state = std::make_shared<gatehouse::tenant::state>();
         record->hosts = t.hosts;
         gatehouse::registry::tenant_row r;
         r.id = id;

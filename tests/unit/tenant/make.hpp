@@ -17,7 +17,7 @@ inline tenant::record_ptr record_of(settings t, std::vector<std::string> hosts,
     r->id = t.id;
     r->hosts = std::move(hosts);
     r->revision = revision;
-    r->state = std::make_shared<tenant::state>(t.id);
+    r->state = std::make_shared<tenant::state>();
     r->tenant = tenant::pack(t);
     return r;
 }
