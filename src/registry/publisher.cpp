@@ -121,7 +121,6 @@ class publisher::impl : public std::enable_shared_from_this<impl> {
     void stop();
     void tenant_changed(const std::string& id);
     void add(wanted w);
-    void settings_changed(config::settings s);
     bool compare();
     void diff(std::function<void(differences)> done);
     publisher_status status() const;
@@ -173,8 +172,8 @@ class publisher::impl : public std::enable_shared_from_this<impl> {
 
     const options options_;
     const dependencies deps_;
-    std::shared_ptr<const config::settings> settings_;
-    std::shared_ptr<const region_keys> keys_;
+    const std::shared_ptr<const config::settings> settings_;
+    const std::shared_ptr<const region_keys> keys_;
     const std::string token_;
     asio::steady_timer timer_, renewal_;
     std::unique_ptr<redis::client> client_;
@@ -357,11 +356,6 @@ void publisher::impl::note_strict(const std::string& id, bool strict) {
         strict_.insert(id);
     else
         strict_.erase(id);
-}
-
-void publisher::impl::settings_changed(config::settings s) {
-    settings_ = std::make_shared<const config::settings>(std::move(s));
-    add({kind::platform, "platform"});
 }
 
 bool publisher::impl::compare() {
@@ -804,9 +798,6 @@ void publisher::tenant_changed(const std::string& id) {
 }
 void publisher::certificate_changed(const std::string& name) {
     impl_->add({kind::certificate, name});
-}
-void publisher::settings_changed(config::settings s) {
-    impl_->settings_changed(std::move(s));
 }
 bool publisher::compare() {
     return impl_->compare();

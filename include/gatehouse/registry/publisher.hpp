@@ -75,6 +75,7 @@ class publisher {
         region_keys keys;
     };
 
+    // Other settings need another publisher; it takes over from this one at once.
     publisher(options o, config::settings settings, dependencies d);
     ~publisher();  // another may take the registry over when the lease has run out (10 s)
     publisher(const publisher&) = delete;
@@ -84,7 +85,6 @@ class publisher {
     // After the directory has the change (or has it no more).
     void tenant_changed(const std::string& id);
     void certificate_changed(const std::string& name);
-    void settings_changed(config::settings s);
     // Compares everything anew and writes what differs. False: not now, status() says why.
     bool compare();
     // Compares and writes nothing; changes go on meanwhile. One at a time.
