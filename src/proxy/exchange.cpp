@@ -28,6 +28,7 @@ class exchange {
     }
 
     ~exchange() {
+        if (loaded_) loaded_->wanted = false;
         client_.watch_gone(nullptr, nullptr);
         leave_admission();
         gate_.counters.requests_active.sub();
@@ -36,7 +37,11 @@ class exchange {
     exchange& operator=(const exchange&) = delete;
 
     net::task<ending> run() {
-        failure f = resolve();
+        failure f = resolve(false);
+        if (load_host_.size() + load_tenant_.size() > 0) {
+            co_await load();
+            if (loaded_->answer == tenant::loader::answer::done) f = resolve(true);
+        }
         if (!f) f = guard();
         if (!f) f = route();
         if (!f) f = admit();
@@ -55,7 +60,7 @@ class exchange {
    private:
     // --- resolve: which tenant ---
 
-    failure resolve() {
+    failure resolve(bool loaded) {
         stage_ = stage::resolve;
         const client_facts& client = client_.facts();
         const std::uint64_t directory_now = gate_.directory.generation();
@@ -73,7 +78,10 @@ class exchange {
                               .tenant_field = identifier,
                               .sni_tenant = client.sni_tenant,
                               .sni_was_shared_host = client.sni_was_shared_host,
-                              .sni_tls_policy = client.sni_tls_policy});
+                              .sni_tls_policy = client.sni_tls_policy,
+                              .loaded = loaded});
+        load_host_ = r.load_host;
+        load_tenant_ = r.load_tenant;
         if (r.refused != problem::none) return refused(r.refused, r.detail);
         const binding_ptr& bound = gate_.bindings.get(*r.found);
         strip_bytes_ = r.strip_bytes;
@@ -88,7 +96,35 @@ class exchange {
         const bool by_host = r.by == tenant::signal::host && redirect_host_.empty();
         who_.set(by_host ? request_.host : std::string_view{}, bound, directory_now, bindings_now);
         binding_ = bound.get();
+        (*r.found)->state->last_used_s.store(static_cast<std::uint32_t>(gate_.loop.unix_seconds()),
+                                             std::memory_order_relaxed);
         return {};
+    }
+
+    // The tenant is known by name alone: the first who comes waits for it, never longer than the
+    // loader's patience.
+    struct loading {
+        explicit loading(net::loop& l) : ready(l) {}
+        net::event ready;
+        tenant::loader::answer answer = tenant::loader::answer::unavailable;
+        bool wanted = true;
+    };
+
+    net::task<void> load() {
+        loaded_ = std::make_shared<loading>(gate_.loop);
+        if (gate_.loader == nullptr) co_return;
+        const auto done = [&loop = gate_.loop, l = loaded_](tenant::loader::answer a) {
+            loop.post([l, a] {
+                l->answer = a;
+                if (l->wanted) l->ready.set();
+            });
+        };
+        if (load_host_.empty()) {
+            gate_.loader->load_tenant(std::string(load_tenant_), done);
+        } else {
+            gate_.loader->load_host(std::string(load_host_), done);
+        }
+        static_cast<void>(co_await loaded_->ready.wait(0));
     }
 
     // --- guard: may it be served, here and now ---
@@ -682,6 +718,8 @@ class exchange {
     upstream::connections::opening opening_;
     std::size_t strip_bytes_ = 0;
     std::string_view redirect_host_, path_and_query_, whole_body_, client_text_;
+    std::string_view load_host_, load_tenant_;   // what has to be loaded before the tenant is known
+    std::shared_ptr<loading> loaded_;
     tenant::guard_input guard_input_;
     limit::admission admission_;
     tried_endpoints tried_;

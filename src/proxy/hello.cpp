@@ -28,8 +28,10 @@ static tls::hello_verdict wait() {
 tls::hello_verdict hello::on_hello(std::string_view server_name, void* connection) {
     const auto& state = *static_cast<std::shared_ptr<hello_state>*>(connection);
     const tenant::platform& platform = *gate_.directory.current_platform();
+    if (gate_.directory.is_stale()) return refuse(SSL_AD_INTERNAL_ERROR);
     if (server_name.empty()) {
         if (platform.default_tls_tenant.empty()) return refuse(SSL_AD_UNRECOGNIZED_NAME);
+        if (const auto first = load_first({}, platform.default_tls_tenant, state)) return *first;
         const tenant::record_ptr* r = gate_.directory.find_tenant(platform.default_tls_tenant);
         if (!r || (*r)->hosts.empty()) return refuse(SSL_AD_UNRECOGNIZED_NAME);
         return for_tenant((*r)->hosts.front(), *r, state);
@@ -38,6 +40,7 @@ tls::hello_verdict hello::on_hello(std::string_view server_name, void* connectio
         state->shared_host = true;
         return with_certificate(server_name, {}, {}, state);
     }
+    if (const auto first = load_first(server_name, {}, state)) return *first;
     const tenant::record_ptr* r = gate_.directory.find_host(server_name);
     if (!r) {
         state->unknown_name = true;
@@ -45,6 +48,27 @@ tls::hello_verdict hello::on_hello(std::string_view server_name, void* connectio
     }
     if (const auto elsewhere = relay(server_name, *r, *state)) return *elsewhere;
     return for_tenant(server_name, *r, state);
+}
+
+// What is to be done before the directory is asked; nothing: it has all there is to know.
+std::optional<tls::hello_verdict> hello::load_first(std::string_view host, std::string_view id,
+                                                    const std::shared_ptr<hello_state>& state) {
+    if (!gate_.loader || state->tenant_loaded) return std::nullopt;
+    if (host.empty() ? !gate_.directory.must_load_tenant(id) : !gate_.directory.must_load_host(host)) return std::nullopt;
+    if (state->waited_for_tenant) return refuse(SSL_AD_INTERNAL_ERROR);
+    state->waited_for_tenant = true;
+    const auto loaded = [&loop = gate_.loop, state](tenant::loader::answer a) {
+        loop.post([state, a] {
+            state->tenant_loaded = a == tenant::loader::answer::done;
+            if (state->connected) state->ready.set();
+        });
+    };
+    if (host.empty()) {
+        gate_.loader->load_tenant(std::string(id), loaded);
+    } else {
+        gate_.loader->load_host(std::string(host), loaded);
+    }
+    return wait();
 }
 
 // A strict tenant of another region on a node that relays; nothing of the tenant's is needed here. It
@@ -72,6 +96,7 @@ std::optional<tls::hello_verdict> hello::relay(std::string_view host, const tena
 tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record_ptr& r,
                                      const std::shared_ptr<hello_state>& state) {
     state->tenant = r->id;
+    r->state->last_used_s.store(static_cast<std::uint32_t>(gate_.loop.unix_seconds()), std::memory_order_relaxed);
     if (!r->tenant) return with_certificate(host, r->id, {}, state);   // gone: so that 410 can be said
     const binding_ptr& b = gate_.bindings.get(r);
     const tenant::client_tls& wanted = b->effective->own.tls;

@@ -20,6 +20,13 @@ std::string_view path_identifier(std::string_view path) noexcept {
     return path.substr(0, path.find('/'));
 }
 
+resolution load_first(std::string_view host, std::string_view id) noexcept {
+    resolution r = refuse(problem::registry_unavailable, "The tenant is not known here yet.");
+    r.load_host = host;
+    r.load_tenant = id;
+    return r;
+}
+
 // May a session whose hello was for `in.sni_tenant` carry an exchange of the tenant found?
 bool agrees_with_hello(const resolution& r, const resolve_input& in, const platform& p) noexcept {
     const record& found = **r.found;
@@ -47,7 +54,9 @@ resolution resolve_shared(const directory& d, const resolve_input& in, const pla
                       "The path and the identifier field name different tenants.");
     resolution r;
     r.by = by_path.empty() ? signal::field_identifier : signal::path_identifier;
-    r.found = d.find_tenant(by_path.empty() ? in.tenant_field : by_path);
+    const std::string_view id = by_path.empty() ? in.tenant_field : by_path;
+    if (!in.loaded && d.must_load_tenant(id)) return load_first({}, id);
+    r.found = d.find_tenant(id);
     if (r.found == nullptr) return refuse(problem::unknown_host, "There is no such tenant.", r);
     if (!by_path.empty()) r.strip_bytes = 3 + by_path.size();
     // A hello for the shared host asked for no client certificate; a tenant that wants one keeps
@@ -68,6 +77,7 @@ resolution resolve_shared(const directory& d, const resolve_input& in, const pla
 
 resolution resolve_own(const directory& d, const resolve_input& in, const platform& p) noexcept {
     resolution r;
+    if (!in.loaded && d.must_load_host(in.host)) return load_first(in.host, {});
     r.found = d.find_host(in.host);
     if (r.found == nullptr) return refuse(problem::unknown_host, "No tenant answers at this host.");
     r.by = signal::host;
@@ -146,6 +156,8 @@ guard_verdict guard_family(const effective& e, utc_time now) noexcept {
             v.detail = "The tenant above this one is not in service.";
             return v;
         }
+    if (e.self->unreadable)
+        return {.refused = e.broken, .detail = "The tenant's settings are not understood here."};
     if (e.broken != problem::none)
         return {.refused = e.broken, .detail = "The tenant above this one is not in service."};
     if (auto v = guard_maintenance(e.own, now); v.refused != problem::none) return v;
@@ -176,6 +188,8 @@ std::string_view name(signal s) noexcept {
 }
 
 resolution resolve(const directory& d, const resolve_input& in) noexcept {
+    if (d.is_stale())
+        return refuse(problem::registry_unavailable, "The registry has not been heard of for too long.");
     const platform& p = *d.current_platform();
     return p.shared_hosts.contains(in.host) ? resolve_shared(d, in, p) : resolve_own(d, in, p);
 }

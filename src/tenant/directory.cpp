@@ -41,6 +41,26 @@ const record_ptr* directory::find_tenant(std::string_view id) const noexcept {
     return tenants_->find(key_kind::exact, id);
 }
 
+// An exact name that is not in memory goes before a wildcard that is.
+bool directory::must_load_host(std::string_view host) const noexcept {
+    if (all_hosts_ == nullptr || hosts_->find(key_kind::exact, host) != nullptr) return false;
+    if (all_hosts_->has(host)) return true;
+    return all_hosts_->has_wildcard(host) && find_host(host) == nullptr;
+}
+
+bool directory::must_load_tenant(std::string_view id) const noexcept {
+    return all_ids_ != nullptr && find_tenant(id) == nullptr && all_ids_->has(id);
+}
+
+void directory::set_names(const host_index* hosts, const host_index* ids) {
+    all_hosts_ = hosts;
+    all_ids_ = ids;
+}
+
+void directory::set_stale(bool stale) {
+    if (stale_.exchange(stale, std::memory_order_acq_rel) != stale) generation_.fetch_add(1, std::memory_order_release);
+}
+
 const platform_ptr& directory::current_platform() const noexcept {
     return *platform_.load(std::memory_order_acquire);
 }

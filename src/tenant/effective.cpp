@@ -46,6 +46,13 @@ void break_chain(draft& w, problem why, const std::string& at, const record_ptr*
 }
 
 void find_ancestors(draft& w) {
+    if (w.out.self->unreadable) {
+        w.out.broken = problem::registry_unavailable;
+        w.out.broken_at = w.out.self->id;
+        w.out.broken_record = w.out.self;
+        w.miss("settings that need a later version of gatehouse");
+        return;
+    }
     for (std::string id = w.out.own.parent; !id.empty();) {
         const record_ptr* found = w.d.find_tenant(id);
         if (found == nullptr)

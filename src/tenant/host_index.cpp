@@ -46,9 +46,12 @@ std::uint64_t host_index::mark_of(std::string_view host) noexcept {
     return mark < first_mark ? mark + first_mark : mark;
 }
 
-bool host_index::may_exist(std::string_view host) const noexcept {
-    const slots& s = *current_.load(std::memory_order_acquire);
-    if (s.has(mark_of(host))) return true;
+bool host_index::has(std::string_view host) const noexcept {
+    return is_open() || current_.load(std::memory_order_acquire)->has(mark_of(host));
+}
+
+bool host_index::has_wildcard(std::string_view host) const noexcept {
+    if (is_open()) return true;
     if (wildcards_.load(std::memory_order_relaxed) == 0) return false;
     const auto dot = host.find('.');
     if (dot == 0 || dot == host.npos) return false;
@@ -58,7 +61,7 @@ bool host_index::may_exist(std::string_view host) const noexcept {
     if (rest.size() > host_bytes_max) return false;
     wildcard[0] = '*';
     rest.copy(wildcard + 1, rest.size());
-    return s.has(mark_of({wildcard, rest.size() + 1}));
+    return current_.load(std::memory_order_acquire)->has(mark_of({wildcard, rest.size() + 1}));
 }
 
 void host_index::put(slots& s, std::uint64_t mark) {

@@ -11,6 +11,7 @@
 #include <gatehouse/proxy/counters.hpp>
 #include <gatehouse/proxy/live.hpp>
 #include <gatehouse/tenant/directory.hpp>
+#include <gatehouse/tenant/loader.hpp>
 #include <gatehouse/upstream/connections.hpp>
 #include <memory>
 #include <string>
@@ -40,6 +41,7 @@ class gate {
     proxy::bindings bindings;
     upstream::connections upstreams;
     live_list live;                      // what a suspension closes
+    tenant::loader* loader = nullptr;    // null: every tenant is in the directory
     bool draining = false;               // no connection is kept alive any more
 
     // Ends with the next reload: not to be kept across a wait.

@@ -26,7 +26,8 @@ struct loaded_trust {
 struct hello_state {
     explicit hello_state(net::loop& l) : ready(l) {}
     net::event ready;
-    bool waited_for_trust = false, waited_for_certificate = false;   // it had its turn to wait
+    bool waited_for_tenant = false, waited_for_trust = false, waited_for_certificate = false;   // it had its turn to wait
+    bool tenant_loaded = false;      // or nobody's
     // What came of it, and for what: this handshake's, though the caches may have been emptied since.
     loaded_trust trust;
     tls::certificate_ptr certificate;
@@ -62,6 +63,8 @@ class hello final : public tls::hello_policy {
     tls::hello_verdict for_tenant(std::string_view host, const tenant::record_ptr& r,
                                   const std::shared_ptr<hello_state>& state);
     std::optional<tls::hello_verdict> relay(std::string_view host, const tenant::record_ptr& r, hello_state& state);
+    std::optional<tls::hello_verdict> load_first(std::string_view host, std::string_view id,
+                                                 const std::shared_ptr<hello_state>& state);
     void load_trust(const std::string& file, const std::shared_ptr<hello_state>& state);
 
     gate& gate_;

@@ -20,10 +20,14 @@ struct resolve_input {
     std::string_view sni_tenant;       // id that the TLS hello resolved to; empty: none (plain listener)
     bool sni_was_shared_host = false;  // the hello named a shared host: any tenant may follow on it
     std::string_view sni_tls_policy;   // effective.tls_policy of the handshake, with the version it came to
+    bool loaded = false;               // what is not in memory by now does not exist
 };
 
 struct resolution {
-    problem refused = problem::none;   // unknown_host, misdirected, tenant_mismatch, tenant_gone
+    // unknown_host, misdirected, tenant_mismatch, tenant_gone; registry_unavailable when the tenant
+    // has to be loaded first (load_host or load_tenant say by what) or nothing may be served.
+    problem refused = problem::none;
+    std::string_view load_host, load_tenant;
     const record_ptr* found = nullptr; // same lifetime as directory::find_host's
     signal by = signal::none;
     std::size_t strip_bytes = 0;       // of the path: "/t/ID" when the path named the tenant

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <gatehouse/tenant/host_index.hpp>
 #include <gatehouse/tenant/host_list.hpp>
 #include <gatehouse/tenant/model.hpp>
 #include <gatehouse/tenant/packed.hpp>
@@ -25,6 +26,7 @@ struct record {
     packed_ptr tenant;                // null: gone (410), only its hosts are kept
     std::shared_ptr<gatehouse::tenant::state> state;
     std::uint64_t revision = 0;
+    bool unreadable = false;          // its settings need a later version of this program: 503
     host_list hosts;                  // every name it answers at: platform name first, then hosts,
                                       // then redirect_hosts' sources; lower case; "*.x" is one label
 };
@@ -60,6 +62,12 @@ class directory {
     // wildcard. Null: nobody's. The pointee holds until the caller returns to its event loop.
     const record_ptr* find_host(std::string_view host) const noexcept;
     const record_ptr* find_tenant(std::string_view id) const noexcept;
+    // On a node that keeps only some tenants in memory: the name is (or may be) somebody's who has to
+    // be loaded first, whatever the two above say. Never elsewhere.
+    bool must_load_host(std::string_view host) const noexcept;
+    bool must_load_tenant(std::string_view id) const noexcept;
+    // Nothing that is known may be served any more: it was not confirmed for too long.
+    bool is_stale() const noexcept { return stale_.load(std::memory_order_acquire); }
     // Moves with every change; read it before looking up.
     std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
     // Same lifetime rule; copy the shared_ptr to keep it.
@@ -73,6 +81,9 @@ class directory {
     void put(record_ptr r);
     void remove(std::string_view id);
     void set_platform(platform_ptr p);
+    // Those that exist besides; they outlive the directory. Before the first reader.
+    void set_names(const host_index* hosts, const host_index* ids);
+    void set_stale(bool stale);
     // Calls f(record) for each tenant, gone ones too, in no order; f must not change the directory.
     template <class F>
     void for_each(F&& f) const { visit([](void* ctx, const record_ptr& r) { (*static_cast<F*>(ctx))(r); }, &f); }
@@ -87,6 +98,9 @@ class directory {
     std::atomic<const platform_ptr*> platform_;
     std::atomic<std::uint64_t> generation_{1};
     std::atomic<std::size_t> tenants_count_{0};
+    const host_index* all_hosts_ = nullptr;   // null: everything is in memory
+    const host_index* all_ids_ = nullptr;
+    std::atomic<bool> stale_{false};
     std::vector<std::shared_ptr<const void>> retired_;
 };
 

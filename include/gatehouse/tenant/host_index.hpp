@@ -20,8 +20,11 @@ class host_index {
     host_index(const host_index&) = delete;
     host_index& operator=(const host_index&) = delete;
 
-    // `host`: lower case, no port, no trailing dot. By its own name or a one-label wildcard.
-    bool may_exist(std::string_view host) const noexcept;
+    // `host`: lower case, no port, no trailing dot.
+    bool has(std::string_view host) const noexcept;           // by its own name
+    bool has_wildcard(std::string_view host) const noexcept;  // "*.acme.example" for "shop.acme.example"
+    // Not all names are known yet: any may exist.
+    bool is_open() const noexcept { return open_.load(std::memory_order_acquire); }
 
     // --- writer ---
     // "shop.acme.example", "*.acme.example". Twice is once.
@@ -29,7 +32,8 @@ class host_index {
     void erase(std::string_view host);
     // In place of all there is. Readers see the old names or the new ones, nothing between.
     void replace(const std::vector<std::string_view>& hosts);
-    std::size_t size() const noexcept { return count_; }
+    void set_open(bool open) noexcept { open_.store(open, std::memory_order_release); }
+    std::size_t size() const noexcept { return count_.load(std::memory_order_relaxed); }  // any thread
     // As directory::take_retired().
     std::vector<std::shared_ptr<const void>> take_retired();
 
@@ -42,8 +46,10 @@ class host_index {
 
     std::shared_ptr<slots> owned_;
     std::atomic<const slots*> current_;
+    std::atomic<bool> open_{true};
     std::atomic<std::size_t> wildcards_{0};
-    std::size_t count_ = 0, used_ = 0;  // names; slots that are not empty
+    std::atomic<std::size_t> count_{0};  // names
+    std::size_t used_ = 0;               // slots that are not empty
     std::vector<std::shared_ptr<const void>> retired_;
 };
 

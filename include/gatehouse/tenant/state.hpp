@@ -30,6 +30,9 @@ class state {
     state& operator=(const state&) = delete;
     limit_cells cells;           // the tenant's own, charged by itself and its family
     gatehouse::tenant::counters counters;
+    // When a connection last came to it, in Unix seconds: who comes seldom leaves memory first on a
+    // node that cannot keep all.
+    std::atomic<std::uint32_t> last_used_s{0};
     // The cells of one of its routes, by path; made on first asking, kept for good. Takes a lock.
     std::shared_ptr<limit_cells> route_cells(const std::string& path);
 

@@ -14,10 +14,15 @@ namespace {
 
 std::string host(int n) { return "shop-" + std::to_string(n) + ".example"; }
 
+struct closed_index : host_index {
+    closed_index() { set_open(false); }
+    bool may_exist(std::string_view host) const { return has(host) || has_wildcard(host); }
+};
+
 }  // namespace
 
 TEST_CASE("names come and go") {
-    host_index index;
+    closed_index index;
     CHECK_FALSE(index.may_exist("a.example"));
     index.insert("a.example");
     index.insert("a.example");
@@ -26,6 +31,7 @@ TEST_CASE("names come and go") {
     CHECK_FALSE(index.may_exist("b.a.example"));
     index.insert("*.a.example");
     CHECK(index.may_exist("b.a.example"));
+    CHECK_FALSE(index.has("b.a.example"));
     CHECK_FALSE(index.may_exist("c.b.a.example"));
     CHECK_FALSE(index.may_exist(".a.example"));
     CHECK_FALSE(index.may_exist("localhost"));
@@ -40,8 +46,17 @@ TEST_CASE("names come and go") {
     CHECK(index.may_exist("z.y.example"));
 }
 
-TEST_CASE("it holds what a set of names would hold") {
+TEST_CASE("before all names are known any may exist") {
     host_index index;
+    CHECK(index.has("a.example"));
+    CHECK(index.has_wildcard("a.example"));
+    index.set_open(false);
+    CHECK_FALSE(index.has("a.example"));
+    CHECK_FALSE(index.has_wildcard("a.example"));
+}
+
+TEST_CASE("it holds what a set of names would hold") {
+    closed_index index;
     std::set<int> model;
     std::mt19937 random(7);
     for (int i = 0; i < 200'000; ++i) {
@@ -60,7 +75,7 @@ TEST_CASE("it holds what a set of names would hold") {
 }
 
 TEST_CASE("a name that stays is found while others come and go") {
-    host_index index;
+    closed_index index;
     for (int n = 0; n < 100; ++n)
         index.insert(host(n));
     std::atomic<bool> end{false};
