@@ -112,6 +112,11 @@ void directory::visit(void (*f)(void*, const record_ptr&), void* ctx) const {
     tenants_->for_each([&](const record_ptr& r) { f(ctx, r); });
 }
 
+void directory::retire(std::vector<std::shared_ptr<const void>> others) {
+    for (auto& one : others)
+        retired_.push_back(std::move(one));
+}
+
 std::vector<std::shared_ptr<const void>> directory::take_retired() {
     return std::exchange(retired_, {});
 }

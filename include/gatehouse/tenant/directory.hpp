@@ -87,6 +87,8 @@ class directory {
     // Calls f(record) for each tenant, gone ones too, in no order; f must not change the directory.
     template <class F>
     void for_each(F&& f) const { visit([](void* ctx, const record_ptr& r) { (*static_cast<F*>(ctx))(r); }, &f); }
+    // To be destroyed with what the directory itself let go.
+    void retire(std::vector<std::shared_ptr<const void>> others);
     // What no new reader can reach any more; to be destroyed after a no-op has run on every worker.
     std::vector<std::shared_ptr<const void>> take_retired();
 

@@ -1,0 +1,141 @@
+#include "assemble.hpp"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <gatehouse/base/log.hpp>
+#include <gatehouse/base/text.hpp>
+
+namespace gatehouse::registry {
+namespace {
+
+constexpr std::size_t ancestors_max = 8;
+
+struct work {
+    const look_up& find;
+    const follower_identity& who;
+    const std::string& files_dir;
+    assembly out;
+
+    // Null: not known here, which is noted.
+    std::optional<known_value> ask(const std::string& key) {
+        out.used.push_back(key);
+        known_value v = find(key);
+        if (v.known) return v;
+        out.missing.push_back(key);
+        return std::nullopt;
+    }
+};
+
+// What stands for a tenant that is not to be served here: what is needed to say why not.
+tenant::packed_ptr stub(const tenant_document& d) {
+    tenant::tenant t;
+    t.id = t.label = d.id;
+    if (!d.region.empty()) t.region = d.region;
+    t.residency = d.strict ? tenant::residency::strict : tenant::residency::preferred;
+    return tenant::pack(t);
+}
+
+tenant::packed_ptr with_files(const tenant_document& d, const std::string& files_dir) {
+    const std::string& named = d.tenant->tls.client_ca_file;
+    if (named.empty()) return tenant::pack(*d.tenant);
+    tenant::tenant t = *d.tenant;
+    const auto file = d.files.find(named);
+    // Not there, it must not fall back to asking for no certificate.
+    t.tls.client_ca_file = file == d.files.end() ? files_dir + "/missing" : keep_file(files_dir, file->second);
+    if (t.tls.client_ca_file.empty()) t.tls.client_ca_file = files_dir + "/missing";
+    return tenant::pack(t);
+}
+
+void hosts_of(const tenant_document& d, work& w, assembled_tenant& t) {
+    std::vector<std::string> own;
+    for (const std::string& host : d.hosts) {
+        const auto owner = w.ask("host:" + host);
+        if (owner && owner->value == d.id) own.push_back(host);
+    }
+    t.hosts = tenant::host_list(own);
+}
+
+void add_tenant(const std::string& id, std::size_t depth, work& w) {
+    const auto found = w.ask("tenant:" + id);
+    if (!found) return;
+    assembled_tenant t;
+    t.id = id;
+    if (found->value) {
+        const tenant_reading r = read_tenant(*found->value, id, w.who.reader(), w.who.own.platform);
+        const tenant_document& d = r.document;
+        if (r.what == reading::refused) {
+            w.out.refused = fmt::format("tenant {} {}", id, r.why);
+            return;
+        }
+        t.there = true;
+        t.revision = d.at.revision;
+        t.unreadable = r.what == reading::not_understood;
+        if (d.tenant) {
+            t.tenant = with_files(d, w.files_dir);
+            t.parent = d.tenant->parent;
+        } else if (r.what != reading::whole) {
+            t.tenant = stub(d);
+        }
+        hosts_of(d, w, t);
+        if (!t.parent.empty() && depth < ancestors_max) add_tenant(t.parent, depth + 1, w);
+    }
+    w.out.tenants.push_back(std::move(t));
+}
+
+std::string owner_of(const std::string& host, work& w) {
+    const auto exact = w.ask("host:" + host);
+    if (!exact || exact->value) return exact ? *exact->value : std::string();
+    const auto dot = host.find('.');
+    if (dot == 0 || dot == host.npos) return {};
+    const auto wildcard = w.ask("host:*" + host.substr(dot));
+    return wildcard && wildcard->value ? *wildcard->value : std::string();
+}
+
+std::string digest_of(std::string_view bytes) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int size = 0;
+    EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr);
+    return hex({reinterpret_cast<const char*>(digest), size});
+}
+
+}  // namespace
+
+assembly assemble(const std::string& key, const look_up& find, const follower_identity& who,
+                  const std::string& files_dir) {
+    work w{.find = find, .who = who, .files_dir = files_dir, .out = {}};
+    constexpr std::string_view host = "host:", tenant = "tenant:";
+    const std::string id = key.starts_with(host) ? owner_of(key.substr(host.size()), w) : key.substr(tenant.size());
+    if (!id.empty()) add_tenant(id, 0, w);
+    // Somebody has the host: that is not "nobody's".
+    if (key.starts_with(host) && !w.out.tenants.empty() && !w.out.tenants.back().there)
+        w.out.refused = fmt::format("tenant {} has {}, and this node has no document of it", id, key);
+    return std::move(w.out);
+}
+
+std::string keep_file(const std::string& files_dir, const std::string& contents) {
+    const std::string path = fmt::format("{}/{}.pem", files_dir, digest_of(contents));
+    std::error_code ec;
+    if (std::filesystem::file_size(path, ec) == contents.size() && !ec) return path;
+    std::filesystem::create_directories(files_dir, ec);
+    std::filesystem::permissions(files_dir, std::filesystem::perms::owner_all, ec);
+    const std::string fresh = fmt::format("{}.{}", path, random_hex(4));
+    {
+        std::ofstream out(fresh, std::ios::binary);
+        std::filesystem::permissions(fresh, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, ec);
+        out << contents;
+        out.flush();
+        if (!out) ec = std::make_error_code(std::errc::no_space_on_device);
+    }
+    if (!ec) std::filesystem::rename(fresh, path, ec);
+    if (!ec) return path;
+    log::error("{} cannot be written: {}", path, ec.message());
+    std::filesystem::remove(fresh, ec);
+    return {};
+}
+
+}  // namespace gatehouse::registry
