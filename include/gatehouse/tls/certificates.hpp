@@ -23,7 +23,8 @@ struct certificate {
     std::int64_t not_after = 0;  // Unix seconds, of the leaf
     X509* leaf = nullptr;
     EVP_PKEY* key = nullptr;
-    STACK_OF(X509) * chain = nullptr;
+    STACK_OF(X509) * chain = nullptr;  // without the leaf; of what `issuers` holds
+    std::vector<std::shared_ptr<X509>> issuers;  // shared by all chains they stand in
     // Set once a newer file replaced it or its file vanished: a worker that kept it, or is handed
     // it late, looks the name up again.
     mutable std::atomic<bool> replaced{false};
