@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "certificate_file.hpp"
+#include "load_shares.hpp"
 #include "lru.hpp"
 
 namespace gatehouse::tls {
@@ -19,12 +20,11 @@ using clock = std::chrono::steady_clock;
 // A file that was missing or bad is tried again after this, should the watcher have been silent.
 constexpr auto doubt_after = std::chrono::seconds(5);
 constexpr std::size_t most_missing = 16 * 1024;
-constexpr std::size_t most_waiting = 16 * 1024;
 constexpr std::size_t changes_at_a_time = 4;
 constexpr std::int64_t rescan_margin_ns = 2'000'000'000;
 
 struct waiting {
-    std::string host;
+    std::string host, tenant;
     certificate_source::answer done;
 };
 
@@ -39,7 +39,8 @@ struct load {
     std::vector<waiting> waiters;
     bool again = false;    // the file changed while it was being read
     bool changed = false;  // the watcher asked for it
-    bool in_background = false;
+    bool in_background = false;  // among `changes_under_way`; else in the share of:
+    std::string tenant;
 };
 
 // What is left to do outside the lock once a file was read.
@@ -51,6 +52,7 @@ struct outcome {
     bool again = false;
     bool last_word = false;  // a null is not an absence that sends those who wait to the wildcard
     bool next_change = false;
+    std::string next_file;  // of the same tenant
 };
 
 bool is_free(const entry& e) {
@@ -89,7 +91,10 @@ struct certificate_source::state : std::enable_shared_from_this<certificate_sour
     known look_up(const std::string& file, certificate_ptr& found);
 
     void load_file(const std::string& file);
+    void load_in_pool(const std::string& file);
     bool finish(const std::string& file, const loaded_certificate& got);
+    using load_map = std::map<std::string, load, std::less<>>;
+    void end_load(load_map::iterator at, outcome& o);
     outcome settle(const std::string& file, const loaded_certificate& got);
     void keep_older(const std::string& file, outcome& o);
     void remember_good(const std::string& file, const loaded_certificate& got, outcome& o);
@@ -116,8 +121,8 @@ struct certificate_source::state : std::enable_shared_from_this<certificate_sour
     std::string certs_dir;
     lru<entry> entries;                              // by file
     lru<clock::time_point> missing{most_missing};    // by file: when it was found missing
-    std::map<std::string, load, std::less<>> loads;  // by file
-    std::size_t waiting_count = 0;
+    load_map loads;                                  // by file
+    load_shares shares;
     std::set<std::string> changes;  // files in memory to be read again
     std::size_t changes_under_way = 0;
     bool evicted_in_use = false;  // some worker may hold a certificate that is not in `entries`
@@ -135,17 +140,18 @@ void certificate_source::state::ask(const std::string& file, waiting w, thread o
         lock.unlock();
         return go_on(file, std::move(w), on);
     }
-    if (what == known::good || waiting_count >= most_waiting) {
+    if (what == known::good || !shares.wait(w.tenant)) {
         lock.unlock();
         return w.done(std::move(found));
     }
     const auto [at, first] = loads.try_emplace(file);
+    if (first) at->second.tenant = w.tenant;
     at->second.waiters.push_back(std::move(w));
-    ++waiting_count;
+    const bool now = first && shares.begin(at->second.tenant, file);
     lock.unlock();
-    if (!first) return;
+    if (!now) return;
     if (on == thread::pool) return load_file(file);
-    run_in_pool([self = shared_from_this(), file] { self->load_file(file); });
+    load_in_pool(file);
 }
 
 // This file has nothing for the host: the next one, or the end.
@@ -168,6 +174,10 @@ auto certificate_source::state::look_up(const std::string& file, certificate_ptr
 }
 
 // --- loading ---
+
+void certificate_source::state::load_in_pool(const std::string& file) {
+    run_in_pool([self = shared_from_this(), file] { self->load_file(file); });
+}
 
 // On a pool thread, with an entry in `loads`.
 void certificate_source::state::load_file(const std::string& file) {
@@ -197,6 +207,7 @@ bool certificate_source::state::finish(const std::string& file, const loaded_cer
     }
     // Workers remember a null for a while; of this one they are not to.
     if (o.last_word && o.good == nullptr && !o.waiters.empty()) report(pattern_of(file));
+    if (!o.next_file.empty()) load_in_pool(o.next_file);
     if (o.next_change) run_in_pool([self = shared_from_this()] { self->load_change(); });
     return o.again;
 }
@@ -211,7 +222,8 @@ outcome certificate_source::state::settle(const std::string& file, const loaded_
               .report = l.changed,
               .again = l.again,
               .last_word = got.unavailable,
-              .next_change = l.in_background && !l.again && !changes.empty()};
+              .next_change = false,
+              .next_file = {}};
     if (got.unavailable)
         keep_older(file, o);
     else if (got.good != nullptr)
@@ -220,11 +232,19 @@ outcome certificate_source::state::settle(const std::string& file, const loaded_
         remember_missing(file, o);
     else
         remember_bad(file, got, o);
-    waiting_count -= o.waiters.size();
-    if (l.in_background && !o.again && !o.next_change) --changes_under_way;
+    for (const waiting& w : o.waiters)
+        shares.waited(w.tenant);
     l.again = false;
-    if (!o.again) loads.erase(at);
+    if (!o.again) end_load(at, o);
     return o;
+}
+
+void certificate_source::state::end_load(load_map::iterator at, outcome& o) {
+    if (!at->second.in_background)
+        o.next_file = shares.end(at->second.tenant);
+    else if (o.next_change = !changes.empty(); !o.next_change)
+        --changes_under_way;
+    loads.erase(at);
 }
 
 void certificate_source::state::keep_older(const std::string& file, outcome& o) {
@@ -421,9 +441,10 @@ certificate_source::certificate_source(std::string certs_dir, std::uint64_t cach
                                        executor run_in_pool)
     : state_(std::make_shared<state>(std::move(certs_dir), cache_count, std::move(run_in_pool))) {}
 
-void certificate_source::request(const std::string& host, answer done) {
+void certificate_source::request(const std::string& host, std::string_view tenant, answer done) {
     if (!is_file_host(host)) return done(nullptr);
-    state_->ask(exact_file(host), {host, std::move(done)}, state::thread::any);
+    state_->ask(exact_file(host), {host, std::string(tenant), std::move(done)},
+                state::thread::any);
 }
 
 void certificate_source::file_changed(const std::string& file_name) {

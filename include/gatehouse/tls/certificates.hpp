@@ -63,8 +63,9 @@ class certificate_source {
 
     // Exact file before wildcard; an exact file that is bad, and never was good, leaves the
     // wildcard in service. Any thread; `done` runs exactly once, on a pool thread or before this
-    // returns. One parse for many who wait. `host`: normalised, checked again against path tricks.
-    void request(const std::string& host, answer done);
+    // returns. One parse for many who wait; two loads of one tenant's names at a time. `host`:
+    // normalised, checked again against path tricks. `tenant`: whose host it is; empty: shared.
+    void request(const std::string& host, std::string_view tenant, answer done);
 
     // The watcher saw this file change or vanish (file name inside certs_dir), or everything may
     // have. A good new one replaces the old; a bad one is logged with its reason and the old one

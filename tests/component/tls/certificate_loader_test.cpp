@@ -139,7 +139,7 @@ struct fixture {
 
     certificate_ptr get(const std::string& host) {
         std::promise<certificate_ptr> promise;
-        source.request(host, [&](certificate_ptr c) { promise.set_value(std::move(c)); });
+        source.request(host, "acme", [&](certificate_ptr c) { promise.set_value(std::move(c)); });
         auto answer = promise.get_future();
         REQUIRE(answer.wait_for(10s) == std::future_status::ready);
         return answer.get();
@@ -205,7 +205,7 @@ TEST_CASE("a loader: the exact name before the wildcard, once for many") {
     f.kept.thread().post([&] { gate.get_future().wait(); });
     std::atomic<int> answers{0};
     for (int i = 0; i < 100; ++i)
-        f.source.request("many.acme.example",
+        f.source.request("many.acme.example", "acme",
                          [&](certificate_ptr c) { answers += c != nullptr ? 1 : 0; });
     gate.set_value();
     f.settle();
@@ -217,7 +217,7 @@ TEST_CASE("a loader's answer is parsed and handed out in the pool") {
     fixture f;
     f.kept.put("a.example", f.ca.issue_for("a.example"));
     std::promise<std::thread::id> answered_on;
-    f.source.request("a.example", [&](certificate_ptr c) {
+    f.source.request("a.example", "acme", [&](certificate_ptr c) {
         CHECK(c != nullptr);
         answered_on.set_value(std::this_thread::get_id());
     });
@@ -233,8 +233,8 @@ TEST_CASE("a loader that answers at once") {
         done(name == "a.example" ? fetched_pem{.pem = a.pem()} : fetched_pem{.missing = true});
     });
     std::promise<certificate_ptr> there, missing;
-    source.request("a.example", [&](certificate_ptr c) { there.set_value(std::move(c)); });
-    source.request("b.example", [&](certificate_ptr c) { missing.set_value(std::move(c)); });
+    source.request("a.example", "acme", [&](certificate_ptr c) { there.set_value(std::move(c)); });
+    source.request("b.example", "acme", [&](certificate_ptr c) { missing.set_value(std::move(c)); });
     CHECK(same(there.get_future().get(), a));
     CHECK(missing.get_future().get() == nullptr);
 }
@@ -349,7 +349,7 @@ TEST_CASE("a loader: a change while it is under way is loaded again") {
         late = std::move(done);
         asked.set_value();
     });
-    source.request("a.example", [&](certificate_ptr c) { got.set_value(std::move(c)); });
+    source.request("a.example", "acme", [&](certificate_ptr c) { got.set_value(std::move(c)); });
     asked.get_future().wait();
     f.kept.put("a.example", second);
     source.changed("a.example");
@@ -359,7 +359,7 @@ TEST_CASE("a loader: a change while it is under way is loaded again") {
     f.settle();
     CHECK(one->replaced);
     std::promise<certificate_ptr> then;
-    source.request("a.example", [&](certificate_ptr c) { then.set_value(std::move(c)); });
+    source.request("a.example", "acme", [&](certificate_ptr c) { then.set_value(std::move(c)); });
     CHECK(same(then.get_future().get(), second));
 }
 
