@@ -139,7 +139,7 @@ tls::hello_verdict hello::with_certificate(std::string_view host, std::string_vi
     state->waited_for_certificate = true;
     net::loop& loop = gate_.loop;
     const std::string name(host);
-    source_.request(name, [weak = std::weak_ptr<hello*>(self_), &loop, name, state](tls::certificate_ptr c) {
+    source_.request(name, tenant_id, [weak = std::weak_ptr<hello*>(self_), &loop, name, state](tls::certificate_ptr c) {
         loop.post([weak, name, state, c = std::move(c)] {
             if (const auto self = weak.lock()) (*self)->cache_.put(name, c);
             state->certificate = c;

@@ -57,6 +57,11 @@ void certificate_cache::put(std::string_view host, certificate_ptr c) {
 }
 
 void certificate_cache::erase(std::string_view pattern) {
+    if (pattern.empty()) {
+        impl_->found.clear();
+        impl_->missing.clear();
+        return;
+    }
     if (!pattern.starts_with("*.")) {
         impl_->found.erase(pattern);
         impl_->missing.erase(pattern);

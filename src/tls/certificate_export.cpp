@@ -41,8 +41,7 @@ std::optional<std::vector<std::string>> certificate_names(const std::string& cer
 }
 
 certificate_pem read_certificate(const std::string& certs_dir, const std::string& name) {
-    const bool wildcard = name.starts_with("*.");
-    const std::string file = exact_file(wildcard ? "_" + name.substr(1) : name);
+    const std::string file = file_of(name);
     certificate_pem out;
     if (pattern_of(file) != name) return out;
     const loaded_certificate loaded = load_certificate(certs_dir, file);

@@ -58,6 +58,18 @@ bool read_all(int fd, std::string& text, std::size_t most_bytes) {
     return true;
 }
 
+// Parsed, and held against the name that `file` stands for. Wipes the text.
+certificate_ptr parse_named(std::string& pem, const std::string& file, std::string kept_in,
+                            std::string& error) {
+    auto parsed = parse_pem(pem, error);
+    OPENSSL_cleanse(pem.data(), pem.size());
+    if (parsed == nullptr) return nullptr;
+    parsed->pattern = pattern_of(file);
+    parsed->file = std::move(kept_in);
+    error = name_error(*parsed, parsed->pattern);
+    return error.empty() ? parsed : nullptr;
+}
+
 }  // namespace
 
 bool is_file_host(std::string_view host) noexcept {
@@ -85,6 +97,11 @@ std::string pattern_of(std::string_view file) {
     if (!file.starts_with("_.")) return is_file_host(file) ? std::string(file) : std::string();
     if (!is_file_host(file.substr(2))) return {};
     return std::string("*").append(file.substr(1));
+}
+
+std::string file_of(std::string_view pattern) {
+    return pattern.starts_with("*.") ? exact_file("_" + std::string(pattern.substr(1)))
+                                     : exact_file(pattern);
 }
 
 bool stat_file(const std::string& path, file_stamp& stamp) {
@@ -125,17 +142,24 @@ loaded_certificate load_certificate(const std::string& certs_dir, const std::str
     loaded_certificate out{
         .good = nullptr, .error = {}, .missing = read.missing, .stamp = read.stamp};
     std::string error = std::move(read.error);
-    if (error.empty()) {
-        auto parsed = parse_pem(read.text, error);
-        OPENSSL_cleanse(read.text.data(), read.text.size());
-        if (parsed != nullptr) {
-            parsed->pattern = pattern_of(file);
-            parsed->file = file;
-            error = name_error(*parsed, parsed->pattern);
-        }
-        if (error.empty()) out.good = std::move(parsed);
-    }
+    if (error.empty()) out.good = parse_named(read.text, file, file, error);
     if (!error.empty() && !out.missing) out.error = path + ": " + error;
+    return out;
+}
+
+loaded_certificate take_certificate(fetched_pem& text, const std::string& file) {
+    loaded_certificate out{.good = nullptr,
+                           .error = {},
+                           .missing = text.missing,
+                           .unavailable = text.unavailable,
+                           .stamp = {}};
+    if (out.missing || out.unavailable) return out;
+    std::string error = std::move(text.error);
+    if (error.empty() && text.pem.size() > most_certificate_bytes)
+        error = "has " + std::to_string(text.pem.size()) + " bytes, more than the " +
+                std::to_string(most_certificate_bytes) + " allowed: keep only what belongs in it";
+    if (error.empty()) out.good = parse_named(text.pem, file, {}, error);
+    if (!error.empty()) out.error = "certificate " + pattern_of(file) + ": " + error;
     return out;
 }
 

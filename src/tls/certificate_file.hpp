@@ -16,6 +16,7 @@ bool is_file_host(std::string_view host) noexcept;
 std::string exact_file(std::string_view host);     // "shop.acme.example.pem"
 std::string wildcard_file(std::string_view host);  // "_.acme.example.pem"; empty for a single label
 std::string pattern_of(std::string_view file);  // "*.acme.example"; empty when it is no such file
+std::string file_of(std::string_view pattern);   // the way back
 
 // What tells one version of a file from the next without reading it.
 struct file_stamp {
@@ -38,8 +39,11 @@ struct loaded_certificate {
     certificate_ptr good;
     std::string error;
     bool missing = false;
+    bool unavailable = false;  // of a loader alone
     file_stamp stamp;
 };
 loaded_certificate load_certificate(const std::string& certs_dir, const std::string& file);
+// The same of what a loader brought for the file's name. Wipes `text`, which holds a key.
+loaded_certificate take_certificate(fetched_pem& text, const std::string& file);
 
 }  // namespace gatehouse::tls

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "certificate_file.hpp"
+#include "load_shares.hpp"
 #include "lru.hpp"
 
 namespace gatehouse::tls {
@@ -19,12 +20,11 @@ using clock = std::chrono::steady_clock;
 // A file that was missing or bad is tried again after this, should the watcher have been silent.
 constexpr auto doubt_after = std::chrono::seconds(5);
 constexpr std::size_t most_missing = 16 * 1024;
-constexpr std::size_t most_waiting = 16 * 1024;
-constexpr std::size_t changes_a_turn = 16;
+constexpr std::size_t changes_at_a_time = 4;
 constexpr std::int64_t rescan_margin_ns = 2'000'000'000;
 
 struct waiting {
-    std::string host;
+    std::string host, tenant;
     certificate_source::answer done;
 };
 
@@ -39,6 +39,8 @@ struct load {
     std::vector<waiting> waiters;
     bool again = false;    // the file changed while it was being read
     bool changed = false;  // the watcher asked for it
+    bool in_background = false;  // among `changes_under_way`; else in the share of:
+    std::string tenant;
 };
 
 // What is left to do outside the lock once a file was read.
@@ -48,6 +50,9 @@ struct outcome {
     std::string warning;
     bool report = false;
     bool again = false;
+    bool last_word = false;  // a null is not an absence that sends those who wait to the wildcard
+    bool next_change = false;
+    std::string next_file;  // of the same tenant
 };
 
 bool is_free(const entry& e) {
@@ -69,7 +74,7 @@ std::int64_t wall_ns() {
 
 std::string expiry_warning(const certificate& c) {
     if (c.not_after >= wall_ns() / 1'000'000'000) return {};
-    return fmt::format("certificate {} has expired: it is served all the same, renew it", c.file);
+    return fmt::format("certificate {} has expired: it is served all the same, renew it", c.pattern);
 }
 
 }  // namespace
@@ -86,7 +91,12 @@ struct certificate_source::state : std::enable_shared_from_this<certificate_sour
     known look_up(const std::string& file, certificate_ptr& found);
 
     void load_file(const std::string& file);
+    void load_in_pool(const std::string& file);
+    bool finish(const std::string& file, const loaded_certificate& got);
+    using load_map = std::map<std::string, load, std::less<>>;
+    void end_load(load_map::iterator at, outcome& o);
     outcome settle(const std::string& file, const loaded_certificate& got);
+    void keep_older(const std::string& file, outcome& o);
     void remember_good(const std::string& file, const loaded_certificate& got, outcome& o);
     void remember_bad(const std::string& file, const loaded_certificate& got, outcome& o);
     void remember_missing(const std::string& file, outcome& o);
@@ -96,23 +106,25 @@ struct certificate_source::state : std::enable_shared_from_this<certificate_sour
     std::string folder() const;
 
     void change(const std::string& file);
-    void drain_changes();
+    void load_change();
     bool may_be_held(const std::string& file);
     void report(const std::string& pattern) const;
+    void refetch();
     void rescan_memory();
     void rescan_folder();
 
     const executor run_in_pool;
+    loader fetch;  // null: files of certs_dir
     std::function<void(const std::string&)> replaced;
 
     mutable std::mutex mutex;
     std::string certs_dir;
     lru<entry> entries;                              // by file
     lru<clock::time_point> missing{most_missing};    // by file: when it was found missing
-    std::map<std::string, load, std::less<>> loads;  // by file
-    std::size_t waiting_count = 0;
+    load_map loads;                                  // by file
+    load_shares shares;
     std::set<std::string> changes;  // files in memory to be read again
-    bool draining = false;
+    std::size_t changes_under_way = 0;
     bool evicted_in_use = false;  // some worker may hold a certificate that is not in `entries`
     bool scanning = false, scan_again = false;
     std::int64_t last_scan_ns = wall_ns();  // of the scanning thread
@@ -128,17 +140,18 @@ void certificate_source::state::ask(const std::string& file, waiting w, thread o
         lock.unlock();
         return go_on(file, std::move(w), on);
     }
-    if (what == known::good || waiting_count >= most_waiting) {
+    if (what == known::good || !shares.wait(w.tenant)) {
         lock.unlock();
         return w.done(std::move(found));
     }
     const auto [at, first] = loads.try_emplace(file);
+    if (first) at->second.tenant = w.tenant;
     at->second.waiters.push_back(std::move(w));
-    ++waiting_count;
+    const bool now = first && shares.begin(at->second.tenant, file);
     lock.unlock();
-    if (!first) return;
+    if (!now) return;
     if (on == thread::pool) return load_file(file);
-    run_in_pool([self = shared_from_this(), file] { self->load_file(file); });
+    load_in_pool(file);
 }
 
 // This file has nothing for the host: the next one, or the end.
@@ -162,21 +175,41 @@ auto certificate_source::state::look_up(const std::string& file, certificate_ptr
 
 // --- loading ---
 
+void certificate_source::state::load_in_pool(const std::string& file) {
+    run_in_pool([self = shared_from_this(), file] { self->load_file(file); });
+}
+
 // On a pool thread, with an entry in `loads`.
 void certificate_source::state::load_file(const std::string& file) {
-    for (bool again = true; again;) {
-        const loaded_certificate got = load_certificate(folder(), file);
-        outcome o = settle(file, got);
-        again = o.again;
-        if (!o.warning.empty()) log::warn("{}", o.warning);
-        if (o.report) report(pattern_of(file));
-        for (waiting& w : o.waiters) {
-            if (o.good != nullptr)
-                w.done(o.good);
-            else
-                go_on(file, std::move(w), thread::pool);
+    if (!fetch) {
+        while (finish(file, load_certificate(folder(), file))) {
         }
+        return;
     }
+    fetch(pattern_of(file), [self = shared_from_this(), file](fetched_pem text) {
+        const auto kept = std::make_shared<fetched_pem>(std::move(text));
+        self->run_in_pool([self, file, kept] {
+            if (self->finish(file, take_certificate(*kept, file))) self->load_file(file);
+        });
+    });
+}
+
+// On a pool thread. True: it is to be read again.
+bool certificate_source::state::finish(const std::string& file, const loaded_certificate& got) {
+    outcome o = settle(file, got);
+    if (!o.warning.empty()) log::warn("{}", o.warning);
+    if (o.report) report(pattern_of(file));
+    for (waiting& w : o.waiters) {
+        if (o.good != nullptr || o.last_word)
+            w.done(o.good);
+        else
+            go_on(file, std::move(w), thread::pool);
+    }
+    // Workers remember a null for a while; of this one they are not to.
+    if (o.last_word && o.good == nullptr && !o.waiters.empty()) report(pattern_of(file));
+    if (!o.next_file.empty()) load_in_pool(o.next_file);
+    if (o.next_change) run_in_pool([self = shared_from_this()] { self->load_change(); });
+    return o.again;
 }
 
 outcome certificate_source::state::settle(const std::string& file, const loaded_certificate& got) {
@@ -187,17 +220,36 @@ outcome certificate_source::state::settle(const std::string& file, const loaded_
               .waiters = std::exchange(l.waiters, {}),
               .warning = {},
               .report = l.changed,
-              .again = l.again};
-    if (got.good != nullptr)
+              .again = l.again,
+              .last_word = got.unavailable,
+              .next_change = false,
+              .next_file = {}};
+    if (got.unavailable)
+        keep_older(file, o);
+    else if (got.good != nullptr)
         remember_good(file, got, o);
     else if (got.missing)
         remember_missing(file, o);
     else
         remember_bad(file, got, o);
-    waiting_count -= o.waiters.size();
+    for (const waiting& w : o.waiters)
+        shares.waited(w.tenant);
     l.again = false;
-    if (!o.again) loads.erase(at);
+    if (!o.again) end_load(at, o);
     return o;
+}
+
+void certificate_source::state::end_load(load_map::iterator at, outcome& o) {
+    if (!at->second.in_background)
+        o.next_file = shares.end(at->second.tenant);
+    else if (o.next_change = !changes.empty(); !o.next_change)
+        --changes_under_way;
+    loads.erase(at);
+}
+
+void certificate_source::state::keep_older(const std::string& file, outcome& o) {
+    if (const entry* old = entries.find(file)) o.good = old->good;
+    o.report = false;
 }
 
 void certificate_source::state::remember_good(const std::string& file,
@@ -265,28 +317,27 @@ void certificate_source::state::change(const std::string& file) {
         if (held) report(pattern);
         return;
     }
-    changes.insert(file);
-    if (std::exchange(draining, true)) return;
+    if (!changes.insert(file).second || changes_under_way == changes_at_a_time) return;
+    ++changes_under_way;
     lock.unlock();
-    run_in_pool([self = shared_from_this()] { self->drain_changes(); });
+    run_in_pool([self = shared_from_this()] { self->load_change(); });
 }
 
-// A few at a time, so that a renewal of all certificates does not stand before first uses.
-void certificate_source::state::drain_changes() {
-    for (std::size_t i = 0; i < changes_a_turn; ++i) {
-        std::unique_lock lock(mutex);
-        if (changes.empty()) {
-            draining = false;
-            return;
-        }
+// On a pool thread. A few at a time, so that a renewal of all certificates does not stand before
+// first uses.
+void certificate_source::state::load_change() {
+    std::unique_lock lock(mutex);
+    while (!changes.empty()) {
         const std::string file = std::move(changes.extract(changes.begin()).value());
         const auto [at, first] = loads.try_emplace(file);
         at->second.changed = true;
         at->second.again = !first;
+        if (!first) continue;
+        at->second.in_background = true;
         lock.unlock();
-        if (first) load_file(file);
+        return load_file(file);
     }
-    run_in_pool([self = shared_from_this()] { self->drain_changes(); });
+    --changes_under_way;
 }
 
 // Under the lock: can a worker have an answer that this file, which is not in memory, changes?
@@ -315,6 +366,23 @@ void certificate_source::state::rescan_memory() {
         file_stamp now;
         if (!stat_file(dir + '/' + file, now) || now != stamp) change(file);
     }
+}
+
+// A loader has no stamps and no list of names: all in memory is loaded again, and workers look all
+// names up again, as an exact one may be there by now that takes over from a wildcard.
+void certificate_source::state::refetch() {
+    std::vector<std::string> held;
+    {
+        const std::lock_guard lock(mutex);
+        for (const auto& n : entries.nodes())
+            held.push_back(n.name);
+        for (const auto& [file, l] : loads)
+            held.push_back(file);
+        missing.clear();
+    }
+    for (const std::string& file : held)
+        change(file);
+    report({});
 }
 
 // Files that are not in memory matter when they are new: an exact one may take over from a
@@ -355,7 +423,7 @@ void certificate_source::state::use(std::string dir, std::uint64_t cache_count) 
         int refused = 0;
         entries.set_capacity(cache_count, counting(refused));
         note_refusals(refused);
-        if (dir == certs_dir) return;
+        if (fetch || dir == certs_dir) return;
         certs_dir = std::move(dir);
         missing.clear();
         for (const auto& n : entries.nodes())
@@ -373,9 +441,10 @@ certificate_source::certificate_source(std::string certs_dir, std::uint64_t cach
                                        executor run_in_pool)
     : state_(std::make_shared<state>(std::move(certs_dir), cache_count, std::move(run_in_pool))) {}
 
-void certificate_source::request(const std::string& host, answer done) {
+void certificate_source::request(const std::string& host, std::string_view tenant, answer done) {
     if (!is_file_host(host)) return done(nullptr);
-    state_->ask(exact_file(host), {host, std::move(done)}, state::thread::any);
+    state_->ask(exact_file(host), {host, std::string(tenant), std::move(done)},
+                state::thread::any);
 }
 
 void certificate_source::file_changed(const std::string& file_name) {
@@ -395,6 +464,10 @@ void certificate_source::rescan() {
                 s->scanning = s->scan_again;
                 if (!std::exchange(s->scan_again, false)) return;
             }
+            if (s->fetch) {
+                s->refetch();
+                continue;
+            }
             s->rescan_memory();
             s->rescan_folder();
         }
@@ -403,6 +476,14 @@ void certificate_source::rescan() {
 
 void certificate_source::use(std::string certs_dir, std::uint64_t cache_count) {
     state_->use(std::move(certs_dir), cache_count);
+}
+
+void certificate_source::load_with(loader l) {
+    state_->fetch = std::move(l);
+}
+
+void certificate_source::changed(const std::string& name) {
+    state_->change(file_of(name));
 }
 
 void certificate_source::on_replaced(std::function<void(const std::string& pattern)> f) {
@@ -416,7 +497,7 @@ std::vector<certificate_row> certificate_source::list() const {
         rows.reserve(state_->entries.size());
         for (const auto& [file, e] : state_->entries.nodes())
             rows.push_back({.pattern = pattern_of(file),
-                            .file = file,
+                            .file = state_->fetch ? std::string() : file,
                             .error = e.error,
                             .not_after = e.good != nullptr ? e.good->not_after : 0});
     }

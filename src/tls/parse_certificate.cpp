@@ -8,6 +8,7 @@
 #include <gatehouse/tls/context.hpp>
 
 #include "openssl_ptr.hpp"
+#include "shared_chain.hpp"
 
 namespace gatehouse::tls {
 namespace {
@@ -153,6 +154,19 @@ std::string check(certificate& c) {
     return use_error(c);
 }
 
+// Each of the chain is held once by the stack and once by `issuers`.
+bool share_chain(certificate& c) {
+    for (int i = 0; i < sk_X509_num(c.chain); ++i) {
+        x509_ptr own(sk_X509_value(c.chain, i));
+        sk_X509_set(c.chain, i, nullptr);
+        std::shared_ptr<X509> shared = share_issuer(std::move(own));
+        if (shared == nullptr || X509_up_ref(shared.get()) != 1) return false;
+        sk_X509_set(c.chain, i, shared.get());
+        c.issuers.push_back(std::move(shared));
+    }
+    return true;
+}
+
 }  // namespace
 
 certificate::~certificate() {
@@ -185,6 +199,7 @@ std::shared_ptr<certificate> parse_pem(std::string_view pem, std::string& error)
         }
     });
     if (error.empty()) error = check(*c);
+    if (error.empty() && !share_chain(*c)) error = "cannot be kept: no memory";
     return error.empty() ? c : nullptr;
 }
 

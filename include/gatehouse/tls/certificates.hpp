@@ -1,5 +1,5 @@
-// Certificates by host name: found as HOST.pem or _.DOMAIN.pem in certs_dir, parsed on first use in
-// the blocking pool, kept in an LRU, replaced without restart. The source is node-wide (short
+// Certificates by host name: found as HOST.pem or _.DOMAIN.pem in certs_dir, or where a loader says,
+// parsed on first use in the blocking pool, kept in an LRU, replaced without restart. The source is node-wide (short
 // locks, never held over a read or a parse); the cache is one worker's and lock-free.
 #pragma once
 
@@ -19,11 +19,12 @@ namespace gatehouse::tls {
 // A parsed chain and key, ready for SSL_use_cert_and_key. Immutable; shared by all workers.
 struct certificate {
     std::string pattern;  // the name it is kept under: "shop.acme.example" or "*.acme.example"
-    std::string file;     // file name inside certs_dir
+    std::string file;     // file name inside certs_dir; empty: a loader brought it
     std::int64_t not_after = 0;  // Unix seconds, of the leaf
     X509* leaf = nullptr;
     EVP_PKEY* key = nullptr;
-    STACK_OF(X509) * chain = nullptr;
+    STACK_OF(X509) * chain = nullptr;  // without the leaf; of what `issuers` holds
+    std::vector<std::shared_ptr<X509>> issuers;  // shared by all chains they stand in
     // Set once a newer file replaced it or its file vanished: a worker that kept it, or is handed
     // it late, looks the name up again.
     mutable std::atomic<bool> replaced{false};
@@ -40,8 +41,19 @@ struct certificate_row {
     std::int64_t not_after = 0;
 };
 
+// What a loader found under a name.
+struct fetched_pem {
+    bool missing = false;      // there is none
+    bool unavailable = false;  // nobody can say now whether there is one
+    std::string error;         // there is one that cannot be had: why, and what to do
+    std::string pem;           // chain (leaf first) and key
+};
+
 class certificate_source {
  public:
+    // Where certificates come from when not from a folder. Called on a pool thread; calls back once,
+    // at once or later, from any thread. `name`: "shop.acme.example" or "*.acme.example".
+    using loader = std::function<void(const std::string& name, std::function<void(fetched_pem)>)>;
     using executor = std::function<void(std::function<void()>)>;  // runs a job in the blocking pool
     using answer = std::function<void(certificate_ptr)>;  // null: there is none, or it is bad
 
@@ -51,8 +63,9 @@ class certificate_source {
 
     // Exact file before wildcard; an exact file that is bad, and never was good, leaves the
     // wildcard in service. Any thread; `done` runs exactly once, on a pool thread or before this
-    // returns. One parse for many who wait. `host`: normalised, checked again against path tricks.
-    void request(const std::string& host, answer done);
+    // returns. One parse for many who wait; two loads of one tenant's names at a time. `host`:
+    // normalised, checked again against path tricks. `tenant`: whose host it is; empty: shared.
+    void request(const std::string& host, std::string_view tenant, answer done);
 
     // The watcher saw this file change or vanish (file name inside certs_dir), or everything may
     // have. A good new one replaces the old; a bad one is logged with its reason and the old one
@@ -64,9 +77,15 @@ class certificate_source {
     // reset their caches after it.
     void use(std::string certs_dir, std::uint64_t cache_count);
 
+    // Set once, before the first request: certs_dir is not read. What is unavailable is remembered
+    // neither as missing nor as bad; an older good one serves on, and changed() or rescan() is to
+    // be called once the loader can say.
+    void load_with(loader l);
+    void changed(const std::string& name);  // file_changed() by name; for a loader's too
+
     // Called on a pool thread (or inside file_changed) after the answer for a name may have
-    // changed; workers drop it. `pattern` is a host name or "*.DOMAIN". Set once, before the first
-    // request.
+    // changed; workers drop it. `pattern` is a host name, "*.DOMAIN", or empty: all of them. Set
+    // once, before the first request.
     void on_replaced(std::function<void(const std::string& pattern)> f);
     std::vector<certificate_row> list() const;  // what is in memory, and the bad ones with why
 
@@ -89,7 +108,7 @@ class certificate_cache {
     const certificate_ptr* find(std::string_view host) noexcept;  // moves it to the front
     void put(std::string_view host,
              certificate_ptr c);  // null is kept too (known to be missing), for 5 s
-    void erase(std::string_view pattern);
+    void erase(std::string_view pattern);  // empty: all
     void reset(std::size_t capacity);  // empty again
 
  private:

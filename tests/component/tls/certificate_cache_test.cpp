@@ -74,6 +74,11 @@ TEST_CASE("erase drops what came from the pattern and nothing else") {
     cache.reset(4);
     CHECK(cache.find("b.acme.example") == nullptr);
     CHECK(cache.find("d.acme.example") == nullptr);
+
+    fill();
+    cache.erase("");
+    CHECK(cache.find("c.acme.example") == nullptr);
+    CHECK(cache.find("d.acme.example") == nullptr);
 }
 
 TEST_CASE("a certificate that was replaced is looked up again") {

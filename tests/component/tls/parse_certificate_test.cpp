@@ -1,5 +1,6 @@
 // What is accepted as chain and key, and what the refusals say.
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "certificate_file.hpp"
 #include "pki.hpp"
@@ -101,4 +102,39 @@ TEST_CASE("only regular files of a sane size are read") {
     const file_text none = read_small_file(folder.file("none.pem"), 10);
     CHECK(none.missing);
     CHECK_FALSE(read_small_file(folder.file("folder.pem"), 10).missing);
+}
+
+TEST_CASE("chains share the certificates of their authorities, not the leaves") {
+    const authority ca("one CA"), other("other CA");
+    const issued a = ca.issue_for("a.x"), b = ca.issue_for("b.x"), c = other.issue_for("c.x");
+    const certificate_ptr one = parsed(a.pem() + ca.pem()), two = parsed(b.pem() + ca.pem());
+    const certificate_ptr third = parsed(c.pem() + other.pem() + ca.pem());
+    const auto issuer = [](const certificate_ptr& from, int i) {
+        return sk_X509_value(from->chain, i);
+    };
+    CHECK(issuer(one, 0) == issuer(two, 0));
+    CHECK(issuer(third, 0) != issuer(one, 0));
+    CHECK(issuer(third, 1) == issuer(one, 0));
+    CHECK(parsed(a.pem())->leaf != one->leaf);
+    CHECK(one->issuers.front().use_count() == 3);
+}
+
+TEST_CASE("a shared issuer goes with its last chain and comes again") {
+    const authority ca;
+    const issued a = ca.issue_for("a.x");
+    const std::string pem = a.pem() + ca.pem();
+    std::weak_ptr<X509> seen = parsed(pem)->issuers.front();
+    CHECK(seen.expired());
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&] {
+            std::string error;
+            for (int i = 0; i < 100; ++i)
+                if (parse_certificate(pem, error) == nullptr) return;
+        });
+    for (auto& t : threads)
+        t.join();
+    const certificate_ptr one = parsed(pem), two = parsed(pem);
+    CHECK(sk_X509_value(one->chain, 0) == sk_X509_value(two->chain, 0));
+    CHECK(X509_check_issued(sk_X509_value(one->chain, 0), one->leaf) == X509_V_OK);
 }
