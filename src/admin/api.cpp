@@ -61,6 +61,7 @@ struct api::parsed {
     std::vector<std::pair<std::string, std::string>> query;
     std::string id, address;
     std::string_view if_none_match;
+    bool loaded = false;  // once_loaded() has done what it can
 
     const std::string* find(std::string_view key) const noexcept {
         for (const auto& [k, v] : query) {
@@ -181,6 +182,9 @@ api_answer api::ready(const parsed&) {
     const auto reasons = node_.not_ready();
     json::object o{{"ready", reasons.empty()},
                    {"reasons", json::array(reasons.begin(), reasons.end())}};
+    // Open to all, so the state alone: why is at /v1/node.
+    if (const auto f = node_.follower()) o["redis"] = registry::name(f->state);
+    if (const auto p = node_.publisher()) o["redis"] = registry::name(p->state);
     return json_answer(o, reasons.empty() ? 200 : 503);
 }
 
@@ -218,6 +222,15 @@ json::value publisher_json(const std::optional<registry::publisher_status>& p) {
             {"epoch", p->epoch},                 {"compared", p->compared},
             {"to_compare", p->to_compare},       {"written", p->written},
             {"waiting", p->waiting},             {"refused", json::array(p->refused.begin(), p->refused.end())}};
+}
+
+json::value follower_json(const std::optional<registry::follower_status>& f) {
+    if (!f) return nullptr;
+    return {{"state", registry::name(f->state)}, {"why", f->why},         {"publisher", f->publisher},
+            {"epoch", f->epoch},                 {"revision", f->revision}, {"whole", f->whole},
+            {"stale_s", f->stale_s},             {"expired", f->expired},  {"taken", f->taken},
+            {"hosts", f->hosts},                 {"in_memory", f->in_memory}, {"loading", f->loading},
+            {"refused", json::array(f->refused.begin(), f->refused.end())}};
 }
 
 api_answer not_publishing(std::string_view why) {
@@ -270,6 +283,7 @@ api_answer api::node(const parsed&) {
                                     {"tenants", node_.tenant_count()},
                                     {"quarantined", node_.quarantined_count()},
                                     {"publisher", publisher_json(node_.publisher())},
+                                    {"follower", follower_json(node_.follower())},
                                     {"workers", std::move(workers)}});
 }
 
@@ -304,7 +318,21 @@ api_answer api::tenants(const parsed& p) {
     return json_answer(o);
 }
 
+// What is asked about may have to come into memory first.
+api_answer api::once_loaded(const std::string& host, const parsed& p, api_answer (api::*run)(const parsed&)) {
+    auto a = api_problem(504, "registry-slow", "The registry does not answer", "Ask again.");
+    auto asked = std::make_shared<parsed>(p);
+    asked->if_none_match = {};
+    asked->loaded = true;
+    a.action = [this, host, asked, run](std::function<void(api_answer)> done) {
+        const auto then = [this, asked, run, done] { done((this->*run)(*asked)); };
+        if (!node_.load(host, asked->id, then)) then();
+    };
+    return a;
+}
+
 api_answer api::tenant(const parsed& p) {
+    if (!p.loaded && node_.follower() && node_.find_tenant(p.id) == nullptr) return once_loaded({}, p, &api::tenant);
     const auto* r = node_.find_tenant(p.id);
     if (r == nullptr) return not_found("No tenant has this id.");
     const auto etag = fmt::format("\"{}\"", r->revision);
@@ -318,6 +346,7 @@ api_answer api::tenant(const parsed& p) {
 }
 
 api_answer api::effective(const parsed& p) {
+    if (!p.loaded && node_.follower() && node_.find_tenant(p.id) == nullptr) return once_loaded({}, p, &api::effective);
     if (node_.find_tenant(p.id) == nullptr) return not_found("No tenant has this id.");
     const auto e = node_.effective(p.id);
     if (!e) return not_found("No version of this tenant is in force.");
@@ -335,6 +364,7 @@ api_answer api::explain(const parsed& p) {
     }
     const auto prepared = prepare(q, head_limits_of(node_.settings()));
     if (!prepared.error.empty()) return bad_query(prepared.error);
+    if (!p.loaded && !prepared.refused && node_.follower()) return once_loaded(prepared.input.host, p, &api::explain);
     const auto report = prepared.refused ? *prepared.refused : node_.explain(prepared.input);
     api_answer a;
     if (p.get("format") == "text") {

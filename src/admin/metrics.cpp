@@ -225,6 +225,28 @@ void add_publisher(std::vector<MetricFamily>& out, const node_view& node) {
                          {metric(gauge, value(&registry::publisher_status::waiting))}));
 }
 
+void add_follower(std::vector<MetricFamily>& out, const node_view& node) {
+    const auto f = node.follower();
+    std::vector<ClientMetric> states;
+    for (const auto s : {registry::following::away, registry::following::reading, registry::following::waiting,
+                         registry::following::current})
+        states.push_back(metric(gauge, f && f->state == s ? 1 : 0, {{"state", std::string(registry::name(s))}}));
+    out.push_back(family("gatehouse_follower", "1 at the state of this node as follower of Redis; none: it is not one.", gauge,
+                         std::move(states)));
+    const auto one = [&](const char* name, const char* help, auto type, double value) {
+        out.push_back(family(name, help, type, {metric(type, f ? value : 0)}));
+    };
+    const registry::follower_status s = f.value_or(registry::follower_status());
+    one("gatehouse_follower_stale_seconds", "Since the registry was last known to be current; 0: it is.", gauge,
+        static_cast<double>(s.stale_s));
+    one("gatehouse_follower_revision", "The publisher's last change that this node has.", gauge, static_cast<double>(s.revision));
+    one("gatehouse_follower_taken_total", "Documents, hosts and certificates taken from Redis.", total, static_cast<double>(s.taken));
+    one("gatehouse_follower_refused", "What stands in Redis and is not taken (at most 20 are counted).", gauge,
+        static_cast<double>(s.refused.size()));
+    one("gatehouse_follower_hosts", "Host names known.", gauge, static_cast<double>(s.hosts));
+    one("gatehouse_follower_loading", "Requests and handshakes that wait for a tenant.", gauge, static_cast<double>(s.loading));
+}
+
 void add_certificates(std::vector<MetricFamily>& out, const node_view& node) {
     std::int64_t first = 0;
     std::size_t bad = 0;
@@ -370,6 +392,7 @@ std::string metrics_text(const node_view& node, const std::vector<tenant_series>
     add_request_time(out, all);
     add_workers(out, all);
     add_publisher(out, node);
+    add_follower(out, node);
     add_certificates(out, node);
     add_endpoints(out, node);
     add_tenants(out, tenants);

@@ -84,7 +84,6 @@ void read_redis(table_reader& in, redis_settings& out) {
     if (!in.has("url") && !in.has("url_file")) in.require("url", redis_url_advice);
     in.text("prefix", out.prefix, redis_prefix);
     in.choice("mode", out.follow, names::publish_or_follow);
-    if (out.follow) in.later("mode", "nodes that follow");
     in.number("cache_tenants", out.cache_tenants, {1, 100'000'000});
     in.duration("max_stale", out.max_stale, {milliseconds{0}, std::chrono::hours{24 * 365}});
 }
@@ -121,13 +120,17 @@ void read_platform(table_reader& root, platform_settings& out) {
 void read_registry(table_reader& root, registry_settings& out) {
     out.tenants_dir = root.doc().absolute("tenants");
     place where(root.doc(), 0, "registry.tenants_dir");
+    bool named = false;
     root.section("registry", [&](table_reader& in) {
-        in.path("tenants_dir", out.tenants_dir);
+        named = in.path("tenants_dir", out.tenants_dir);
         where = in.at("tenants_dir");
         in.section("redis",
                    [&](table_reader& redis_in) { read_redis(redis_in, out.redis.emplace()); });
     });
     const bool follows = out.redis && out.redis->follow;
+    if (follows && named)
+        where.error("has no meaning on a node that follows: tenants come from Redis",
+                    "remove it, or set registry.redis.mode = \"publish\"");
     if (root.doc().look_at_files && !follows && !is_folder(out.tenants_dir))
         where.error(shown(out.tenants_dir) + " is no folder",
                     "make it; each tenant is one file NAME.toml in it");

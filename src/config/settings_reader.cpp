@@ -56,6 +56,29 @@ void check_publisher(const settings& s, const place& where) {
                 "write [regions.NAME] with key_file = \"NAME.key\", made by `openssl rand -hex 32`");
 }
 
+// What an edge takes from the publisher must not stand in its own file as well.
+void check_follower(const settings& s, document& doc, const toml::table& table) {
+    if (!s.registry.redis || !s.registry.redis->follow) return;
+    for (const char* section : {"plans", "pools"})
+        if (const toml::node* node = table.get(section))
+            place(doc, node->source().begin.line, section)
+                .error("have no meaning on a node that follows: they come from the node that publishes",
+                       "move them to its file");
+    if (const toml::table* platform = table["platform"].as_table())
+        for (const auto& [key, node] : *platform)
+            if (key.str() != "trusted_proxies")
+                place(doc, node.source().begin.line, "platform." + std::string(key.str()))
+                    .warning("is the publisher's to say", "remove it here");
+    if (s.node.region.empty())
+        return place_of(doc, table, "node", "region")
+            .error("a node that follows belongs to a region, whose key it holds", "write node.region");
+    const auto is_own = [&](const region_settings& r) { return r.name == s.node.region && !r.key_file.empty(); };
+    if (std::any_of(s.regions.begin(), s.regions.end(), is_own)) return;
+    place_of(doc, table, "registry", "redis")
+        .error("there is no key of this node's region, so nothing published can be read",
+               "write [regions." + s.node.region + "] with the key_file that the publisher has");
+}
+
 void check_redirect_regions(const settings& s, const place& where) {
     if (s.node.wrong_region == wrong_region::refuse) return;
     const auto reachable = [](const region_settings& r) { return !r.address.empty(); };
@@ -66,7 +89,8 @@ void check_redirect_regions(const settings& s, const place& where) {
 
 // Each connection of such a listener would be closed.
 void check_trusted_proxies(const settings& s, document& doc, const toml::table& table) {
-    if (!s.platform.trusted_proxies.empty()) return;
+    const bool follows = s.registry.redis && s.registry.redis->follow;
+    if (follows || !s.platform.trusted_proxies.empty()) return;
     for (std::size_t i = 0; i < s.listeners.size(); ++i) {
         if (!s.listeners[i].proxy_protocol_required) continue;
         const toml::node* node = table["listener"][i]["proxy_protocol"].node();
@@ -85,7 +109,9 @@ loaded<settings> read_settings(std::string_view text, document doc) {
         read_sections(root, out);
         check_default_plan(out, place_of(doc, *table, "platform", "default_plan"));
         check_publisher(out, place_of(doc, *table, "registry", "redis"));
-        check_redirect_regions(out, place_of(doc, *table, "node", "wrong_region"));
+        check_follower(out, doc, *table);
+        if (!out.registry.redis || !out.registry.redis->follow)
+            check_redirect_regions(out, place_of(doc, *table, "node", "wrong_region"));
         check_trusted_proxies(out, doc, *table);
     }
     std::error_code ec;

@@ -1,6 +1,7 @@
 #include "followed_copy.hpp"
 
 #include <fmt/format.h>
+#include <filesystem>
 #include <gatehouse/base/log.hpp>
 
 namespace gatehouse::registry {
@@ -32,6 +33,9 @@ judged judge(std::string_view key, std::string_view value, const follower_identi
 }  // namespace
 
 bool followed_copy::open(const std::string& state_dir, std::string& why) {
+    std::error_code ec;
+    std::filesystem::create_directories(state_dir, ec);
+    std::filesystem::permissions(state_dir, std::filesystem::perms::owner_all, ec);
     file_ = state_dir + "/mirror.db";
     store::failure trouble;
     bool made_anew = false;

@@ -21,6 +21,11 @@ service::impl::impl(config::settings settings, dependencies d)
       retry_timer_(outside_.control),
       expiry_timer_(outside_.control) {}
 
+void service::impl::set_settings(config::settings settings) {
+    settings_ = std::move(settings);
+    pipeline_ = std::make_shared<pipeline>(make_rules(settings_, 1));
+}
+
 void service::impl::enqueue(std::function<void()> operation) {
     operations_.push_back(std::move(operation));
     if (!busy_) next();
@@ -43,8 +48,8 @@ void service::impl::start(std::function<void(error_code, std::string)> ready) {
     enqueue([this, ready = std::move(ready)]() mutable {
         auto result = std::make_shared<opened>();
         in_pool(
-            [result, folder = settings_.node.state_dir](pipeline& p) {
-                *result = p.open(folder);
+            [result, folder = settings_.node.state_dir, follows = follows()](pipeline& p) {
+                *result = p.open(folder, follows);
                 return outcome{};
             },
             [this, result, ready = std::move(ready)](outcome) mutable {
@@ -66,6 +71,11 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
     rules_revision_ = 1;
     publish(std::move(o.changes), make_rules(settings_, rules_revision_).platform,
             [this, ready = std::move(ready)]() mutable {
+                if (follows()) {
+                    ready_ = true;
+                    finish();
+                    return ready({}, {});
+                }
                 // Watching begins before the first reading, so that nothing falls between.
                 watch_folder();
                 read_all(false, [this, ready = std::move(ready)](outcome result) mutable {
@@ -81,6 +91,7 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
 
 void service::impl::reload(bool force, report_handler done) {
     enqueue([this, force, done = std::move(done)]() mutable {
+        if (follows()) return conclude_operation({}, std::move(done));
         read_all(force, [this, done = std::move(done)](outcome o) mutable {
             conclude_operation(std::move(o), std::move(done));
         });
@@ -99,7 +110,7 @@ void service::impl::apply_settings(config::settings settings, report_handler don
                     if (!refused) settings_waiting_ = std::move(settings);
                     conclude(std::move(o), [this, refused, other_folder,
                                             done = std::move(done)](change_report first) mutable {
-                        if (refused) {
+                        if (refused || follows()) {
                             finish();
                             if (done) done(std::move(first));
                             return;

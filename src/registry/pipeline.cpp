@@ -15,7 +15,7 @@ tenant::utc_time utc_now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
-opened pipeline::open(const std::string& state_dir) {
+opened pipeline::open(const std::string& state_dir, bool follows) {
     opened out;
     auto lock = store::state_lock::acquire(state_dir, out.why);
     if (!lock) {
@@ -40,6 +40,11 @@ opened pipeline::open(const std::string& state_dir) {
         return out;
     }
     out.fleet_id = contents->fleet_id;
+    if (follows) {
+        contents->tenants.clear();
+        contents->hosts.clear();
+        contents->reasons.clear();
+    }
     std::vector<std::string> unreadable;
     auto rows = from_rows(*contents, unreadable);
     rows.judged = unreadable.empty() && contents->writer == GATEHOUSE_VERSION &&

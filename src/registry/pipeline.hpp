@@ -39,7 +39,8 @@ class pipeline {
  public:
     explicit pipeline(rules r) : state_(std::move(r)) {}
 
-    opened open(const std::string& state_dir);
+    // follows: what is kept of tenants is left alone.
+    opened open(const std::string& state_dir, bool follows);
     // Reads some files into the batch; names a vanished one as such. Several at once may, while
     // nothing else is asked for.
     void read(std::span<const std::string> files, batch& into) const;

@@ -9,6 +9,9 @@ service::~service() {
     impl_->stop();
 }
 
+void service::set_settings(config::settings settings) {
+    impl_->set_settings(std::move(settings));
+}
 void service::start(std::function<void(error_code, std::string)> ready) {
     impl_->start(std::move(ready));
 }

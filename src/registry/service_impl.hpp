@@ -18,6 +18,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
  public:
     impl(config::settings settings, dependencies d);
 
+    void set_settings(config::settings settings);
     void start(std::function<void(error_code, std::string)> ready);
     void apply_settings(config::settings settings, std::function<void(change_report)> done);
     void reload(bool force, std::function<void(change_report)> done);
@@ -34,6 +35,8 @@ class service::impl : public std::enable_shared_from_this<impl> {
     const std::string& trouble() const noexcept { return trouble_; }
 
  private:
+    // Tenants come from another registry: files are not read, those kept are left alone.
+    bool follows() const noexcept { return settings_.registry.redis && settings_.registry.redis->follow; }
     using report_handler = std::function<void(change_report)>;
     using outcome_handler = std::function<void(outcome)>;
     struct publication;

@@ -99,6 +99,10 @@ int node::run() {
         log::error("{}", error);
         return 1;
     }
+    if (!begin_following(error)) {
+        log::error("{}", error);
+        return 1;
+    }
     listeners_ = open_listeners(settings_.listeners, {}, worker_count(settings_), error);
     if (!error.empty()) {
         log::error("{}", error);
@@ -110,6 +114,33 @@ int node::run() {
     tick();
     control_.run();
     return exit_code_;
+}
+
+// On an edge the settings that all nodes share are those last published; without any it listens and
+// answers that the registry is not there.
+bool node::begin_following(std::string& why) {
+    follower_ = make_follower(settings_, {.control = control_,
+                                          .run_in_pool = pool_executor(),
+                                          .directory = directory_,
+                                          .after_publish = [this] { directory_changed(); },
+                                          .on_platform =
+                                              [this](std::function<void()> taken) {
+                                                  reload(false, [taken = std::move(taken)](const registry::change_report&) { taken(); });
+                                              },
+                                          .on_certificate = [this](const std::string& name) { certificates_.changed(name); }});
+    if (!follower_) return true;
+    if (!follower_->open(why)) return false;
+    std::string trouble;
+    const auto shared = follower_->platform_settings(settings_, region_keys_, trouble);
+    if (!trouble.empty()) log::error("{}", trouble);
+    has_registry_ = shared.has_value();
+    if (shared) settings_ = *shared;
+    registry_.set_settings(settings_);
+    follower_->set_identity(settings_, region_keys_);
+    if (has_registry_) follower_->set_ready();
+    parts_.loader = follower_.get();
+    load_certificates_from(*follower_, certificates_);
+    return true;
 }
 
 void node::fail(const std::string& why) {
@@ -157,6 +188,7 @@ void node::begin_serving() {
     health_.start();
     watch_certificates();
     start_publisher(std::exchange(region_keys_, {}));
+    if (follower_) follower_->start();
     std::string where;
     for (const config::listener_settings& l : settings_.listeners) where += (l.tls ? " https " : " http ") + l.address;
     log::info("gatehouse {} serves {} tenants on{}, {} workers, admin at {}", GATEHOUSE_VERSION,
@@ -164,6 +196,7 @@ void node::begin_serving() {
 }
 
 void node::watch_certificates() {
+    if (follower_) return;
     certs_folder_ = std::make_unique<watch::folder>(
         control_, settings_.tls.certs_dir, ".pem",
         [this](std::vector<watch::event> events) {
@@ -275,6 +308,7 @@ void node::finish() {
     tick_timer_.cancel();
     certs_folder_.reset();
     publisher_.reset();
+    if (follower_) follower_->stop();
     if (admin_) admin_->stop();
     registry_.stop();
     pools_.stop();

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "connection_limits.hpp"
+#include "following.hpp"
 #include "listeners.hpp"
 #include "publishing.hpp"
 #include "worker.hpp"
@@ -39,6 +40,7 @@ class node final : public admin::node_view {
     std::vector<const proxy::worker_counters*> workers() const override;
     std::uint64_t access_log_lost() const override;
     std::optional<registry::publisher_status> publisher() const override;
+    std::optional<registry::follower_status> follower() const override;
     bool publish() override;
     void diff(std::function<void(registry::differences)> done) override;
     double control_loop_lag_s() const override { return control_lag_s_; }
@@ -48,6 +50,7 @@ class node final : public admin::node_view {
     std::vector<registry::tenant_row> tenant_page(std::string_view after, std::size_t limit,
                                                   std::string_view parent) const override;
     const registry::tenant_row* find_tenant(std::string_view id) const override;
+    bool load(std::string_view host, std::string_view id, std::function<void()> done) override;
     tenant::effective_ptr effective(std::string_view id) const override;
     void visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const override;
     const config::settings& settings() const override { return settings_; }
@@ -64,6 +67,7 @@ class node final : public admin::node_view {
 
     // start
     void make_workers();
+    bool begin_following(std::string& why);
     void registry_ready(const error_code& ec, const std::string& why);
     void pools_published(std::shared_ptr<const upstream::pool_map> p);
     void begin_serving();
@@ -116,9 +120,12 @@ class node final : public admin::node_view {
     upstream::pools pools_;
     upstream::health health_;
     registry::service registry_;
+    std::unique_ptr<registry::follower> follower_;   // null: tenants are the registry's own
     std::unique_ptr<watch::folder> certs_folder_;
     registry::region_keys region_keys_;   // until the publisher has them
     std::unique_ptr<registry::publisher> publisher_;   // null: none
+    bool has_registry_ = true;   // false: nothing that was published came yet
+    mutable registry::tenant_row followed_row_;   // find_tenant()'s last answer
     admin::server_memory admin_memory_;
     std::unique_ptr<admin::server> admin_;
 

@@ -22,7 +22,7 @@ void node::start_reload() {
     parts_.run_in_pool([this, now = settings_] {
         std::shared_ptr<new_settings> n;
         try {
-            n = read_new_settings(settings_file_, now);
+            n = read_new_settings(settings_file_, now, follower_.get());
         } catch (const std::exception& e) {
             n = unreadable_settings(settings_file_, e.what());
         }
@@ -83,6 +83,11 @@ void node::take_settings(new_settings& n) {
         access_log_.reopen();
     }
     take_certificates(before.tls);
+    if (follower_) {
+        follower_->set_identity(settings_, n.region_keys);
+        has_registry_ = has_registry_ || n.has_registry;
+        if (has_registry_) follower_->set_ready();
+    }
     start_publisher(std::move(n.region_keys));
     take_admin(n);
 }
@@ -90,7 +95,7 @@ void node::take_settings(new_settings& n) {
 void node::take_certificates(const config::tls_settings& before) {
     const config::tls_settings& now = settings_.tls;
     if (now.certs_dir != before.certs_dir) watch_certificates();
-    if (now.certs_dir != before.certs_dir || now.cache_certs != before.cache_certs) {
+    if (follower_ ? now.cache_certs != before.cache_certs : now.certs_dir != before.certs_dir || now.cache_certs != before.cache_certs) {
         certificates_.use(now.certs_dir, now.cache_certs);
         const std::size_t share = cache_share(now, workers_.size());
         each_worker([share](worker& w) { w.reset_certificates(share); });

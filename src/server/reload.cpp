@@ -39,6 +39,28 @@ void keep_until_restart(new_settings& n, const config::settings& now) {
     keep(n.settings.node.state_dir, now.node.state_dir, "node.state_dir");
 }
 
+bool follows(const config::settings& s) { return s.registry.redis && s.registry.redis->follow; }
+
+void keep_following(new_settings& n, const config::settings& now) {
+    if (follows(n.settings) != follows(now))
+        return refuse(n, "registry.redis.mode", "is another one, and a node begins or ends to follow when it starts", "restart the node");
+    if (!follows(now)) return;
+    const auto tied = [](const config::redis_settings& r) { return std::tie(r.url, r.prefix, r.cache_tenants, r.max_stale); };
+    if (tied(*n.settings.registry.redis) == tied(*now.registry.redis)) return;
+    n.warnings.push_back(say(config::severity::warning, n.settings, "registry.redis",
+                             "stays as it was until the node is restarted", "restart the node"));
+    n.settings.registry = now.registry;
+}
+
+void add_published(new_settings& n, const registry::follower* follower) {
+    if (follower == nullptr) return;
+    std::string why;
+    auto all = follower->platform_settings(n.settings, n.region_keys, why);
+    if (!why.empty()) refuse(n, "registry.redis", std::move(why), "give this node its region's key as the publisher has it");
+    n.has_registry = all.has_value();
+    if (all) n.settings = std::move(*all);
+}
+
 void open_log(new_settings& n, const config::settings& now) {
     const std::string& path = n.settings.log.access;
     n.other_log = path != now.log.access;
@@ -71,7 +93,7 @@ void load_token(new_settings& n, const config::settings& now) {
 void look_at_certificates(new_settings& n, const config::settings& now) {
     const std::string& folder = n.settings.tls.certs_dir;
     std::error_code ec;
-    if (folder == now.tls.certs_dir || std::filesystem::is_directory(folder, ec)) return;
+    if (follows(now) || folder == now.tls.certs_dir || std::filesystem::is_directory(folder, ec)) return;
     refuse(n, "tls.certs_dir", folder + " is no folder", "make it, with the certificates in it");
 }
 
@@ -104,7 +126,8 @@ std::shared_ptr<new_settings> unreadable_settings(const std::string& file, std::
     return n;
 }
 
-std::shared_ptr<new_settings> read_new_settings(const std::string& file, const config::settings& now) {
+std::shared_ptr<new_settings> read_new_settings(const std::string& file, const config::settings& now,
+                                                const registry::follower* follower) {
     auto n = std::make_shared<new_settings>();
     config::loaded<config::settings> loaded = config::load_settings(file);
     for (config::diagnostic& d : loaded.diagnostics) {
@@ -113,10 +136,13 @@ std::shared_ptr<new_settings> read_new_settings(const std::string& file, const c
     if (!loaded.value || !n->errors.empty()) return n;
     n->settings = std::move(*loaded.value);
     keep_until_restart(*n, now);
+    keep_following(*n, now);
+    if (!n->errors.empty()) return n;
     open_log(*n, now);
     load_token(*n, now);
     look_at_certificates(*n, now);
     load_keys(*n);
+    if (n->errors.empty()) add_published(*n, follower);
     try_pool_files(*n);
     return n;
 }

@@ -5,7 +5,7 @@
 #include <gatehouse/admin/server.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/proxy/access_sink.hpp>
-#include <gatehouse/registry/documents.hpp>
+#include <gatehouse/registry/follower.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +26,7 @@ struct new_settings {
     bool other_log = false;
     std::unique_ptr<proxy::access_sink> log;    // null: off, or as it was
     registry::region_keys region_keys;
+    bool has_registry = false;                  // a follower's: with what was published
     std::string admin_token;                    // empty: as it was
     listener_rows listeners;                    // empty: as they are
     std::unique_ptr<admin::server> admin;       // null: none, or as it was
@@ -33,7 +34,9 @@ struct new_settings {
 
 // Reads the main file, and opens what blocks: the access log, the token; tries the TLS files of pools.
 // `now`: what is in force. In the pool.
-std::shared_ptr<new_settings> read_new_settings(const std::string& file, const config::settings& now);
+// A node that follows adds what was published last.
+std::shared_ptr<new_settings> read_new_settings(const std::string& file, const config::settings& now,
+                                                const registry::follower* follower);
 // What there is when reading ended in an exception.
 std::shared_ptr<new_settings> unreadable_settings(const std::string& file, std::string why);
 // Opens the sockets. Control's thread.

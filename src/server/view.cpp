@@ -1,12 +1,18 @@
 // What the node shows of itself to the admin API.
 #include "node.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
 #include <chrono>
 #include <ctime>
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/log.hpp>
 
 namespace gatehouse::server {
+
+namespace asio = boost::asio;
 
 admin::node_identity node::who() const {
     return {.id = settings_.node.id,
@@ -16,12 +22,14 @@ admin::node_identity node::who() const {
             .started_unix_s = started_unix_s_};
 }
 
-std::uint64_t node::revision() const { return registry_.revision(); }
+std::uint64_t node::revision() const { return follower_ ? follower_->status().revision : registry_.revision(); }
 
 std::vector<std::string> node::not_ready() const {
     if (phase_ == phase::delaying || phase_ == phase::draining) return {"draining"};
     if (phase_ != phase::serving) return {"starting"};
     if (!registry_.ready()) return {"the registry is not loaded"};
+    if (!has_registry_) return {"no registry was received from Redis yet"};
+    if (directory_.is_stale()) return {"the registry was not heard of for longer than registry.redis.max_stale"};
     return {};
 }
 
@@ -35,6 +43,11 @@ std::vector<std::string> node::warnings() const {
             out.push_back("edges are told nothing: " + p->why);
         out.insert(out.end(), p->refused.begin(), p->refused.end());
     }
+    if (const auto f = follower()) {
+        if (f->state != registry::following::current)
+            out.push_back(fmt::format("the registry in Redis is {}{}{}", registry::name(f->state), f->why.empty() ? "" : ": ", f->why));
+        out.insert(out.end(), f->refused.begin(), f->refused.end());
+    }
     for (const auto& [name, pool] : *pools_.current()) {
         if (!pool->trouble.empty()) out.push_back("pool " + name + ": " + pool->trouble);
     }
@@ -44,6 +57,25 @@ std::vector<std::string> node::warnings() const {
 std::optional<registry::publisher_status> node::publisher() const {
     if (!publisher_) return std::nullopt;
     return publisher_->status();
+}
+
+std::optional<registry::follower_status> node::follower() const {
+    if (!follower_) return std::nullopt;
+    return follower_->status();
+}
+
+bool node::load(std::string_view host, std::string_view id, std::function<void()> done) {
+    if (!follower_) return false;
+    const auto then = [this, done = std::move(done)](tenant::loader::answer) { asio::post(control_, done); };
+    if (!host.empty() && directory_.must_load_host(host)) {
+        follower_->load_host(std::string(host), then);
+        return true;
+    }
+    if (host.empty() && directory_.must_load_tenant(id)) {
+        follower_->load_tenant(std::string(id), then);
+        return true;
+    }
+    return false;
 }
 
 bool node::publish() { return publisher_ && publisher_->compare(); }
@@ -67,16 +99,48 @@ std::vector<tls::certificate_row> node::certificates() const { return certificat
 
 std::size_t node::tenant_count() const { return directory_.tenant_count(); }
 
+static registry::tenant_row row_of(const tenant::record_ptr& r) {
+    registry::tenant_row row;
+    row.id = r->id;
+    row.record = r;
+    row.source = "redis";
+    row.revision = r->revision;
+    return row;
+}
+
 std::size_t node::quarantined_count() const {
     return registry_.quarantined_count();
 }
 
 std::vector<registry::tenant_row> node::tenant_page(std::string_view after, std::size_t limit,
                                                     std::string_view parent) const {
-    return registry_.page(after, limit, parent);
+    if (!follower_) return registry_.page(after, limit, parent);
+    // Those in memory: of all behind `after` the first few.
+    std::vector<tenant::record_ptr> first;
+    const auto before = [](const tenant::record_ptr& a, const tenant::record_ptr& b) { return a->id < b->id; };
+    directory_.for_each([&](const tenant::record_ptr& r) {
+        if (r->id <= after || (!parent.empty() && (!r->tenant || r->tenant->look().parent != parent))) return;
+        if (first.size() == limit) {
+            if (r->id >= first.front()->id) return;
+            std::pop_heap(first.begin(), first.end(), before);
+            first.pop_back();
+        }
+        first.push_back(r);
+        std::push_heap(first.begin(), first.end(), before);
+    });
+    std::sort_heap(first.begin(), first.end(), before);
+    std::vector<registry::tenant_row> out;
+    for (const tenant::record_ptr& r : first) out.push_back(row_of(r));
+    return out;
 }
 
-const registry::tenant_row* node::find_tenant(std::string_view id) const { return registry_.find(id); }
+const registry::tenant_row* node::find_tenant(std::string_view id) const {
+    if (!follower_) return registry_.find(id);
+    const tenant::record_ptr* r = directory_.find_tenant(id);
+    if (!r) return nullptr;
+    followed_row_ = row_of(*r);
+    return &followed_row_;
+}
 
 tenant::effective_ptr node::effective(std::string_view id) const {
     const tenant::record_ptr* r = directory_.find_tenant(id);

@@ -23,6 +23,7 @@ worker::worker(shared_parts& parts, const config::settings& s, std::size_t worke
       gate_(loop_, parts.directory, counters_, ring_, seed()),
       hello_(gate_, parts.certificates, parts.run_in_pool, cache_share(s.tls, worker_count)),
       slots_(gate_) {
+    gate_.loader = parts.loader;
     gate_.bindings.set_parameters(std::move(p));
     set_tls(s.tls);
     loop_.on_sweep([this](std::int64_t now_ns) { sweep(now_ns); });

@@ -22,6 +22,7 @@ struct shared_parts {
     proxy::access_log& access_log;
     connection_limits& connections;
     std::function<void(std::function<void()>)> run_in_pool;
+    tenant::loader* loader = nullptr;   // null: every tenant is in the directory
 };
 
 // A listening socket for one worker; fd -1: the one it has at that address already.

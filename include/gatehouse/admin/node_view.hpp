@@ -9,6 +9,7 @@
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/explain/report.hpp>
 #include <gatehouse/proxy/counters.hpp>
+#include <gatehouse/registry/follower.hpp>
 #include <gatehouse/registry/publisher.hpp>
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/tenant/effective.hpp>
@@ -55,6 +56,10 @@ class node_view {
     virtual std::vector<const proxy::worker_counters*> workers() const = 0;
     virtual std::uint64_t access_log_lost() const = 0;  // access_log::lines_lost()
     virtual std::optional<registry::publisher_status> publisher() const = 0;  // nothing: not one
+    virtual std::optional<registry::follower_status> follower() const = 0;    // nothing: not one
+    // On a node that follows, a tenant may have to come into memory before anything here knows it.
+    // True: `done` is called when it has, or cannot. By host, or where that is empty by id.
+    virtual bool load(std::string_view host, std::string_view id, std::function<void()> done) = 0;
     virtual bool publish() = 0;  // everything anew; false: not now
     virtual void diff(std::function<void(registry::differences)> done) = 0;
     virtual double control_loop_lag_s() const = 0;

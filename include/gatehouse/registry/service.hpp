@@ -1,6 +1,7 @@
 // The registry of a node: reads the tenant files, keeps the last good version of each tenant in
 // state_dir/central.db, publishes to the directory, watches for changes. Not here: the rules that
-// decide (registry/state.hpp). Control thread alone; files and SQLite are worked on in the pool.
+// decide (registry/state.hpp). On a node that follows it has no tenants: those are the follower's.
+// Control thread alone; files and SQLite are worked on in the pool.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -54,6 +55,8 @@ class service {
     service(const service&) = delete;
     service& operator=(const service&) = delete;
 
+    // Other settings to begin with: before start().
+    void set_settings(config::settings settings);
     // Opens central.db, publishes the last good versions, reads the files, publishes those, then
     // watches. Broken or unreadable files are no failure; a state_dir that cannot be used is.
     void start(std::function<void(error_code ec, std::string why)> ready);

@@ -61,6 +61,9 @@ struct fake_node : gatehouse::admin::node_view {
         return all;
     }
     std::uint64_t access_log_lost() const override { return 3; }
+    std::optional<gatehouse::registry::follower_status> following;
+    std::optional<gatehouse::registry::follower_status> follower() const override { return following; }
+    bool load(std::string_view, std::string_view, std::function<void()>) override { return false; }
     std::optional<gatehouse::registry::publisher_status> publishing;
     std::optional<gatehouse::registry::publisher_status> publisher() const override { return publishing; }
     bool publish() override { return publishing.has_value(); }
