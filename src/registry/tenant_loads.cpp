@@ -68,7 +68,8 @@ void tenant_loads::start(const std::string& key, load_state& l) {
             return known_value{.known = whole && found.readable, .value = std::nullopt};
         };
         auto a = std::make_shared<assembly>(assemble(key, find, *who, self->files_dir_));
-        asio::post(self->deps_.control, [self = std::move(self), key, a] { self->made(key, std::move(*a)); });
+        asio::io_context& control = self->deps_.control;
+        asio::post(control, [self = std::move(self), key, a] { self->made(key, std::move(*a)); });
     });
 }
 

@@ -112,7 +112,7 @@ class Gate:
         temporary.rename(path)
 
     # --- life ---
-    def start(self, wait=10.0):
+    def start(self, wait=10.0, path="/readyz"):
         limit = wait * (6 if os.environ.get("GATEHOUSE_SLOW") else 1)
         begun = time.monotonic()
         self.process = subprocess.Popen(
@@ -127,7 +127,7 @@ class Gate:
                 time.sleep(0.1)
                 raise AssertionError(f"the gate ended at start with {self.process.returncode}:\n{self.stderr()}")
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.admin("GET", "/readyz", token=None, timeout=1)[0] == 200:
+                if self.admin("GET", path, token=None, timeout=1)[0] == 200:
                     self.ready_s = time.monotonic() - begun
                     return self
             time.sleep(0.02)
