@@ -34,6 +34,14 @@ struct file_text {
 // A regular file of at most `most_bytes`. The error does not name the file.
 file_text read_small_file(const std::string& path, std::size_t most_bytes);
 
+// Of a file nobody uses yet: no key is checked. An error beside a not_after: it has another name.
+struct leaf_facts {
+    bool missing = false;
+    std::string error;           // names the file
+    std::int64_t not_after = 0;  // Unix seconds
+};
+leaf_facts read_leaf_facts(const std::string& certs_dir, const std::string& file);
+
 // A file read, parsed and held against its own name; the error names the file.
 struct loaded_certificate {
     certificate_ptr good;
