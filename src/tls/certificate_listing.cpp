@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <iterator>
 #include <memory>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "certificate_file.hpp"
@@ -14,11 +14,12 @@ namespace gatehouse::tls {
 namespace {
 
 using clock = std::chrono::steady_clock;
+constexpr int names_a_step = 100;
 constexpr auto turn_time = std::chrono::milliseconds(5);
 
 class page_job : public std::enable_shared_from_this<page_job> {
  public:
-    explicit page_job(listing l) : l_(std::move(l)), at_(l_.certs_dir, ec_) {}
+    explicit page_job(listing l) : l_(std::move(l)), all_(l_.certs_dir) {}
     void post() {
         l_.run_in_pool([self = shared_from_this()] { self->turn(); });
     }
@@ -31,17 +32,11 @@ class page_job : public std::enable_shared_from_this<page_job> {
         l_.done(std::move(page_));
     }
 
-    // One name, then one file; false: that was all.
+    // A few names, then file by file; false: that was all.
     bool step() {
-        if (!ec_ && at_ != std::filesystem::directory_iterator()) {
-            take_name(pattern_of(at_->path().filename().string()));
-            at_.increment(ec_);
-            return true;
-        }
-        if (ec_) {
-            page_.error = "the folder " + l_.certs_dir + " cannot be read (" + ec_.message() +
-                          "): check its path and rights";
-            return false;
+        if (!listed_) {
+            take_names();
+            return page_.error.empty();
         }
         if (names_.empty()) {
             if (!more_) page_.next.clear();
@@ -52,9 +47,27 @@ class page_job : public std::enable_shared_from_this<page_job> {
         return true;
     }
 
+    void take_names() {
+        std::string_view file;
+        for (int i = 0; i < names_a_step; ++i) {
+            if (!all_.next(file)) {
+                listed_ = true;
+                break;
+            }
+            take_name(pattern_of(file));
+        }
+        if (!all_.error.empty())
+            page_.error = "the folder " + l_.certs_dir + " cannot be read (" + all_.error +
+                          "): check its path and rights";
+    }
+
     // The first of them are kept.
     void take_name(std::string name) {
         if (name.empty() || name <= l_.after) return;
+        if (names_.size() == l_.limit && name > *names_.rbegin()) {
+            more_ = true;
+            return;
+        }
         names_.insert(std::move(name));
         if (names_.size() <= l_.limit) return;
         names_.erase(std::prev(names_.end()));
@@ -74,10 +87,9 @@ class page_job : public std::enable_shared_from_this<page_job> {
     }
 
     listing l_;
-    std::error_code ec_;
-    std::filesystem::directory_iterator at_;
+    folder_names all_;
     std::set<std::string> names_;
-    bool more_ = false;
+    bool listed_ = false, more_ = false;
     certificate_page page_;
 };
 

@@ -24,6 +24,7 @@ using clock = std::chrono::steady_clock;
 constexpr auto doubt_after = std::chrono::seconds(5);
 constexpr std::size_t most_missing = 16 * 1024;
 constexpr std::size_t changes_at_a_time = 4;
+constexpr int sweep_turns = 4;
 constexpr std::int64_t rescan_margin_ns = 2'000'000'000;
 
 struct waiting {
@@ -109,6 +110,7 @@ struct certificate_source::state : std::enable_shared_from_this<certificate_sour
     void report(const std::string& pattern) const;
     certificate_row row_of(const std::string& file, const entry& e) const;
     std::vector<certificate_row> list() const;
+    void sweep_on(int turns);
 
     void refetch();
     void rescan_memory();
@@ -377,6 +379,20 @@ std::vector<certificate_row> certificate_source::state::list() const {
     return rows;
 }
 
+// On a pool thread, `turns` jobs at most, so that what others want stands between them.
+void certificate_source::state::sweep_on(int turns) {
+    const std::int64_t now = wall_ns() / 1'000'000'000;
+    bool more = false;
+    if (fetch)
+        sweep.turn([this] { return list(); }, now);
+    else
+        more = sweep.turn(folder(), now);
+    if (more && turns > 1)
+        run_in_pool([self = shared_from_this(), turns] { self->sweep_on(turns - 1); });
+    else
+        sweeping = false;
+}
+
 // --- everything may have changed ---
 
 void certificate_source::state::rescan_memory() {
@@ -532,7 +548,7 @@ void certificate_source::page(std::string after, std::size_t limit,
     }
     list_folder({.certs_dir = state_->folder(),
                  .after = std::move(after),
-                 .limit = limit,
+                 .limit = std::max<std::size_t>(limit, 1),
                  .in_memory = [s = state_](const std::string& file)
                      -> std::optional<certificate_row> {
                      const std::lock_guard lock(s->mutex);
@@ -546,14 +562,7 @@ void certificate_source::page(std::string after, std::size_t limit,
 
 void certificate_source::watch_expiry() {
     if (state_->sweeping.exchange(true)) return;
-    state_->run_in_pool([s = state_] {
-        const std::int64_t now = wall_ns() / 1'000'000'000;
-        if (s->fetch)
-            s->sweep.turn([&s] { return s->list(); }, now);
-        else
-            s->sweep.turn(s->folder(), now);
-        s->sweeping = false;
-    });
+    state_->run_in_pool([s = state_] { s->sweep_on(sweep_turns); });
 }
 
 expiry_counts certificate_source::expiring() const {

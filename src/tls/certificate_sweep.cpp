@@ -4,8 +4,6 @@
 #include <gatehouse/base/log.hpp>
 #include <utility>
 
-#include "certificate_file.hpp"
-
 namespace gatehouse::tls {
 namespace {
 
@@ -60,41 +58,46 @@ void certificate_sweep::look_at(const std::string& certs_dir, const std::string&
         watch_.saw_bad(name, leaf.error);
 }
 
-void certificate_sweep::turn(const std::string& certs_dir, std::int64_t now) {
+bool certificate_sweep::turn(const std::string& certs_dir, std::int64_t now) {
     const clock::time_point until = clock::now() + turn_time;
     go_round(certs_dir, now);
     std::string file;
     do {
+        std::string_view name;
         if (take_changed(file)) {
             look_at(certs_dir, file, now);
-            continue;
+        } else if (!names_) {
+            break;
+        } else if (names_->next(name)) {
+            look_at(certs_dir, std::string(name), now);
+        } else {
+            end_round(certs_dir, now);
+            return false;
         }
-        if (!at_) break;
-        if (*at_ == std::filesystem::directory_iterator()) {
-            at_.reset();
-            watch_.end_round();
-            return tell(now);
-        }
-        look_at(certs_dir, (*at_)->path().filename().string(), now);
-        std::error_code ec;
-        at_->increment(ec);
-        if (ec) at_.reset();  // what was seen stays, the next round tries again
     } while (clock::now() < until);
     if (is_over(told_, tell_seconds, now)) tell(now);
+    return names_.has_value();
 }
 
 void certificate_sweep::go_round(const std::string& certs_dir, std::int64_t now) {
     {
         const std::lock_guard lock(mutex_);
-        if (!std::exchange(again_, false) && (at_ || !is_over(began_, round_seconds, now))) return;
+        if (!std::exchange(again_, false) && (names_ || !is_over(began_, round_seconds, now))) return;
     }
     began_ = now;
-    std::error_code ec;
-    at_.emplace(certs_dir, ec);
-    if (!ec) return watch_.begin_round();
-    at_.reset();
-    log::error("certificates: the folder {} cannot be read ({}): check its path and rights",
-               certs_dir, ec.message());
+    names_.emplace(certs_dir);
+    watch_.begin_round();
+}
+
+// What was seen before stays when this folder could not be read.
+void certificate_sweep::end_round(const std::string& certs_dir, std::int64_t now) {
+    if (names_->error.empty())
+        watch_.end_round();
+    else
+        log::error("certificates: the folder {} cannot be read ({}): check its path and rights",
+                   certs_dir, names_->error);
+    names_.reset();
+    tell(now);
 }
 
 void certificate_sweep::turn(const std::function<std::vector<certificate_row>()>& held,

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <atomic>
-#include <filesystem>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -12,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "certificate_file.hpp"
 #include "expiry_watch.hpp"
 
 namespace gatehouse::tls {
@@ -22,8 +22,9 @@ class certificate_sweep {
     void again();  // from the start, over what may be another folder
     expiry_counts counts() const;
 
-    // A few milliseconds of work at most; `now`: Unix seconds. Writes the lines into the log.
-    void turn(const std::string& certs_dir, std::int64_t now);
+    // A few milliseconds of work at most; `now`: Unix seconds. Writes the lines into the log. True:
+    // there is more to do.
+    bool turn(const std::string& certs_dir, std::int64_t now);
     // Where there is no folder: once a minute over what is in memory.
     void turn(const std::function<std::vector<certificate_row>()>& held, std::int64_t now);
 
@@ -31,6 +32,7 @@ class certificate_sweep {
     void look_at(const std::string& certs_dir, const std::string& file, std::int64_t now);
     bool take_changed(std::string& file);
     void go_round(const std::string& certs_dir, std::int64_t now);
+    void end_round(const std::string& certs_dir, std::int64_t now);
     void tell(std::int64_t now);
 
     mutable std::mutex mutex_;
@@ -40,7 +42,7 @@ class certificate_sweep {
 
     // Of turn() alone.
     expiry_watch watch_;
-    std::optional<std::filesystem::directory_iterator> at_;  // a round is under way
+    std::optional<folder_names> names_;  // a round is under way
     std::int64_t began_ = 0, told_ = 0;
 };
 
