@@ -59,14 +59,18 @@ void each_block(std::string_view pem, std::string& error, Take take) {
     }
 }
 
-bool add_certificate(STACK_OF(X509) * to, const pem_block& block, std::string& error) {
+x509_ptr read_one(const pem_block& block, std::string& error) {
     const unsigned char* at = block.data;
     x509_ptr one(d2i_X509(nullptr, &at, block.size));
-    if (one == nullptr) {
+    if (one == nullptr)
         error =
             "has a certificate that cannot be read (" + last_error() + "): write the file again";
-        return false;
-    }
+    return one;
+}
+
+bool add_certificate(STACK_OF(X509) * to, const pem_block& block, std::string& error) {
+    x509_ptr one = read_one(block, error);
+    if (one == nullptr) return false;
     if (sk_X509_push(to, one.get()) == 0) return false;
     (void)one.release();
     return true;
@@ -110,12 +114,6 @@ std::string key_error(EVP_PKEY* key) {
     }
 }
 
-std::int64_t unix_seconds(const ASN1_TIME* t) {
-    std::tm utc{};
-    if (ASN1_TIME_to_tm(t, &utc) != 1) return 0;
-    return static_cast<std::int64_t>(timegm(&utc));
-}
-
 // What a handshake would do, tried once here: catches weak signatures in the chain and all else
 // that OpenSSL refuses at its security level.
 std::string use_error(const certificate& c) {
@@ -141,16 +139,18 @@ std::string pair_error(const certificate& c) {
            "the same request into it, the host's own certificate first";
 }
 
+constexpr const char* no_certificate =
+    "has no certificate: put the chain (the host's own first) and the key into it, in PEM";
+constexpr const char* no_key =
+    "has no private key: append the key in PEM to the chain in this same file";
+
 std::string check(certificate& c) {
-    if (sk_X509_num(c.chain) == 0)
-        return "has no certificate: put the chain (the host's own first) and the key into it, in "
-               "PEM";
-    if (c.key == nullptr)
-        return "has no private key: append the key in PEM to the chain in this same file";
+    if (sk_X509_num(c.chain) == 0) return no_certificate;
+    if (c.key == nullptr) return no_key;
     c.leaf = sk_X509_shift(c.chain);
     if (std::string e = key_error(c.key); !e.empty()) return e;
     if (std::string e = pair_error(c); !e.empty()) return e;
-    c.not_after = unix_seconds(X509_get0_notAfter(c.leaf));
+    c.not_after = not_after_of(c.leaf);
     return use_error(c);
 }
 
@@ -205,6 +205,26 @@ std::shared_ptr<certificate> parse_pem(std::string_view pem, std::string& error)
 
 certificate_ptr parse_certificate(std::string_view pem, std::string& error) {
     return parse_pem(pem, error);
+}
+
+x509_ptr read_leaf(std::string_view pem, std::string& error) {
+    ERR_clear_error();
+    error.clear();
+    x509_ptr leaf;
+    bool has_key = false;
+    each_block(pem, error, [&](const pem_block& block, std::string& e) {
+        if (block.is_certificate() && leaf == nullptr) leaf = read_one(block, e);
+        has_key = has_key || block.is_key();
+    });
+    if (error.empty() && leaf == nullptr) error = no_certificate;
+    if (error.empty() && !has_key) error = no_key;
+    return error.empty() ? std::move(leaf) : nullptr;
+}
+
+std::int64_t not_after_of(const X509* one) {
+    std::tm utc{};
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(one), &utc) != 1) return 0;
+    return static_cast<std::int64_t>(timegm(&utc));
 }
 
 STACK_OF(X509) * read_certificates(std::string_view pem, std::size_t most, std::string& error) {
