@@ -1,8 +1,11 @@
 // Chain and key from PEM, refused with a reason when a handshake could not use them.
 #include "parse_certificate.hpp"
 
+#include <openssl/core_dispatch.h>
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include <ctime>
 #include <gatehouse/tls/context.hpp>
@@ -76,6 +79,25 @@ bool add_certificate(STACK_OF(X509) * to, const pem_block& block, std::string& e
     return true;
 }
 
+// A PKCS #8 key by the decoder of its own kind. OpenSSL trying all of them takes four times as long.
+pkey_ptr read_pkcs8(const pem_block& block) {
+    const unsigned char* at = block.data;
+    const std::unique_ptr<PKCS8_PRIV_KEY_INFO, openssl_free<PKCS8_PRIV_KEY_INFO_free>> info(
+        d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, block.size));
+    const ASN1_OBJECT* kind = nullptr;
+    if (info == nullptr || PKCS8_pkey_get0(&kind, nullptr, nullptr, nullptr, info.get()) != 1) return nullptr;
+    const int nid = OBJ_obj2nid(kind);
+    const char* name = nid == NID_X9_62_id_ecPublicKey ? "EC" : nid == NID_rsaEncryption ? "RSA" : nid == NID_ED25519 ? "ED25519" : nullptr;
+    if (name == nullptr) return nullptr;
+    EVP_PKEY* key = nullptr;
+    const std::unique_ptr<OSSL_DECODER_CTX, openssl_free<OSSL_DECODER_CTX_free>> decoder(OSSL_DECODER_CTX_new_for_pkey(
+        &key, "DER", "PrivateKeyInfo", name, OSSL_KEYMGMT_SELECT_PRIVATE_KEY, nullptr, nullptr));
+    const unsigned char* bytes = block.data;
+    auto left = static_cast<std::size_t>(block.size);
+    if (decoder == nullptr || OSSL_DECODER_from_data(decoder.get(), &bytes, &left) != 1) return nullptr;
+    return pkey_ptr(key);
+}
+
 pkey_ptr read_key(const pem_block& block, std::string& error) {
     if (block.is_encrypted()) {
         error =
@@ -84,6 +106,9 @@ pkey_ptr read_key(const pem_block& block, std::string& error) {
             "NEW), readable by gatehouse alone";
         return nullptr;
     }
+    if (block.is("PRIVATE KEY"))
+        if (pkey_ptr key = read_pkcs8(block)) return key;
+    ERR_clear_error();
     const unsigned char* at = block.data;
     pkey_ptr key(d2i_AutoPrivateKey(nullptr, &at, block.size));
     if (key == nullptr)
@@ -117,11 +142,16 @@ std::string key_error(EVP_PKEY* key) {
 // What a handshake would do, tried once here: catches weak signatures in the chain and all else
 // that OpenSSL refuses at its security level.
 std::string use_error(const certificate& c) {
-    const ssl_ctx_ptr ctx(SSL_CTX_new(TLS_server_method()));
-    if (ctx == nullptr)
+    // Made once: it takes longer than all the rest of a parse.
+    static const ssl_ctx_ptr ctx = [] {
+        ssl_ctx_ptr made(SSL_CTX_new(TLS_server_method()));
+        if (made != nullptr) SSL_CTX_set_security_level(made.get(), 2);
+        return made;
+    }();
+    const ssl_ptr ssl(ctx != nullptr ? SSL_new(ctx.get()) : nullptr);
+    if (ssl == nullptr)
         return "cannot be tried (" + last_error() + "): start again with more memory";
-    SSL_CTX_set_security_level(ctx.get(), 2);
-    if (SSL_CTX_use_cert_and_key(ctx.get(), c.leaf, c.key, c.chain, 1) == 1) return {};
+    if (SSL_use_cert_and_key(ssl.get(), c.leaf, c.key, c.chain, 1) == 1) return {};
     return "is refused by OpenSSL (" + last_error() + "): have it issued anew";
 }
 
