@@ -156,19 +156,21 @@ file_text read_small_file(const std::string& path, std::size_t most_bytes) {
     return out;
 }
 
-leaf_facts read_leaf_facts(const std::string& certs_dir, const std::string& file) {
+leaf_facts read_leaf_facts(const std::string& certs_dir, const std::string& file, leaf_look look) {
     const std::string path = certs_dir + '/' + file;
     file_text read = read_small_file(path, most_certificate_bytes);
     leaf_facts out{.missing = read.missing, .error = std::move(read.error)};
-    if (out.error.empty()) {
+    if (out.error.empty() && look == leaf_look::end) {
+        out.not_after = read_end(read.text, out.error);
+    } else if (out.error.empty()) {
         certificate c;
         c.leaf = read_leaf(read.text, out.error).release();
-        OPENSSL_cleanse(read.text.data(), read.text.size());
         if (c.leaf != nullptr) {
             out.not_after = not_after_of(c.leaf);
             out.error = name_error(c, pattern_of(file));
         }
     }
+    OPENSSL_cleanse(read.text.data(), read.text.size());
     if (!out.error.empty()) out.error = path + ": " + out.error;
     return out;
 }

@@ -51,13 +51,15 @@ struct file_text {
 // A regular file of at most `most_bytes`. The error does not name the file.
 file_text read_small_file(const std::string& path, std::size_t most_bytes);
 
-// Of a file nobody uses yet: no key is checked. An error beside a not_after: it has another name.
+// Of a file nobody uses yet: no key is tried. An error beside a not_after: it has another name,
+// which `end` does not look for.
+enum class leaf_look : std::uint8_t { end, end_and_name };
 struct leaf_facts {
     bool missing = false;
     std::string error;           // names the file
     std::int64_t not_after = 0;  // Unix seconds
 };
-leaf_facts read_leaf_facts(const std::string& certs_dir, const std::string& file);
+leaf_facts read_leaf_facts(const std::string& certs_dir, const std::string& file, leaf_look look);
 
 // A file read, parsed and held against its own name; the error names the file.
 struct loaded_certificate {

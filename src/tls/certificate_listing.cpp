@@ -78,7 +78,7 @@ class page_job : public std::enable_shared_from_this<page_job> {
         const std::string file = file_of(name);
         if (std::optional<certificate_row> row = l_.in_memory(file))
             return page_.rows.push_back(*std::move(row));
-        leaf_facts leaf = read_leaf_facts(l_.certs_dir, file);
+        leaf_facts leaf = read_leaf_facts(l_.certs_dir, file, leaf_look::end_and_name);
         if (leaf.missing) return;
         page_.rows.push_back({.pattern = name,
                               .file = file,

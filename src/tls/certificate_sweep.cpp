@@ -49,7 +49,7 @@ void certificate_sweep::look_at(const std::string& certs_dir, const std::string&
                                 std::int64_t now) {
     const std::string name = pattern_of(file);
     if (name.empty()) return;
-    const leaf_facts leaf = read_leaf_facts(certs_dir, file);
+    const leaf_facts leaf = read_leaf_facts(certs_dir, file, leaf_look::end);
     if (leaf.missing)
         watch_.gone(name);
     else if (leaf.not_after != 0)

@@ -9,7 +9,9 @@
 
 #include <ctime>
 #include <gatehouse/tls/context.hpp>
+#include <utility>
 
+#include "der_time.hpp"
 #include "openssl_ptr.hpp"
 #include "shared_chain.hpp"
 
@@ -174,6 +176,20 @@ constexpr const char* no_certificate =
 constexpr const char* no_key =
     "has no private key: append the key in PEM to the chain in this same file";
 
+// `take(block, error)` of the first certificate; an error when it has no key beside it.
+template <class Take>
+void look_at_first(std::string_view pem, std::string& error, Take take) {
+    ERR_clear_error();
+    error.clear();
+    bool has_certificate = false, has_key = false;
+    each_block(pem, error, [&](const pem_block& block, std::string& e) {
+        if (block.is_certificate() && !std::exchange(has_certificate, true)) take(block, e);
+        has_key = has_key || block.is_key();
+    });
+    if (error.empty() && !has_certificate) error = no_certificate;
+    if (error.empty() && !has_key) error = no_key;
+}
+
 std::string check(certificate& c) {
     if (sk_X509_num(c.chain) == 0) return no_certificate;
     if (c.key == nullptr) return no_key;
@@ -238,23 +254,23 @@ certificate_ptr parse_certificate(std::string_view pem, std::string& error) {
 }
 
 x509_ptr read_leaf(std::string_view pem, std::string& error) {
-    ERR_clear_error();
-    error.clear();
     x509_ptr leaf;
-    bool has_key = false;
-    each_block(pem, error, [&](const pem_block& block, std::string& e) {
-        if (block.is_certificate() && leaf == nullptr) leaf = read_one(block, e);
-        has_key = has_key || block.is_key();
-    });
-    if (error.empty() && leaf == nullptr) error = no_certificate;
-    if (error.empty() && !has_key) error = no_key;
+    look_at_first(pem, error,
+                  [&](const pem_block& b, std::string& e) { leaf = read_one(b, e); });
     return error.empty() ? std::move(leaf) : nullptr;
 }
 
+std::int64_t read_end(std::string_view pem, std::string& error) {
+    std::int64_t end = 0;
+    look_at_first(pem, error, [&](const pem_block& b, std::string& e) {
+        end = not_after_in({b.data, static_cast<std::size_t>(b.size)});
+        if (end == 0) e = "has a certificate that cannot be read: write the file again";
+    });
+    return error.empty() ? end : 0;
+}
+
 std::int64_t not_after_of(const X509* one) {
-    std::tm utc{};
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(one), &utc) != 1) return 0;
-    return static_cast<std::int64_t>(timegm(&utc));
+    return unix_seconds(X509_get0_notAfter(one));
 }
 
 STACK_OF(X509) * read_certificates(std::string_view pem, std::size_t most, std::string& error) {

@@ -5,6 +5,8 @@
 #include <deque>
 
 #include "certificate_file.hpp"
+#include "der_time.hpp"
+#include "parse_certificate.hpp"
 #include "pki.hpp"
 
 using namespace gatehouse::tls;
@@ -95,13 +97,40 @@ TEST_CASE("what a file says of itself without its key") {
     f.folder.write("a.example.pem", site.key_pem() + site.cert_pem() + f.ca.pem());
     f.folder.write("b.example.pem", site.pem());
     f.folder.write("c.example.pem", site.cert_pem());
-    CHECK(read_leaf_facts(f.folder.path(), "a.example.pem").error.empty());
-    CHECK(read_leaf_facts(f.folder.path(), "a.example.pem").not_after > f.now);
-    const leaf_facts other = read_leaf_facts(f.folder.path(), "b.example.pem");
-    CHECK(other.not_after > f.now);
-    CHECK_THAT(other.error, Contains(f.folder.file("b.example.pem")) && Contains("names a.example"));
-    CHECK_THAT(read_leaf_facts(f.folder.path(), "c.example.pem").error, Contains("no private key"));
-    CHECK(read_leaf_facts(f.folder.path(), "d.example.pem").missing);
+    const auto look = GENERATE(leaf_look::end, leaf_look::end_and_name);
+    const auto facts = [&](const char* file) {
+        return read_leaf_facts(f.folder.path(), file, look);
+    };
+    CHECK(facts("a.example.pem").error.empty());
+    CHECK(facts("a.example.pem").not_after == parsed(site.pem())->not_after);
+    CHECK(facts("b.example.pem").not_after == parsed(site.pem())->not_after);
+    if (look == leaf_look::end)
+        CHECK(facts("b.example.pem").error.empty());
+    else
+        CHECK_THAT(facts("b.example.pem").error,
+                   Contains(f.folder.file("b.example.pem")) && Contains("names a.example"));
+    CHECK_THAT(facts("c.example.pem").error, Contains("no private key"));
+    CHECK(facts("d.example.pem").missing);
+}
+
+TEST_CASE("notAfter from the DER alone: as OpenSSL reads it, and nothing of what is damaged") {
+    const authority ca;
+    for (const int days : {1, 20'000}) {  // UTCTime until 2049, GeneralizedTime from then on
+        const issued site = ca.issue({.dns = {"a.example"}, .ends_in_seconds = days * day});
+        unsigned char* made = nullptr;
+        const int size = i2d_X509(site.cert.get(), &made);
+        REQUIRE(size > 0);
+        const std::vector<unsigned char> der(made, made + size);
+        OPENSSL_free(made);
+        CHECK(not_after_in(der) == not_after_of(site.cert.get()));
+        for (std::size_t n = 0; n < der.size(); ++n)
+            CHECK(not_after_in({der.data(), n}) == 0);
+        for (std::size_t n = 0; n < der.size(); ++n) {
+            std::vector<unsigned char> bent = der;
+            bent[n] ^= 0xff;
+            not_after_in(bent);  // reads nothing outside it: under the sanitizers
+        }
+    }
 }
 
 TEST_CASE("the source looks at its folder, one job at a time") {
