@@ -177,7 +177,10 @@ leaf_facts read_leaf_facts(const std::string& certs_dir, const std::string& file
 
 loaded_certificate load_certificate(const std::string& certs_dir, const std::string& file) {
     const std::string path = certs_dir + '/' + file;
-    file_text read = read_small_file(path, most_certificate_bytes);
+    return parse_certificate_file(path, file, read_small_file(path, most_certificate_bytes));
+}
+
+loaded_certificate parse_certificate_file(const std::string& path, const std::string& file, file_text read) {
     loaded_certificate out{
         .good = nullptr, .error = {}, .missing = read.missing, .stamp = read.stamp};
     std::string error = std::move(read.error);

@@ -70,6 +70,7 @@ struct loaded_certificate {
     file_stamp stamp;
 };
 loaded_certificate load_certificate(const std::string& certs_dir, const std::string& file);
+loaded_certificate parse_certificate_file(const std::string& path, const std::string& file, file_text read);
 // The same of what a loader brought for the file's name. Wipes `text`, which holds a key.
 loaded_certificate take_certificate(fetched_pem& text, const std::string& file);
 

@@ -151,10 +151,12 @@ std::string certificate_name(std::string_view file);  // of a file of certs_dir;
 std::optional<std::vector<std::string>> certificate_names(const std::string& certs_dir);
 struct certificate_pem {
     bool there = false;      // false: no file has this name
+    bool same = false;       // the file has the digest that was asked about: it was not parsed
+    std::string digest;      // SHA-256 of the file, hexadecimal
     std::string error;       // there, and bad: names the file and what to do
     std::string chain, key;  // PEM, leaf first
     std::int64_t not_after = 0;
 };
-certificate_pem read_certificate(const std::string& certs_dir, const std::string& name);
+certificate_pem read_certificate(const std::string& certs_dir, const std::string& name, std::string_view digest);
 
 }  // namespace gatehouse::tls
