@@ -65,7 +65,10 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
     revision_ = o.changes.revision;
     rules_revision_ = 1;
     publish(std::move(o.changes), make_rules(settings_, rules_revision_).platform,
-            [this, ready = std::move(ready)]() mutable {
+            [this, as_before = o.as_before, ready = std::move(ready)]() mutable {
+                if (as_before && outside_.on_restored) outside_.on_restored();
+                // A callback may have stopped us.
+                if (*stopped_) return;
                 // Watching begins before the first reading, so that nothing falls between.
                 watch_folder();
                 read_all(false, [this, ready = std::move(ready)](outcome result) mutable {

@@ -17,7 +17,7 @@ namespace {
 // About a millisecond of control's time, and a few of a pool thread's.
 constexpr std::size_t records_a_slice = 500;
 constexpr std::size_t files_a_step = 64;
-constexpr std::size_t lanes = 3;  // as many as the pool has threads
+constexpr std::size_t lanes = 3;  // the pool has another thread for what hellos wait for
 // After a change of so many tenants what it took is given back to the system.
 constexpr std::size_t large_change = 5000;
 constexpr std::size_t diagnostics_logged = 50;  // of one change
@@ -173,10 +173,11 @@ void service::impl::publish_slice(std::shared_ptr<publication> p) {
         for (const auto& id : p->changes.dropped)
             outside_.on_tenant_changed(id);
     }
-    if (p->changes.tenants.size() >= large_change) {
-        p->changes = {};
-        outside_.run_in_pool([] { ::malloc_trim(0); });
-    }
+    if (p->changes.tenants.size() >= large_change)
+        outside_.run_in_pool([left = std::make_shared<change_set>(std::move(p->changes))] {
+            *left = {};
+            ::malloc_trim(0);
+        });
     // A callback may have stopped us.
     if (!*stopped_) p->then();
 }
