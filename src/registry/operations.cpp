@@ -1,6 +1,7 @@
 // The operations of the service: start, settings, reload, events, and the timers behind them.
 #include "service_impl.hpp"
 
+#include <malloc.h>
 #include <boost/asio/post.hpp>
 #include <gatehouse/base/log.hpp>
 
@@ -75,6 +76,8 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
                     conclude(std::move(result), [this, ready = std::move(ready)](change_report) {
                         ready_ = true;
                         schedule_expiry();
+                        // What a start took besides is given back to the system.
+                        outside_.run_in_pool([] { ::malloc_trim(0); });
                         finish();
                         ready({}, {});
                     });

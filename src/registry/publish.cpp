@@ -153,6 +153,8 @@ void service::impl::publish_slice(std::shared_ptr<publication> p) {
         const auto& update = p->next->second;
         if (update.republish) outside_.directory.put(update.record);
         table_.put(update);
+        if (update.republish && outside_.on_tenant_changed)
+            outside_.on_tenant_changed(p->next->first);
     }
     if (p->next != end) {
         asio::post(outside_.control, [self = shared_from_this(), p] {
@@ -163,16 +165,11 @@ void service::impl::publish_slice(std::shared_ptr<publication> p) {
     for (const auto& id : p->changes.dropped) {
         outside_.directory.remove(id);
         table_.drop(id);
+        if (outside_.on_tenant_changed) outside_.on_tenant_changed(id);
     }
     for (const auto& [file, document] : p->changes.orphans)
         table_.put_orphan(document);
     if (outside_.after_publish) outside_.after_publish();
-    if (outside_.on_tenant_changed) {
-        for (const auto& [id, update] : p->changes.tenants)
-            if (update.republish) outside_.on_tenant_changed(id);
-        for (const auto& id : p->changes.dropped)
-            outside_.on_tenant_changed(id);
-    }
     if (p->changes.tenants.size() >= large_change)
         outside_.run_in_pool([left = std::make_shared<change_set>(std::move(p->changes))] {
             *left = {};
