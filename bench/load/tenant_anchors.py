@@ -215,7 +215,8 @@ def measure(folder, certs, options):
                 again = target.start(count, servers.both_cores) if isinstance(target, Gatehouse) else first
                 note("s, a restart", target.label, {"value": again})
                 time.sleep(2)
-                note("KiB a tenant", target.label, {"value": (target.memory_kib() - before) / (count - few)})
+                each = (target.memory_kib() - before) / (count - few)
+                note("KiB a tenant", target.label, {"value": round(each, 2) + 0.0})   # no "-0.00"
                 target.stop()
         client = servers.compile_c("client.c", run / "client", "-lssl", "-lcrypto", "-lpthread")
         for target in targets:
