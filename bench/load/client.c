@@ -1,10 +1,11 @@
 /* What wrk cannot do: connections with a handshake of their own each, connections that are held,
    and one connection whose answers are timed one by one. 127.0.0.1 and the name "localhost".
 
-   client handshakes PORT full|resumed 1.2|1.3 THREADS SECONDS
+   client handshakes PORT full|resumed 1.2|1.3 THREADS SECONDS [HOSTS]
        Connect, handshake, one GET with Connection: close, read to the end, close, and again. Prints
        how many, in how many seconds, and how many tickets came. Ends with an error when a handshake
-       was resumed that should not be, or was not that should.
+       was resumed that should not be, or was not that should. With HOSTS, the names of the first so
+       many certificates of make_certs take turns; full ones alone.
 
    client hold PORT http|https
        For each number read from standard input opens connections with one answered GET each until
@@ -26,8 +27,7 @@
 #include <unistd.h>
 
 static const char keep_request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-static const char close_request[] =
-    "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+static const char close_request[] = "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n";
 
 struct connection {
     int fd;
@@ -72,7 +72,8 @@ static SSL_CTX* make_context(int version) {
 }
 
 /* `context` null: plain. `session` null: a full handshake. */
-static struct connection open_connection(int port, SSL_CTX* context, SSL_SESSION* session) {
+static struct connection open_connection(int port, const char* host, SSL_CTX* context,
+                                         SSL_SESSION* session) {
     struct connection c = {socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), NULL};
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)port),
@@ -82,7 +83,7 @@ static struct connection open_connection(int port, SSL_CTX* context, SSL_SESSION
     setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (!context) return c;
     c.ssl = SSL_new(context);
-    if (!c.ssl || !SSL_set_fd(c.ssl, c.fd) || !SSL_set_tlsext_host_name(c.ssl, "localhost"))
+    if (!c.ssl || !SSL_set_fd(c.ssl, c.fd) || !SSL_set_tlsext_host_name(c.ssl, host))
         fail("SSL_new");
     if (session) {
         /* A copy, as OpenSSL resumes a TLS 1.3 session once and the server may send no other. */
@@ -154,20 +155,26 @@ struct handshakes {
     pthread_t thread;
     int port, version, resume;
     double until_s;
+    long hosts, first_host; /* 0: "localhost" alone */
     long done, tickets;
 };
 
 static void* make_handshakes(void* argument) {
     struct handshakes* h = argument;
     SSL_CTX* context = make_context(h->version);
+    char host[64] = "localhost", request[160];
     while (now_s() < h->until_s) {
         int resume = h->resume && ticket;
-        struct connection c = open_connection(h->port, context, resume ? ticket : NULL);
+        if (h->hosts)
+            snprintf(host, sizeof host, "www.customer-%06ld.example",
+                     (h->first_host + h->done) % h->hosts);
+        int size = snprintf(request, sizeof request, close_request, host);
+        struct connection c = open_connection(h->port, host, context, resume ? ticket : NULL);
         if (SSL_session_reused(c.ssl) != resume) {
             fprintf(stderr, "client: a handshake was %sresumed\n", resume ? "not " : "");
             exit(1);
         }
-        send_all(c, close_request, sizeof close_request - 1);
+        send_all(c, request, (size_t)size);
         read_to_end(c);
         close_connection(c);
         h->done++;
@@ -176,8 +183,8 @@ static void* make_handshakes(void* argument) {
     return NULL;
 }
 
-static int handshakes(int port, const char* kind, const char* version, int threads,
-                      double seconds) {
+static int handshakes(int port, const char* kind, const char* version, int threads, double seconds,
+                      long hosts) {
     struct handshakes all[64] = {0};
     if (threads < 1 || threads > 64) fail("1 to 64 threads");
     double start = now_s();
@@ -187,6 +194,8 @@ static int handshakes(int port, const char* kind, const char* version, int threa
         all[i].version = strcmp(version, "1.2") == 0 ? TLS1_2_VERSION : TLS1_3_VERSION;
         all[i].resume = strcmp(kind, "resumed") == 0;
         all[i].until_s = start + seconds;
+        all[i].hosts = hosts;
+        all[i].first_host = hosts * i / threads;
         if (pthread_create(&all[i].thread, NULL, make_handshakes, &all[i]) != 0)
             fail("pthread_create");
     }
@@ -204,7 +213,7 @@ static int hold(int port, SSL_CTX* context) {
     long count = 0, wanted;
     while (scanf("%ld", &wanted) == 1 && wanted <= 65536) {
         for (; count < wanted; count++) {
-            held[count] = open_connection(port, context, NULL);
+            held[count] = open_connection(port, "localhost", context, NULL);
             send_all(held[count], keep_request, sizeof keep_request - 1);
             read_answer(held[count]);
         }
@@ -223,7 +232,7 @@ static int ascending(const void* a, const void* b) {
 static int time_answers(int port, SSL_CTX* context, long count) {
     const long warm_up = 1000;
     double* took_s = calloc((size_t)count, sizeof *took_s);
-    struct connection c = open_connection(port, context, NULL);
+    struct connection c = open_connection(port, "localhost", context, NULL);
     for (long i = -warm_up; i < count; i++) {
         double start = now_s();
         send_all(c, keep_request, sizeof keep_request - 1);
@@ -240,8 +249,9 @@ int main(int argc, char** argv) {
     signal(SIGPIPE, SIG_IGN);
     const char* mode = argc > 3 ? argv[1] : "";
     int port = argc > 3 ? atoi(argv[2]) : 0;
-    if (strcmp(mode, "handshakes") == 0 && argc == 7)
-        return handshakes(port, argv[3], argv[4], atoi(argv[5]), atof(argv[6]));
+    if (strcmp(mode, "handshakes") == 0 && (argc == 7 || argc == 8))
+        return handshakes(port, argv[3], argv[4], atoi(argv[5]), atof(argv[6]),
+                          argc == 8 ? atol(argv[7]) : 0);
     SSL_CTX* context =
         argc > 3 && strcmp(argv[3], "https") == 0 ? make_context(TLS1_3_VERSION) : NULL;
     if (strcmp(mode, "hold") == 0 && argc == 4) return hold(port, context);

@@ -104,6 +104,13 @@ def ratio(results, column, label, other):
     return statistics.median(a["value"] / b["value"] for a, b in zip(results[column, label], results[column, other]))
 
 
+def ratio_text(results, column, label, other):
+    # What costs nothing is no measure for others.
+    if min(one["value"] for one in results[column, other]) <= 0:
+        return "-"
+    return f"**{ratio(results, column, label, other):.2f}**"
+
+
 def table(options, title, results, ratios=None, how=""):
     """Rows of targets and of `ratios`, pairs of labels; without: gatehouse to each of the others."""
     columns, labels = (list(dict.fromkeys(key[i] for key in results)) for i in (0, 1))
@@ -123,7 +130,7 @@ def table(options, title, results, ratios=None, how=""):
     if ratios is None:
         ratios = [("gatehouse", other) for other in labels if other != "gatehouse"] if "gatehouse" in labels else []
     for label, other in ratios:
-        cells = [f"**{ratio(results, column, label, other):.2f}**" for column in columns]
+        cells = [ratio_text(results, column, label, other) for column in columns]
         lines.append(f"| **{label} / {other}** | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

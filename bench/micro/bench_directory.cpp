@@ -1,6 +1,7 @@
 // The directory: a change and a lookup with ten tenants and with very many, and a lookup while
 // another thread changes it.
 #include <benchmark/benchmark.h>
+#include <malloc.h>
 #include <atomic>
 #include <gatehouse/tenant/decide.hpp>
 #include <stop_token>
@@ -85,6 +86,50 @@ void find_host(benchmark::State& state, const char* prefix, const char* suffix) 
 BENCHMARK_CAPTURE(find_host, exact, "tenant-", ".platform.example")->Arg(10)->Arg(100'000);
 BENCHMARK_CAPTURE(find_host, wildcard, "x", ".wild.example")->Arg(10)->Arg(100'000);
 BENCHMARK_CAPTURE(find_host, unknown, "nobody-", ".elsewhere.example")->Arg(10)->Arg(100'000);
+
+// A million hosts, two a tenant, with the counters that a node keeps of each; made once. The memory
+// of all that, divided by the hosts.
+struct million {
+    static constexpr std::size_t tenants = 500'000;
+    million() {
+        const auto before = bytes_in_use();
+        for (std::size_t i = 0; i < tenants; ++i) {
+            auto r = std::make_shared<tenant::record>(*record_of(i, 1));
+            r->state = std::make_shared<tenant::state>();
+            directory.put(std::move(r));
+        }
+        directory.take_retired().clear();
+        bytes_a_host = static_cast<double>(bytes_in_use() - before) / (2 * tenants);
+    }
+    static std::size_t bytes_in_use() {
+        const auto info = ::mallinfo2();
+        return info.uordblks + info.hblkhd;
+    }
+    tenant::directory directory;
+    double bytes_a_host = 0;
+};
+const million& the_million() {
+    static const million one;
+    return one;
+}
+
+// `count` of them are asked for, by each thread in another order.
+void find_host_of_a_million(benchmark::State& state) {
+    const auto count = static_cast<std::size_t>(state.range(0));
+    const auto& all = the_million();
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < count; ++i)
+        names.push_back("tenant-" + std::to_string(i * 7919 % million::tenants) +
+                        ".platform.example");
+    std::size_t i = static_cast<std::size_t>(state.thread_index()) * 104'729 % count;
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(all.directory.find_host(names[i]));
+        if (++i == count) i = 0;
+    }
+    state.counters["bytes_a_host"] =
+        benchmark::Counter(all.bytes_a_host, benchmark::Counter::kAvgThreads);
+}
+BENCHMARK(find_host_of_a_million)->Arg(4096)->Arg(500'000)->Threads(1)->Threads(2)->Threads(16);
 
 // Replaces records until told to stop. What it replaced is destroyed once `passed` has moved: the
 // reader held nothing then, as a worker that has returned to its event loop.

@@ -97,6 +97,8 @@ std::vector<tenant_series> tenant_ranking::end() {
         m.displayed = m.shown();
         rows.push_back({id, m.displayed});
     }
+    std::sort(rows.begin(), rows.end(),
+              [](const tenant_series& a, const tenant_series& b) { return a.id < b.id; });
     rows.push_back(other());
     return rows;
 }
@@ -125,7 +127,7 @@ void tenant_ranking::promote(const candidate& c) {
     members_.emplace(c.id, m);
 }
 
-void tenant_ranking::demote(std::map<std::string, member, std::less<>>::iterator m) {
+void tenant_ranking::demote(members::iterator m) {
     // What it did since the last look was shown nowhere yet: that is `other`'s.
     const auto shown = m->second.displayed;
     ended_sum_ += shown;

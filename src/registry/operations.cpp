@@ -1,6 +1,7 @@
 // The operations of the service: start, settings, reload, events, and the timers behind them.
 #include "service_impl.hpp"
 
+#include <malloc.h>
 #include <boost/asio/post.hpp>
 #include <gatehouse/base/log.hpp>
 
@@ -70,7 +71,10 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
     revision_ = o.changes.revision;
     rules_revision_ = 1;
     publish(std::move(o.changes), make_rules(settings_, rules_revision_).platform,
-            [this, ready = std::move(ready)]() mutable {
+            [this, as_before = o.as_before, ready = std::move(ready)]() mutable {
+                if (as_before && outside_.on_restored) outside_.on_restored();
+                // A callback may have stopped us.
+                if (*stopped_) return;
                 if (follows()) {
                     ready_ = true;
                     finish();
@@ -82,6 +86,8 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
                     conclude(std::move(result), [this, ready = std::move(ready)](change_report) {
                         ready_ = true;
                         schedule_expiry();
+                        // What a start took besides is given back to the system.
+                        outside_.run_in_pool([] { ::malloc_trim(0); });
                         finish();
                         ready({}, {});
                     });

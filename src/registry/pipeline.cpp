@@ -26,36 +26,36 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
     store::failure why;
     std::string moved_to;
     const auto file = state_dir + "/central.db";
-    db_ = store::central_db::open(file, why, &moved_to);
+    store::contents contents;
+    db_ = store::central_db::open(file, contents, why, &moved_to);
     if (!moved_to.empty())
         log::error(
             "{} is damaged; moved to {} and made anew from the tenant files: host ownership "
             "and last good versions of broken files are lost",
             file, moved_to);
-    std::optional<store::contents> contents;
-    if (!why) contents = db_.read(why);
-    if (!contents) {
+    if (why) {
         out.ec = make_error_code(errc::not_ready);
         out.why = fmt::format("{} cannot be used: {}", file, why.text);
         return out;
     }
-    out.fleet_id = contents->fleet_id;
+    out.fleet_id = contents.fleet_id;
     if (follows) {
-        contents->tenants.clear();
-        contents->hosts.clear();
-        contents->reasons.clear();
+        contents.tenants.clear();
+        contents.hosts.clear();
+        contents.reasons.clear();
     }
     std::vector<std::string> unreadable;
-    auto rows = from_rows(*contents, unreadable);
-    rows.judged = unreadable.empty() && contents->writer == GATEHOUSE_VERSION &&
-                  contents->judged_by == judged_by();
-    stored_judged_by_ = contents->judged_by;
+    auto rows = from_rows(contents, unreadable);
+    rows.judged = unreadable.empty() && contents.writer == GATEHOUSE_VERSION &&
+                  contents.judged_by == judged_by();
+    out.as_before = rows.judged && !rows.tenants.empty();
+    stored_judged_by_ = contents.judged_by;
     out.changes = state_.restore(rows);
     for (const auto& id : unreadable)
         log::warn("the kept version of tenant {} is not understood; it comes from its file again",
                   id);
-    stored_revision_ = contents->revision;
-    restore_drained(*contents, out);
+    stored_revision_ = contents.revision;
+    restore_drained(contents, out);
     return out;
 }
 

@@ -26,6 +26,7 @@ struct opened {
     std::string why;
     std::string fleet_id;
     change_set changes;  // what was kept; to publish
+    bool as_before = false;  // there are tenants, and the settings are those they were judged by
     tenant::drained_endpoints drained;
 };
 

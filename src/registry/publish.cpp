@@ -17,7 +17,7 @@ namespace {
 // About a millisecond of control's time, and a few of a pool thread's.
 constexpr std::size_t records_a_slice = 500;
 constexpr std::size_t files_a_step = 64;
-constexpr std::size_t lanes = 3;  // as many as the pool has threads
+constexpr std::size_t lanes = 3;  // the pool has another thread for what hellos wait for
 // After a change of so many tenants what it took is given back to the system.
 constexpr std::size_t large_change = 5000;
 constexpr std::size_t diagnostics_logged = 50;  // of one change
@@ -153,6 +153,8 @@ void service::impl::publish_slice(std::shared_ptr<publication> p) {
         const auto& update = p->next->second;
         if (update.republish) outside_.directory.put(update.record);
         table_.put(update);
+        if (update.republish && outside_.on_tenant_changed)
+            outside_.on_tenant_changed(p->next->first);
     }
     if (p->next != end) {
         asio::post(outside_.control, [self = shared_from_this(), p] {
@@ -163,20 +165,16 @@ void service::impl::publish_slice(std::shared_ptr<publication> p) {
     for (const auto& id : p->changes.dropped) {
         outside_.directory.remove(id);
         table_.drop(id);
+        if (outside_.on_tenant_changed) outside_.on_tenant_changed(id);
     }
     for (const auto& [file, document] : p->changes.orphans)
         table_.put_orphan(document);
     if (outside_.after_publish) outside_.after_publish();
-    if (outside_.on_tenant_changed) {
-        for (const auto& [id, update] : p->changes.tenants)
-            if (update.republish) outside_.on_tenant_changed(id);
-        for (const auto& id : p->changes.dropped)
-            outside_.on_tenant_changed(id);
-    }
-    if (p->changes.tenants.size() >= large_change) {
-        p->changes = {};
-        outside_.run_in_pool([] { ::malloc_trim(0); });
-    }
+    if (p->changes.tenants.size() >= large_change)
+        outside_.run_in_pool([left = std::make_shared<change_set>(std::move(p->changes))] {
+            *left = {};
+            ::malloc_trim(0);
+        });
     // A callback may have stopped us.
     if (!*stopped_) p->then();
 }

@@ -64,7 +64,7 @@ config::diagnostic state::complain(const entry& e, std::string key, std::string 
             .advice = std::move(advice)};
 }
 
-void state::restore_tenant(const kept_tenant& t) {
+auto state::restore_tenant(const kept_tenant& t) -> entry& {
     const shared_text id(t.id);
     entry& e = entries_[id];
     e.id = id;
@@ -79,13 +79,54 @@ void state::restore_tenant(const kept_tenant& t) {
     }
     if (!e.good) {
         gone_.insert(e.id);
-        return;
+        return e;
     }
     ++serving_;
     files_[e.file] = {.id = e.id, .mark = e.mark, .parsed = e.good, .reasons = {}};
     index_parents(e);
-    work unused;
-    update_claims(e, unused);
+    restore_claims(e, t.revision);
+    return e;
+}
+
+// Each host is looked up once: with a hundred thousand tenants that is what a start consists of.
+void state::restore_claims(entry& e, std::uint64_t revision) {
+    const auto t = e.good->unpack();
+    std::vector<std::string> owned;
+    if (auto host = platform_host(e); !host.empty()) owned.push_back(std::move(host));
+    bool has_all = true;
+    const auto restore_claim = [&](const std::string& host) {
+        claim& c = claim_on(host);
+        c.claimants.insert(e.id);
+        if (c.owner != e.id) {
+            has_all = false;
+            return;
+        }
+        c.owner = e.id;  // the shared one
+        if (std::find(owned.begin(), owned.end(), host) == owned.end()) owned.push_back(host);
+    };
+    for (const auto& host : t.hosts)
+        restore_claim(host);
+    for (const auto& [from, to] : t.redirect_hosts)
+        restore_claim(from);
+    e.claimed = e.good;
+    // Who did not get all of its hosts is looked at again with the first change.
+    if (!has_all) unsettled_.insert(e.id);
+    replace_record(e, owned, revision);
+}
+
+// Removed tenants have no claims, only what is reserved for them.
+void state::restore_reserved(const kept& k) {
+    std::unordered_map<std::string_view, std::vector<std::string>> reserved;
+    for (const auto& [host, owner] : k.hosts)
+        if (gone_.contains(owner)) reserved[owner].push_back(host);
+    for (const auto& t : k.tenants) {
+        if (t.good) continue;
+        entry& e = entries_.find(t.id)->second;
+        auto hosts = std::move(reserved[t.id]);
+        if (auto host = platform_host(e); !host.empty())
+            hosts.insert(hosts.begin(), std::move(host));
+        replace_record(e, hosts, t.revision);
+    }
 }
 
 void state::restore_broken(const document& d) {
@@ -115,46 +156,23 @@ void state::reserve(std::size_t tenants) {
 change_set state::restore(const kept& k) {
     revision_ = k.revision;
     reserve(k.tenants.size());
+    for (const auto& [host, owner] : k.hosts)
+        hosts_.emplace(shared_text(host), claim{.owner = shared_text(owner), .claimants = {}});
+    std::vector<const entry*> restored;
+    restored.reserve(k.tenants.size());
     for (const auto& t : k.tenants)
-        restore_tenant(t);
-    std::unordered_map<std::string, std::vector<std::string>> reserved;  // for removed tenants
-    for (const auto& [host, owner] : k.hosts) {
-        const auto it = entries_.find(owner);
-        claim_on(host).owner = it == entries_.end() ? shared_text(owner) : it->second.id;
-        if (it != entries_.end() && !it->second.good) reserved[owner].push_back(host);
-    }
+        restored.push_back(&restore_tenant(t));
+    if (!gone_.empty()) restore_reserved(k);
     for (const auto& d : k.broken)
         restore_broken(d);
     unjudged_ = !k.judged && !k.tenants.empty();
-    for (const auto& t : k.tenants)
-        restore_record(entries_.find(t.id)->second, t.revision, reserved);
-    // Made once all records are, as it goes before they do.
+    // Made once all records are, as it goes before they do. Most rows come in order.
     change_set out;
     out.revision = revision_;
-    for (const auto& t : k.tenants)
-        out.tenants.emplace(t.id, update_of(entries_.find(t.id)->second, true));
+    for (const entry* e : restored)
+        out.tenants.emplace_hint(out.tenants.end(), e->id, update_of(*e, true));
     out.orphans = orphans_;
     return out;
-}
-
-void state::restore_record(
-    entry& e, std::uint64_t revision,
-    const std::unordered_map<std::string, std::vector<std::string>>& reserved) {
-    std::vector<std::string> hosts;
-    if (e.good) {
-        hosts = hosts_of(e);
-        // Who did not get all of its hosts is looked at again with the first change.
-        const auto claims = claims_of(e.good);
-        const bool has_all = std::all_of(claims.begin(), claims.end(), [&](const auto& host) {
-            return hosts_.find(host)->second.owner == e.id;
-        });
-        if (!has_all) unsettled_.insert(e.id);
-    } else {
-        if (const auto host = platform_host(e); !host.empty()) hosts.push_back(host);
-        if (const auto it = reserved.find(e.id); it != reserved.end())
-            hosts.insert(hosts.end(), it->second.begin(), it->second.end());
-    }
-    replace_record(e, hosts, revision);
 }
 
 tenant_update state::update_of(const entry& e, bool republish) const {

@@ -15,8 +15,13 @@ namespace gatehouse::registry {
 class table {
  public:
     void put(const tenant_update& u) {
-        if (const auto it = tenants_.find(u.kept.id); it != tenants_.end()) forget(it);
-        tenants_.insert_or_assign(shared_text(u.kept.id), kept_of(u));
+        const auto it = tenants_.lower_bound(u.kept.id);
+        if (it != tenants_.end() && it->first == u.kept.id) {
+            forget(it);
+            it->second = kept_of(u);
+        } else {
+            tenants_.emplace_hint(it, u.kept.id, kept_of(u));
+        }
         if (!u.quarantine.empty()) ++quarantined_;
     }
     void drop(const std::string& id) {

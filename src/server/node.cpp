@@ -21,7 +21,8 @@ namespace gatehouse::server {
 
 namespace asio = boost::asio;
 
-static constexpr std::size_t pool_threads = 3;
+// A start lists three folders at once, and certificates of the first hellos are to be read meanwhile.
+static constexpr std::size_t pool_threads = 4;
 static constexpr std::int64_t second_ns = 1'000'000'000;
 static constexpr std::int64_t ticket_rotation_ns = 12 * 3600 * second_ns;
 static constexpr auto tick_interval = std::chrono::milliseconds(500);
@@ -61,7 +62,8 @@ node::node(const config::settings& s, std::string settings_file)
                     .on_tenant_changed =
                         [this](const std::string& id) {
                             if (publisher_) publisher_->tenant_changed(id);
-                        }}),
+                        },
+                    .on_restored = [this] { registry_ready({}, {}); }}),
       started_unix_s_(std::time(nullptr)) {
     certificates_.on_replaced([this](const std::string& pattern) {
         asio::post(control_, [this, pattern] {
@@ -151,6 +153,10 @@ void node::fail(const std::string& why) {
 
 void node::registry_ready(const error_code& ec, const std::string& why) {
     if (ec) return fail(why.empty() ? ec.message() : why);
+    if (!workers_.empty()) {   // what was restored is served already
+        if (phase_ == phase::serving) say_ready();
+        return;
+    }
     make_workers();
     pools_.set_drained(registry_.drained());
     pools_.apply(pools_of(settings_));   // begin_serving() when they are there
@@ -189,6 +195,10 @@ void node::begin_serving() {
     watch_certificates();
     start_publisher(std::exchange(region_keys_, {}));
     if (follower_) follower_->start();
+    if (registry_.ready()) say_ready();
+}
+
+void node::say_ready() const {
     std::string where;
     for (const config::listener_settings& l : settings_.listeners) where += (l.tls ? " https " : " http ") + l.address;
     log::info("gatehouse {} serves {} tenants on{}, {} workers, admin at {}", GATEHOUSE_VERSION,

@@ -75,6 +75,7 @@ class node final : public admin::node_view {
     void registry_ready(const error_code& ec, const std::string& why);
     void pools_published(std::shared_ptr<const upstream::pool_map> p);
     void begin_serving();
+    void say_ready() const;
     void fail(const std::string& why);
     // signals
     void wait_for_signal();

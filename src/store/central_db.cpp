@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/store/central_db.hpp>
 
@@ -39,8 +40,10 @@ std::int64_t single_number(database& db, std::string_view sql, failure& why) {
     return value;
 }
 
-failure check_whole(database& db) {
+failure check_whole(const std::string& file) {
     failure why;
+    auto db = database::open(file, access::read_only, why);
+    if (why) return why;
     auto s = db.prepare("PRAGMA quick_check(1)", why);
     if (why) return why;
     if (s.step() && s.text(0) == "ok") return {};
@@ -61,21 +64,33 @@ std::string move_aside(const std::string& file) {
 
 }  // namespace
 
-central_db central_db::open_checked(const std::string& file, failure& why) {
+central_db central_db::open_checked(const std::string& file, contents& out, failure& why) {
     central_db result;
     result.db_ = database::open(file, access::read_write, why);
-    if (!why) why = check_whole(result.db_);
     if (!why) why = result.migrate();
+    if (!why) why = result.read_checked(file, out);
     if (why) result.db_.close();
     return result;
 }
 
-central_db central_db::open(const std::string& file, failure& why, std::string* moved_to) {
-    auto result = open_checked(file, why);
+// The check takes about as long as the reading, so it goes on beside it, on its own connection.
+failure central_db::read_checked(const std::string& file, contents& out) {
+    auto check = std::async([&file] { return check_whole(file); });
+    failure why;
+    auto found = read(why);
+    const failure damage = check.get();
+    if (damage) return damage;
+    if (found) out = std::move(*found);
+    return why;
+}
+
+central_db central_db::open(const std::string& file, contents& out, failure& why,
+                            std::string* moved_to) {
+    auto result = open_checked(file, out, why);
     if (!why.is_corrupt()) return result;
     *moved_to = move_aside(file);
     why = {};
-    return open_checked(file, why);
+    return open_checked(file, out, why);
 }
 
 central_db central_db::open_read_only(const std::string& file, failure& why) {

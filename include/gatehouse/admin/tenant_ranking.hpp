@@ -5,9 +5,12 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <gatehouse/base/text.hpp>
 #include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace gatehouse::admin {
@@ -67,8 +70,10 @@ class tenant_ranking {
         std::string id;
         tenant_totals totals;
     };
+    // Every look asks it for every tenant, most of which are not in it.
+    using members = std::unordered_map<std::string, member, text_hash, std::equal_to<>>;
     void promote(const candidate& c);
-    void demote(std::map<std::string, member, std::less<>>::iterator m);
+    void demote(members::iterator m);
     void exchange();
     tenant_series other();
 
@@ -76,7 +81,7 @@ class tenant_ranking {
     const std::chrono::seconds change_every_;
     time_point now_{}, last_change_{};
     bool changing_ = false, changed_before_ = false;
-    std::map<std::string, member, std::less<>> members_;
+    members members_;
     std::map<std::string, std::pair<std::uint64_t, tenant_totals>, std::less<>>
         ended_;  // age, shown
     std::map<std::uint64_t, std::string> ended_by_age_;

@@ -49,6 +49,10 @@ class service {
         std::function<void()> after_publish;
         // On control, after the tenant's new record is in the directory. May be empty.
         std::function<void(const std::string& tenant_id)> on_tenant_changed;
+        // On control, at most once, before `ready` of start(): the directory has the last good
+        // versions, which hold as they did when the node ended; files were not looked at yet. May be
+        // empty.
+        std::function<void()> on_restored = nullptr;
     };
     service(config::settings settings, dependencies d);
     ~service();  // as stop(); work in the pool ends by itself

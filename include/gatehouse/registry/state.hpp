@@ -220,10 +220,10 @@ class state {
     static void replace_record(entry& e, tenant::host_list hosts, std::uint64_t revision);
 
     void reserve(std::size_t tenants);
-    void restore_tenant(const kept_tenant& t);
+    entry& restore_tenant(const kept_tenant& t);
+    void restore_claims(entry& e, std::uint64_t revision);
+    void restore_reserved(const kept& k);
     void restore_broken(const document& d);
-    void restore_record(entry& e, std::uint64_t revision,
-                        const std::unordered_map<std::string, std::vector<std::string>>& reserved);
     void look_again(work& w);
     static std::vector<std::string> claims_of(const tenant_ptr& version);
     tenant_update update_of(const entry& e, bool republish) const;

@@ -63,8 +63,10 @@ struct contents {
 
 class central_db {
  public:
-    // Makes or migrates the file. A damaged one is moved aside; *moved_to then says where.
-    static central_db open(const std::string& file, failure& why, std::string* moved_to);
+    // Makes or migrates the file and reads all of it. A damaged one is moved aside; *moved_to then
+    // says where.
+    static central_db open(const std::string& file, contents& out, failure& why,
+                           std::string* moved_to);
     // For looking only, beside a running node; never makes or changes the file's contents.
     static central_db open_read_only(const std::string& file, failure& why);
 
@@ -75,7 +77,8 @@ class central_db {
     failure write_drained(const std::vector<drained_row>& put, const std::vector<drained_row>& drop);
 
  private:
-    static central_db open_checked(const std::string& file, failure& why);
+    static central_db open_checked(const std::string& file, contents& out, failure& why);
+    failure read_checked(const std::string& file, contents& out);
     failure migrate();
     failure write_tenants(const change& c);
     failure write_hosts(const change& c);

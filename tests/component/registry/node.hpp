@@ -10,6 +10,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <functional>
 #include <gatehouse/registry/service.hpp>
 #include <memory>
 #include <optional>
@@ -49,6 +50,11 @@ class node {
     ~node() { stop(); }
 
     std::pair<error_code, std::string> start() {
+        begin_start();
+        CHECK(until([&] { return started.has_value(); }));
+        return started.value_or(std::pair<error_code, std::string>());
+    }
+    void begin_start() {
         service_.emplace(
             settings,
             registry::service::dependencies{
@@ -61,12 +67,13 @@ class node {
                         directory.take_retired();
                         ++published;
                     },
-                .on_tenant_changed = [this](const std::string& id) { changed.push_back(id); }});
-        std::optional<std::pair<error_code, std::string>> result;
+                .on_tenant_changed = [this](const std::string& id) { changed.push_back(id); },
+                .on_restored =
+                    [this] {
+                        if (on_restored) on_restored();
+                    }});
         service_->start(
-            [&](error_code ec, std::string why) { result.emplace(ec, std::move(why)); });
-        CHECK(until([&] { return result.has_value(); }));
-        return result.value_or(std::pair<error_code, std::string>());
+            [this](error_code ec, std::string why) { started.emplace(ec, std::move(why)); });
     }
     void stop() {
         service_.reset();
@@ -119,6 +126,8 @@ class node {
     tenant::directory directory;
     std::vector<std::string> changed;
     int published = 0;
+    std::function<void()> on_restored;
+    std::optional<std::pair<error_code, std::string>> started;
 
  private:
     std::optional<registry::service> service_;

@@ -85,6 +85,51 @@ TEST_CASE("last good versions and ownership survive a restart") {
     }
 }
 
+TEST_CASE("what was in force is served before the files are looked at") {
+    site f;
+    write(f.tenant("a"), toml("a", "plan = \"pro\"\nhosts = [\"x.example\"]"));
+    node first(f);
+    int restored = 0;
+    first.on_restored = [&] { ++restored; };
+    REQUIRE_FALSE(first.start().first);
+    CHECK(restored == 0);  // there was nothing to restore
+    first.stop();
+    SECTION("and is what it was, whatever the files say now") {
+        write(f.tenant("a"), with_host("a", "y.example"));
+        node n(f);
+        std::string owner;
+        n.on_restored = [&] {
+            ++restored;
+            owner = n.owner("x.example");
+            CHECK_FALSE(n.service().ready());
+        };
+        REQUIRE_FALSE(n.start().first);
+        CHECK(restored == 1);
+        CHECK(owner == "a");
+        CHECK(n.owner("x.example").empty());
+        CHECK(n.owner("y.example") == "a");
+    }
+    SECTION("but not under settings that may judge it otherwise") {
+        auto s = node_settings(f.path());
+        s.plans.clear();
+        node n(s);
+        n.on_restored = [&] { ++restored; };
+        REQUIRE_FALSE(n.start().first);
+        CHECK(restored == 0);
+    }
+    SECTION("and who stops the node then is not called back") {
+        node n(f);
+        n.on_restored = [&] {
+            ++restored;
+            n.service().stop();
+        };
+        n.begin_start();
+        CHECK(n.until([&] { return restored == 1; }));
+        n.stop();
+        CHECK_FALSE(n.started);
+    }
+}
+
 TEST_CASE("mass removal is held at a start too") {
     site f;
     for (int i = 0; i < 10; ++i)

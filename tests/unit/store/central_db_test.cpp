@@ -13,7 +13,8 @@ namespace {
 central_db open(const std::string& file) {
     failure why;
     std::string moved;
-    auto db = central_db::open(file, why, &moved);
+    contents ignored;
+    auto db = central_db::open(file, ignored, why, &moved);
     INFO(why.text);
     REQUIRE(db.is_open());
     REQUIRE(moved.empty());
@@ -137,12 +138,45 @@ TEST_CASE("a damaged central.db is moved aside and made anew") {
     }
     failure why;
     std::string moved;
-    auto db = central_db::open(file, why, &moved);
+    contents found;
+    auto db = central_db::open(file, found, why, &moved);
     INFO(why.text);
     REQUIRE(db.is_open());
     CHECK(std::filesystem::exists(moved));
-    CHECK(read(db).tenants.empty());
+    CHECK(found.tenants.empty());
+    CHECK_FALSE(found.fleet_id.empty());
     CHECK_FALSE(db.write(sample()));
+}
+
+TEST_CASE("damage that reading does not meet is found as well") {
+    temp_folder folder;
+    const auto file = folder / "central.db";
+    std::int64_t page = 0;
+    {
+        auto db = open(file);
+        REQUIRE_FALSE(db.write(sample()));
+    }
+    {
+        failure why;
+        auto raw = database::open(file, access::read_write, why);
+        auto s = raw.prepare(
+            "SELECT rootpage FROM sqlite_schema WHERE name='sqlite_autoindex_tenants_1'", why);
+        REQUIRE(s.step());
+        page = s.integer(0);
+    }
+    {
+        std::fstream f(file, std::ios::in | std::ios::out | std::ios::binary);
+        f.seekp((page - 1) * 1024);
+        f << std::string(1024, '\xee');
+    }
+    failure why;
+    std::string moved;
+    contents found;
+    auto db = central_db::open(file, found, why, &moved);
+    INFO(why.text);
+    REQUIRE(db.is_open());
+    CHECK(std::filesystem::exists(moved));
+    CHECK(found.tenants.empty());
 }
 
 TEST_CASE("a schema from the future is refused, not damaged") {
@@ -155,7 +189,8 @@ TEST_CASE("a schema from the future is refused, not damaged") {
         REQUIRE_FALSE(raw.execute("PRAGMA user_version=99"));
     }
     std::string moved;
-    CHECK_FALSE(central_db::open(file, why, &moved).is_open());
+    contents nothing;
+    CHECK_FALSE(central_db::open(file, nothing, why, &moved).is_open());
     CHECK(why.text.find("newer") != std::string::npos);
     CHECK(moved.empty());
     CHECK(std::filesystem::exists(file));
