@@ -778,6 +778,7 @@ bool follower::open(std::string& why) {
 std::optional<config::settings> follower::platform_settings(const config::settings& own, const region_keys& keys,
                                                             std::string& why) const {
     return impl_->platform_settings(own, keys, why);
+    loads_->make_room();
 }
 void follower::set_identity(const config::settings& own, const region_keys& keys) {
     impl_->set_identity(own, keys);

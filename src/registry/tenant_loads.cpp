@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t most_waiting = 4096, most_loads = 1024, most_rounds = 24;
 constexpr std::chrono::milliseconds tick{25};
-constexpr std::size_t looked_at_to_make_room = 16, most_left = 10'000;
+constexpr std::size_t looked_at_to_make_room = 16, most_let_go = 2000, most_left = 10'000;
 constexpr std::int64_t stays_s = 2;
 
 }  // namespace
@@ -146,7 +146,7 @@ void tenant_loads::publish(const assembly& a) {
         else
             remove(t.id);
     }
-    make_room();
+    let_go();
     deps_.after_publish();
 }
 
@@ -202,7 +202,14 @@ std::shared_ptr<tenant::state> tenant_loads::state_of(const std::string& id) {
 
 // Of a few taken by chance, who was used longest ago.
 void tenant_loads::make_room() {
-    while (ids_.size() > most_) {
+    const std::size_t before = ids_.size();
+    let_go();
+    if (ids_.size() != before) deps_.after_publish();
+}
+
+// Of a few taken by chance, who was used longest ago.
+void tenant_loads::let_go() {
+    for (std::size_t n = 0; n < most_let_go && ids_.size() > most_; ++n) {
         const std::string* oldest = nullptr;
         std::uint32_t used = 0;
         for (std::size_t i = 0; i < looked_at_to_make_room; ++i) {

@@ -48,6 +48,8 @@ class tenant_loads : public std::enable_shared_from_this<tenant_loads> {
     void renew_all();
 
     std::size_t waiting() const noexcept { return waiting_; }
+    // Lets go who is over the bound and not used; with every load, and once a second.
+    void make_room();
     std::size_t in_memory() const noexcept { return ids_.size(); }
 
  private:
@@ -78,7 +80,7 @@ class tenant_loads : public std::enable_shared_from_this<tenant_loads> {
     void remove(const std::string& id);
     void adopt(const std::string& parent, int by);
     std::shared_ptr<tenant::state> state_of(const std::string& id);
-    void make_room();
+    void let_go();
     bool may_go(const std::string& id) const;
     void watch_deadlines();
 
