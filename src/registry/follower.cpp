@@ -380,6 +380,7 @@ void follower::impl::read_stream() {
 // [[stream, [[id, [field, value, ...]], ...]]]; nil: none came.
 void follower::impl::take_entries(const redis::reply& r) {
     if (r.items.empty() || r.items.front().items.size() < 2) return read_stream();
+        mark_.registry.clear();  // until everything was compared, should that be broken off
     for (const redis::reply& entry : r.items.front().items[1].items) {
         if (entry.items.size() < 2) continue;
         batch_end_ = entry.items[0].text;
