@@ -229,7 +229,8 @@ bool follower::impl::open(std::string& why) {
                                    .copy = copy_,
                                    .ask = [weak = weak_from_this()](const std::vector<std::string>& keys, auto done) {
                                        if (const auto self = weak.lock()) self->ask_redis(keys, std::move(done));
-                                   }},
+                                   },
+                                   .is_nobodys = [this](std::string_view host) { return !hosts_.has(host); }},
         options_.cache_tenants, files_dir());
     loads_->set_whole(mark_.whole);
     return true;
