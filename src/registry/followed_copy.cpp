@@ -14,6 +14,12 @@ struct judged {
     position at;
 };
 
+judged judge(const platform_reading& r) {
+    // The settings that this node understands stay, over a restart too.
+    if (r.what != reading::whole) return {.refused = r.why, .at = {}};
+    return {.refused = {}, .at = r.document.at};
+}
+
 template <class Reading>
 judged judge(const Reading& r) {
     if (r.what == reading::refused) return {.refused = r.why, .at = {}};
