@@ -135,7 +135,10 @@ followed_copy::outcome followed_copy::apply(std::vector<followed_value> values, 
                                                         .epoch = j.at.epoch,
                                                         .revision = j.at.revision}});
     }
-    if (!why) why = writer_.write(changes, m);
+    // What was refused is read again after a restart: it may come with another key or version.
+    store::mirror_mark stored = m;
+    if (!out.refused.empty()) stored.registry.clear();
+    if (!why) why = writer_.write(changes, stored);
     note(why);
     if (why) {
         out.trouble = fmt::format("{} cannot be written: {}", file_, why.text);
@@ -144,7 +147,7 @@ followed_copy::outcome followed_copy::apply(std::vector<followed_value> values, 
     for (auto& c : changes)
         out.changed.emplace_back(std::move(c.key), c.entry.has_value());
     const std::lock_guard read(reading_);
-    mark_ = m;
+    mark_ = stored;
     return out;
 }
 

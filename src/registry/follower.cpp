@@ -572,10 +572,12 @@ void follower::impl::apply(std::vector<followed_value> values, store::mirror_mar
     for (const followed_value& v : values)
         keys.push_back(v.key);
     auto shared = std::make_shared<std::vector<followed_value>>(std::move(values));
-    deps_.run_in_pool([copy = copy_, shared, m, keys, counts = publisher_.complete, who = identity(), &control = deps_.control,
+    store::mirror_mark stored = m;
+    if (!refused_.empty()) stored.registry.clear();  // a restart is to compare everything
+    deps_.run_in_pool([copy = copy_, shared, m, stored, keys, counts = publisher_.complete, who = identity(), &control = deps_.control,
                        then = mine([](impl& self, const std::vector<std::string>& k, followed_copy::outcome& o,
                                       const store::mirror_mark& mark) { self.applied(k, std::move(o), mark); })] {
-        auto o = copy->apply(std::move(*shared), counts, *who, m);
+        auto o = copy->apply(std::move(*shared), counts, *who, stored);
         asio::post(control, [then, keys, o = std::move(o), m]() mutable { then(keys, o, m); });
     });
 }
