@@ -7,6 +7,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import socket
 import ssl
@@ -1024,3 +1025,180 @@ def test_an_exact_host_that_comes_and_goes_over_a_wildcard(two_tenants):
     seen = watched(edge, "x.wild.example", moves)
     assert {"acme", "globex"} <= seen <= {"acme", "globex", 503}, seen
     assert served_tenant(edge, "y.wild.example") == "acme"
+
+
+# --- publishers come and go ---
+
+def test_a_publisher_that_lost_everything_is_followed(two_tenants):
+    """A new machine with the tenants' files, and a new Redis: another registry, which begins to count anew."""
+    fleet = two_tenants
+    edge = fleet.edge()
+    until(lambda: is_following(edge), 5)
+    for n in range(5):
+        fleet.center.write_tenant("acme", {"pool": "shared", **two["acme"], "name": f"n{n}"})
+        until(lambda: edge.follower()["revision"] >= n, 3)
+    fleet.center.kill()
+    fleet.redis.kill()
+    shutil.rmtree(fleet.center.folder / "state")
+    fleet.center.write_tenant("acme", {"pool": "shared", **two["acme"], "state": "suspended", "reason": "billing"})
+    fleet.center.delete_tenant("globex")
+    fleet.redis.start()
+    fleet.center.start()
+    until(lambda: served_tenant(edge, "shop.acme.example") == 402, 15)
+    until(lambda: served_tenant(edge, "shop.globex.example") == 404, 5)
+    until(lambda: is_following(edge), 5)
+    assert refused(edge) == ""
+
+
+def test_another_publisher_takes_over(two_tenants, certs):
+    fleet = two_tenants
+    edge = fleet.edge()
+    until(lambda: is_following(edge), 5)
+    second = publisher(fleet.folder, fleet.redis, certs, {}, name="second")
+    second.settings["pools"] = fleet.center.settings["pools"]
+    second.write_settings()
+    second.write_tenant("acme", {"pool": "shared", **two["acme"]})
+    second.write_tenant("late", {"pool": "shared", "hosts": ["late.example"]})
+    with second:
+        until(lambda: second.admin_json("/v1/node")["publisher"]["state"] == "standby", 5)
+        fleet.center.kill()
+        fleet.redis.ask("DEL", "gatehouse:publisher:lease")   # instead of waiting until it runs out
+        until(lambda: served_tenant(edge, "late.example") == "late", 15)
+        until(lambda: is_following(edge) and edge.follower()["publisher"] == "second", 15)
+        assert served_tenant(edge, "shop.acme.example") == "acme"
+        assert served_tenant(edge, "shop.globex.example") == 404
+        assert refused(edge) == ""
+
+
+def test_pools_are_there_before_the_tenants_that_use_them(fleet, upstream):
+    edge, center = fleet.edge(), fleet.center
+    until(lambda: is_following(edge), 5)
+    for n in range(5):
+        center.settings["pools"][f"new{n}"] = {"endpoints": [{"address": upstream.address}]}
+        center.settings["plans"][f"plan{n}"] = {"concurrency": 5}
+        center.write_settings()
+        center.write_tenant(f"new{n}", {"pool": f"new{n}", "plan": f"plan{n}", "hosts": [f"new{n}.example"]})
+        assert center.admin("POST", "/v1/reload", timeout=10)[0] == 200
+        seen = set()
+
+        def is_served():
+            seen.add(status(edge, f"new{n}.example"))
+            return 200 in seen
+        until(is_served, 5)
+        assert seen <= {404, 200}, seen
+    # What this node's own file hinders comes with the next good one.
+    good = edge.config.read_text()
+    edge.config.write_text(good + "\n[nonsense]\n")
+    center.settings["pools"]["last"] = {"endpoints": [{"address": upstream.address}]}
+    center.write_settings()
+    center.write_tenant("last", {"pool": "last", "hosts": ["last.example"]})
+    assert center.admin("POST", "/v1/reload", timeout=10)[0] == 200
+    until(lambda: "reload refused" in edge.stderr(), 5)
+    assert status(edge) == 200
+    edge.config.write_text(good)
+    assert edge.admin("POST", "/v1/reload", timeout=10)[0] == 200
+    until(lambda: status(edge, "last.example") == 200, 3)
+
+
+def test_what_was_refused_is_read_again_after_a_restart(fleet):
+    """A publisher with a newer key, and the key that comes to the edge with its next start."""
+    edge, published = fleet.edge(), fleet.folder / "keys" / "eu-west.key"
+    until(lambda: is_following(edge), 5)
+    old, new = published.read_text(), new_key()
+    published.write_text(new + old)
+    assert fleet.center.admin("POST", "/v1/reload", timeout=10)[0] == 200
+    until(lambda: "gatehouse:tenant:acme" in refused(edge), 10)
+    fleet.center.write_tenant("acme", {"pool": "shared", "hosts": ["shop.acme.example"], "state": "suspended", "reason": "legal"})
+    fleet.center.write_tenant("globex", {"pool": "shared", "hosts": ["new.globex.example"]})
+    until(lambda: "gatehouse:tenant:globex" in refused(edge), 5)
+    assert status(edge) == 200
+    # Somebody has the host, and that is all there is to know.
+    assert status(edge, "new.globex.example") == 503
+    (edge.folder / "region.key").write_text(old + new)
+    edge.kill()
+    edge.start()
+    until(lambda: status(edge) == 451 and status(edge, "new.globex.example") == 200, 10)
+    until(lambda: is_following(edge) and refused(edge) == "", 5)
+
+
+def test_settings_of_a_later_version_are_not_taken(fleet, authority):
+    edge, redis, keys = fleet.edge(), fleet.redis, fleet.folder / "keys"
+    until(lambda: is_following(edge), 5)
+    begun = signed(redis, "platform")
+    redis.ask("SET", "gatehouse:platform", sign({**begun, "format": 2, "revision": begun["revision"] + 1}, keys))
+    announce(redis, "", "platform")
+    until(lambda: "gatehouse:platform: needs a later gatehouse" in refused(edge), 5)
+    for _ in range(2):
+        assert status(edge) == 200 and over_tls(edge, authority).status == 200
+        assert edge.admin("GET", "/readyz", token=None)[0] == 200
+        edge.kill()
+        edge.start()
+    until(lambda: "gatehouse:platform: needs a later gatehouse" in refused(edge), 5)
+
+
+def test_a_first_reading_that_is_broken_off(many_tenants):
+    """What is not here yet is not nobody's."""
+    fleet = many_tenants
+    until(lambda: is_current(fleet.center), 10)
+    numbers = random.Random(9)
+    for n in range(4):
+        edge = fleet.edge(f"first-{n}", start=False)
+        edge.start(path="/healthz")
+        time.sleep(numbers.random() * 0.05)
+        edge.kill()
+        fleet.redis.freeze()
+        try:
+            edge.start(path="/healthz")
+            for i in range(1, 120):
+                assert status(edge, f"t{i}.example") in (200, 503), (n, i)
+        finally:
+            fleet.redis.thaw()
+        until(lambda: is_following(edge) and all(status(edge, f"t{i}.example") == 200 for i in range(1, 120)), 15, 0.05)
+        edge.kill()
+
+
+def test_connections_to_redis_that_are_cut_again_and_again(fleet, authority):
+    edges, redis = [fleet.edge(), fleet.edge("edge-2")], fleet.redis
+    for edge in edges:
+        until(lambda: is_following(edge), 5)
+    numbers = random.Random(4)
+    with Traffic(edges[0], authority, ["shop.acme.example"]):
+        for n in range(60):
+            fleet.center.write_tenant(f"n{n % 6}", {"pool": "shared", "hosts": [f"v{n}.example"]})
+            time.sleep(numbers.random() * 0.05)
+            redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            if n % 20 == 10:
+                redis.ask("FLUSHALL")
+        for edge in edges:
+            until(lambda: all(status(edge, f"v{n}.example") == 200 for n in range(54, 60)), 20, 0.05)
+            until(lambda: is_current(fleet.center) and is_following(edge), 20, 0.05)
+            assert status(edge, "v3.example") == 404
+            assert refused(edge) == ""
+
+
+def test_rubbish_in_redis(fleet, authority):
+    edge, redis = fleet.edge(), fleet.redis
+    until(lambda: is_following(edge), 5)
+    with Traffic(edge, authority, ["shop.acme.example"]):
+        redis.ask("XADD", "gatehouse:changes", "*", "nothing", "at all")
+        redis.ask("XADD", "gatehouse:changes", "*", "op", "upsert", "id", b"\xff\x00\r\n*", "revision", "-1", "add", b" \x00  \xfe ")
+        redis.ask("XADD", "gatehouse:changes", "*", "op", "cert", "id", "../../etc/passwd", "revision", "9" * 40)
+        redis.ask("XADD", "gatehouse:changes", "*", "op", "upsert", "id", "x" * 100_000)
+        redis.ask("SET", "gatehouse:host:long.example", "y" * 10_000)
+        redis.ask("SET", "gatehouse:tenant:nobody", b"\x00" * 10_000)
+        redis.ask("SET", "gatehouse:host:odd.example", "nobody")
+        redis.ask("RPUSH", "gatehouse:tenant:list", "a")
+        announce(redis, "nobody", add="long.example odd.example")
+        announce(redis, "list")
+        until(lambda: "gatehouse:tenant:nobody" in refused(edge) and "gatehouse:host:long.example" in refused(edge), 5)
+        assert status(edge, "odd.example") in (404, 503)
+        # Keys of another kind stop the reading, which says so and begins again when they are gone.
+        redis.ask("DEL", "gatehouse:changes")
+        redis.ask("SET", "gatehouse:changes", "a text")
+        until(lambda: "WRONGTYPE" in edge.follower()["why"], 10)
+        redis.ask("DEL", "gatehouse:changes", "gatehouse:tenant:list")
+        fleet.center.write_tenant("globex", {"pool": "shared", "hosts": ["new.globex.example"]})
+        until(lambda: status(edge, "new.globex.example") == 200, 15)
+        assert fleet.center.run("registry", "publish", "--config", str(fleet.center.config)).returncode == 0
+        until(lambda: is_following(edge), 10)
+    assert redis.keys("gatehouse:*nobody*") == []
