@@ -35,6 +35,10 @@ api_answer bad_query(std::string_view detail) {
     return api_problem(400, "bad-request", "The query is not understood", detail);
 }
 
+api_answer bad_limit() {
+    return bad_query(fmt::format("limit: a number from 1 to {} is needed", largest_page));
+}
+
 std::optional<std::size_t> to_number(std::string_view text) noexcept {
     std::size_t n = 0;
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
@@ -74,6 +78,14 @@ struct api::parsed {
         return v == nullptr ? std::string_view{} : std::string_view(*v);
     }
 };
+
+// Nothing: it is no number that a page may have.
+std::optional<std::size_t> api::page_limit(const parsed& p) {
+    const auto* text = p.find("limit");
+    if (text == nullptr) return default_page;
+    const auto n = to_number(*text);
+    return n && *n != 0 && *n <= largest_page ? n : std::nullopt;
+}
 
 enum class access : std::uint8_t { open, metrics, token };
 
@@ -287,29 +299,49 @@ api_answer api::node(const parsed&) {
                                     {"workers", std::move(workers)}});
 }
 
-api_answer api::certificates(const parsed&) {
-    json::array list;
-    for (const auto& c : node_.certificates()) {
-        json::object o{{"pattern", c.pattern}, {"file", c.file}};
-        if (c.not_after != 0) o["not_after"] = rfc3339(c.not_after);
-        if (!c.error.empty()) o["error"] = c.error;
-        list.push_back(std::move(o));
-    }
-    return json_answer(json::object{{"certificates", std::move(list)}});
+namespace {
+
+json::object certificate_json(const tls::certificate_row& c, const node_view& node) {
+    json::object o{{"pattern", c.pattern}, {"in_memory", c.in_memory}};
+    if (auto owner = node.host_owner(c.pattern); !owner.empty()) o["tenant"] = std::move(owner);
+    if (!c.file.empty()) o["file"] = c.file;
+    if (c.not_after != 0) o["not_after"] = rfc3339(c.not_after);
+    if (!c.error.empty()) o["error"] = c.error;
+    return o;
+}
+
+}  // namespace
+
+api_answer api::certificates(const parsed& p) {
+    const auto limit = page_limit(p);
+    if (!limit) return bad_limit();
+    auto a = api_problem(504, "slow", "The certificates are still being read",
+                         "It took longer than expected; ask for fewer (limit) or again.");
+    a.action = [this, after = std::string(p.get("after")),
+                limit = *limit](const std::function<void(api_answer)>& done) {
+        node_.certificate_page(
+            after, limit, [&node = node_, done](const tls::certificate_page& page) {
+                if (!page.error.empty())
+                    return done(api_problem(503, "unreadable", "Certificates cannot be listed",
+                                            page.error));
+                json::array list;
+                for (const auto& c : page.rows)
+                    list.push_back(certificate_json(c, node));
+                json::object o{{"certificates", std::move(list)}};
+                o["next"] = page.next.empty() ? json::value(nullptr) : json::value(page.next);
+                done(json_answer(o));
+            });
+    };
+    return a;
 }
 
 api_answer api::tenants(const parsed& p) {
-    std::size_t limit = default_page;
-    if (const auto* text = p.find("limit")) {
-        const auto n = to_number(*text);
-        if (!n || *n == 0 || *n > largest_page)
-            return bad_query(fmt::format("limit: a number from 1 to {} is needed", largest_page));
-        limit = *n;
-    }
+    const auto limit = page_limit(p);
+    if (!limit) return bad_limit();
     // One row more than asked for tells whether there is another page.
-    auto rows = node_.tenant_page(p.get("after"), limit + 1, p.get("parent"));
-    const bool more = rows.size() > limit;
-    if (more) rows.resize(limit);
+    auto rows = node_.tenant_page(p.get("after"), *limit + 1, p.get("parent"));
+    const bool more = rows.size() > *limit;
+    if (more) rows.resize(*limit);
     json::array list;
     for (const auto& r : rows)
         list.push_back(row_summary(r));

@@ -48,6 +48,7 @@ class api {
     struct parsed;
     struct endpoint;
     static const std::vector<endpoint>& endpoints();
+    static std::optional<std::size_t> page_limit(const parsed& p);
     bool authorized(std::string_view authorization) const noexcept;
     api_answer health(const parsed&);
     api_answer ready(const parsed&);

@@ -259,6 +259,20 @@ void add_certificates(std::vector<MetricFamily>& out, const node_view& node) {
         family("gatehouse_certificates", "Certificates in memory.", gauge,
                {metric(gauge, static_cast<double>(rows.size() - bad), {{"state", "good"}}),
                 metric(gauge, static_cast<double>(bad), {{"state", "bad"}})}));
+    const tls::expiry_counts soon = node.certificates_expiring();
+    const auto within = [](std::uint64_t n, const char* how_long) {
+        return metric(gauge, static_cast<double>(n), {{"within", how_long}});
+    };
+    out.push_back(family("gatehouse_certificates_expiring",
+                         "Certificates of certs_dir that end within this time, expired ones left out.",
+                         gauge,
+                         {within(soon.within_1d, "1d"), within(soon.within_7d, "7d"),
+                          within(soon.within_30d, "30d")}));
+    out.push_back(family("gatehouse_certificates_expired", "Certificates of certs_dir that have expired.",
+                         gauge, {metric(gauge, static_cast<double>(soon.expired))}));
+    out.push_back(family("gatehouse_certificates_unreadable",
+                         "Files of certs_dir without a certificate or key that can be read.", gauge,
+                         {metric(gauge, static_cast<double>(soon.bad))}));
     if (first != 0)
         out.push_back(family("gatehouse_certificate_first_expiry_seconds",
                              "Unix time the first of the certificates in memory expires.", gauge,

@@ -33,10 +33,15 @@ constexpr const char* text = R"json({
       "summary": "The node: identity, readiness, workers, revision", "operationId": "node",
       "responses": { "200": { "description": "the node", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Node" } } } }, "401": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/certificates": { "get": {
-      "summary": "Certificates in memory, and the bad ones with why", "operationId": "certificates",
-      "responses": { "200": { "description": "certificates", "content": { "application/json": { "schema": {
-        "type": "object", "required": [ "certificates" ],
-        "properties": { "certificates": { "type": "array", "items": { "$ref": "#/components/schemas/Certificate" } } } } } } }, "401": { "$ref": "#/components/responses/Problem" } } } },
+      "summary": "Certificates by name, a page at a time, and the bad ones with why", "operationId": "certificates",
+      "parameters": [
+        { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 } },
+        { "name": "after", "in": "query", "description": "`next` of the page before", "schema": { "type": "string" } } ],
+      "responses": { "200": { "description": "a page", "content": { "application/json": { "schema": {
+        "type": "object", "required": [ "certificates", "next" ],
+        "properties": { "certificates": { "type": "array", "items": { "$ref": "#/components/schemas/Certificate" } },
+          "next": { "type": [ "string", "null" ] } } } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants": { "get": {
       "summary": "Tenants by id, a page at a time; files without a tenant last", "operationId": "tenants",
       "parameters": [
@@ -149,7 +154,7 @@ constexpr const char* text = R"json({
         "expired": { "type": "boolean" }, "taken": { "type": "integer" }, "hosts": { "type": "integer" },
         "in_memory": { "type": "integer" }, "loading": { "type": "integer" },
         "refused": { "type": "array", "items": { "type": "string" } } } },
-      "Certificate": { "type": "object", "required": [ "pattern", "file" ], "properties": { "pattern": { "type": "string" }, "file": { "type": "string" }, "not_after": { "type": "string", "format": "date-time" }, "error": { "type": "string" } } },
+      "Certificate": { "type": "object", "required": [ "pattern", "in_memory" ], "properties": { "pattern": { "type": "string" }, "tenant": { "type": "string", "description": "whose host it is" }, "in_memory": { "type": "boolean", "description": "a good one is" }, "file": { "type": "string", "description": "in certs_dir" }, "not_after": { "type": "string", "format": "date-time" }, "error": { "type": "string" } } },
       "Diagnostic": { "type": "object", "required": [ "severity", "message" ], "properties": { "severity": { "enum": [ "error", "warning" ] }, "file": { "type": "string" }, "line": { "type": "integer" }, "key": { "type": "string" }, "message": { "type": "string" }, "advice": { "type": "string" } } },
       "Pool": { "type": "object", "required": [ "name", "balance", "host", "tls", "slow_start", "endpoints" ], "properties": {
         "name": { "type": "string" }, "balance": { "enum": [ "round_robin", "least_requests", "random2", "hash" ] }, "hash_on": { "type": "string" },

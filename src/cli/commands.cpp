@@ -24,16 +24,16 @@ int no_config() {
     return usage;
 }
 
-// All pages of the list.
-std::optional<json::array> all_tenants(const options& o, const std::string& parent) {
+// All pages of the list at `path`; `filter` is what stands behind in the query.
+std::optional<json::array> all_pages(const options& o, std::string_view path,
+                                     std::string_view filter, std::string_view list) {
     json::array all;
     std::string after;
     for (;;) {
-        auto target = fmt::format("/v1/tenants?limit=1000&after={}", percent_encoded(after));
-        if (!parent.empty()) target += "&parent=" + percent_encoded(parent);
-        auto page = get_object(o, target);
+        auto page = get_object(
+            o, fmt::format("{}?limit=1000&after={}{}", path, percent_encoded(after), filter));
         if (!page) return std::nullopt;
-        if (auto* rows = page->if_contains("tenants"); rows != nullptr && rows->is_array()) {
+        if (auto* rows = page->if_contains(list); rows != nullptr && rows->is_array()) {
             for (auto& row : rows->get_array())
                 all.push_back(std::move(row));
         }
@@ -41,6 +41,11 @@ std::optional<json::array> all_tenants(const options& o, const std::string& pare
         if (next.empty() || next == after) return all;
         after = next;
     }
+}
+
+std::optional<json::array> all_tenants(const options& o, const std::string& parent) {
+    const std::string filter = parent.empty() ? "" : "&parent=" + percent_encoded(parent);
+    return all_pages(o, "/v1/tenants", filter, "tenants");
 }
 
 }  // namespace
@@ -144,15 +149,12 @@ int run_tenant_tree(const options& o) {
 }
 
 int run_cert_list(const options& o) {
-    const auto answer = get_object(o, "/v1/certificates");
-    if (!answer) return refused;
-    const auto* list = answer->if_contains("certificates");
-    const auto certificates =
-        list != nullptr && list->is_array() ? list->get_array() : json::array{};
+    const auto all = all_pages(o, "/v1/certificates", {}, "certificates");
+    if (!all) return refused;
     if (o.json)
-        print_json(certificates);
+        print_json(*all);
     else
-        print(certificate_table(certificates));
+        print(certificate_table(*all));
     return done;
 }
 

@@ -114,7 +114,7 @@ struct command_line {
         auto* cert = app.add_subcommand("cert", "Look at certificates: list");
         cert->require_subcommand(1);
         cert->fallthrough();
-        add(*cert, "list", "Certificates in the node's memory, and the bad ones with why",
+        add(*cert, "list", "All certificates: whose, until when, in memory or not, and the bad ones with why",
             verb::cert_list);
     }
 

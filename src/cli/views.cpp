@@ -181,11 +181,15 @@ std::string effective_text(const json::object& e) {
 std::string certificate_table(const json::array& certificates) {
     std::vector<std::vector<std::string>> rows;
     for (const auto& v : certificates) {
-        if (const auto* o = v.if_object())
-            rows.push_back({text_of(*o, "pattern"), text_of(*o, "file"), text_of(*o, "not_after"),
-                            text_of(*o, "error")});
+        const auto* o = v.if_object();
+        if (o == nullptr) continue;
+        const auto error = text_of(*o, "error");
+        const char* state = error.empty() ? "on disk" : "bad";
+        if (is_true(*o, "in_memory")) state = "in memory";
+        rows.push_back({text_of(*o, "pattern"), text_of(*o, "tenant"), text_of(*o, "not_after"),
+                        state, text_of(*o, "file"), error});
     }
-    return table({"NAME", "FILE", "EXPIRES", "ERROR"}, rows);
+    return table({"NAME", "TENANT", "EXPIRES", "STATE", "FILE", "ERROR"}, rows);
 }
 
 namespace {

@@ -283,6 +283,7 @@ std::string write_certificate(const certificate_document& d, const region_keys& 
     json::object o = begin("certificate", d.name, d.at), sealed;
     o["not_after"] = d.not_after;
     o["chain"] = d.chain;
+    if (!d.source.empty()) o["source"] = d.source;
     for (const std::string& region : d.regions) {
         const auto ring = keys.find(region);
         if (ring != keys.end())
@@ -309,7 +310,8 @@ certificate_reading read_certificate(std::string_view text, std::string_view nam
          .not_after = static_cast<std::int64_t>(number_in(o, "not_after")),
          .chain = text_in(o, "chain"),
          .key = {},
-         .regions = {}};
+         .regions = {},
+         .source = text_in(o, "source")};
     if (const json::object* keys = object_in(o, "keys"))
         for (const auto& [region, sealed] : *keys)
             d.regions.emplace_back(region);
@@ -325,6 +327,24 @@ certificate_reading read_certificate(std::string_view text, std::string_view nam
     d.key = std::move(*key);
     out.what = reading::whole;
     return out;
+}
+
+std::string current_source(std::string_view text, std::string_view name, const std::vector<std::string>& regions,
+                           const region_keys& keys) {
+    json::object content;
+    for (const auto& [region, ring] : keys) {
+        opened from = open(text, "certificate", name, {.region = region, .keys = ring});
+        const bool current = from.why.empty() && !from.later && signature_in(text, region).starts_with(ring.current().id() + ':');
+        if (!current) return {};
+        content = std::move(from.content);
+    }
+    const json::object* sealed = object_in(content, "keys");
+    if (sealed == nullptr || sealed->size() != regions.size()) return {};
+    for (const std::string& region : regions) {
+        const auto ring = keys.find(region);
+        if (ring == keys.end() || !text_in(*sealed, region).starts_with(ring->second.current().id() + ':')) return {};
+    }
+    return text_in(content, "source");
 }
 
 // --- the platform ---

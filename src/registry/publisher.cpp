@@ -531,18 +531,26 @@ writing make_tenant(const item& i, const region_keys& keys, position at) {
     return w;
 }
 
+// What the file had when what Redis has was made of it.
+std::string known_source(const item& i, const region_keys& keys) {
+    if (!i.compare || i.existing.empty()) return {};
+    return current_source(i.existing, i.what.name, i.regions, keys);
+}
+
 writing make_certificate(const item& i, const certificate_text& text, const region_keys& keys, position at) {
     // Whatever else lies in the folder ends in .pem too.
     writing w{.what = i.what, .document = {}, .hosts = {}, .refused = i.asked_for ? text.error : "", .skip = false};
     // One that is bad takes nothing back: the older one stays in use, here and there.
-    if (text.there && !text.error.empty()) w.skip = true;
+    if (text.there && (text.same || !text.error.empty())) w.skip = true;
+    if (text.same) return w;
     if (text.there && text.error.empty())
         w.document = write_certificate({.name = i.what.name,
                                         .at = at,
                                         .not_after = text.not_after,
                                         .chain = text.chain,
                                         .key = text.key,
-                                        .regions = i.regions},
+                                        .regions = i.regions,
+                                        .source = text.digest},
                                        keys);
     if (i.compare && w.document.empty() && i.existing.empty()) w.skip = true;
     if (i.compare && !w.document.empty()) w.skip = same_content(i.existing, w.document);
@@ -580,7 +588,7 @@ void publisher::impl::make(std::shared_ptr<std::vector<item>> items) {
                 if (i.what.kind == kind::tenant)
                     all.push_back(make_tenant(i, *keys, at));
                 else if (i.what.kind == kind::certificate)
-                    all.push_back(make_certificate(i, read(i.what.name), *keys, at));
+                    all.push_back(make_certificate(i, read(i.what.name, known_source(i, *keys)), *keys, at));
                 else
                     all.push_back(make_platform(i, *settings, *keys, at));
                 all.back().look_only = i.look_only;

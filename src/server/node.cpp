@@ -331,6 +331,7 @@ void node::tick() {
         ticket_keys_.rotate();
         next_rotation_ns_ = now + ticket_rotation_ns;
     }
+    if (phase_ == phase::serving) certificates_.watch_expiry();
     tick_timer_.expires_after(tick_interval);
     tick_due_ns_ = now + std::chrono::nanoseconds(tick_interval).count();
     tick_timer_.async_wait([this](const boost::system::error_code& ec) {

@@ -45,6 +45,10 @@ class node final : public admin::node_view {
     void diff(std::function<void(registry::differences)> done) override;
     double control_loop_lag_s() const override { return control_lag_s_; }
     std::vector<tls::certificate_row> certificates() const override;
+    tls::expiry_counts certificates_expiring() const override { return certificates_.expiring(); }
+    void certificate_page(std::string after, std::size_t limit,
+                          std::function<void(tls::certificate_page)> done) override;
+    std::string host_owner(std::string_view host) const override;
     std::size_t tenant_count() const override;
     std::size_t quarantined_count() const override;
     std::vector<registry::tenant_row> tenant_page(std::string_view after, std::size_t limit,

@@ -18,9 +18,11 @@ std::unique_ptr<registry::publisher> make_publisher(const config::settings& s, r
     o.node_id = s.node.id;
     o.registry_id = registry_id;
     o.keys = std::move(keys);
-    const auto read = [folder = s.tls.certs_dir](const std::string& name) {
-        tls::certificate_pem c = tls::read_certificate(folder, name);
+    const auto read = [folder = s.tls.certs_dir](const std::string& name, const std::string& digest) {
+        tls::certificate_pem c = tls::read_certificate(folder, name, digest);
         return registry::certificate_text{.there = c.there,
+                                          .same = c.same,
+                                          .digest = std::move(c.digest),
                                           .error = std::move(c.error),
                                           .chain = std::move(c.chain),
                                           .key = std::move(c.key),

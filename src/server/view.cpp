@@ -97,6 +97,17 @@ std::uint64_t node::access_log_lost() const { return access_log_.lines_lost(); }
 
 std::vector<tls::certificate_row> node::certificates() const { return certificates_.list(); }
 
+void node::certificate_page(std::string after, std::size_t limit, std::function<void(tls::certificate_page)> done) {
+    certificates_.page(std::move(after), limit, [this, done = std::move(done)](tls::certificate_page p) {
+        asio::post(control_, [done, p = std::move(p)]() mutable { done(std::move(p)); });
+    });
+}
+
+std::string node::host_owner(std::string_view host) const {
+    const tenant::record_ptr* r = directory_.find_host(host);
+    return r != nullptr ? (*r)->id : std::string();
+}
+
 std::size_t node::tenant_count() const { return directory_.tenant_count(); }
 
 static registry::tenant_row row_of(const tenant::record_ptr& r) {

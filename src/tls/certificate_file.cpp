@@ -44,8 +44,9 @@ struct descriptor {
     }
 };
 
-bool read_all(int fd, std::string& text, std::size_t most_bytes) {
-    text.resize(most_bytes + 1);
+// One byte more than there should be, if it has grown.
+bool read_all(int fd, std::string& text, std::size_t size_bytes) {
+    text.resize(size_bytes + 1);
     std::size_t used = 0;
     while (used < text.size()) {
         const ssize_t n = ::read(fd, text.data() + used, text.size() - used);
@@ -104,6 +105,25 @@ std::string file_of(std::string_view pattern) {
                                      : exact_file(pattern);
 }
 
+folder_names::folder_names(const std::string& folder) : dir_(::opendir(folder.c_str())) {
+    if (dir_ == nullptr) error = text_of(errno);
+}
+
+void folder_names::close::operator()(DIR* d) const noexcept {
+    ::closedir(d);
+}
+
+bool folder_names::next(std::string_view& name) {
+    if (dir_ == nullptr) return false;
+    errno = 0;
+    if (const dirent* one = ::readdir(dir_.get())) {
+        name = one->d_name;
+        return true;
+    }
+    if (errno != 0) error = text_of(errno);
+    return false;
+}
+
 bool stat_file(const std::string& path, file_stamp& stamp) {
     struct stat s {};
     if (::stat(path.c_str(), &s) != 0) return false;
@@ -128,17 +148,39 @@ file_text read_small_file(const std::string& path, std::size_t most_bytes) {
     } else if (static_cast<std::uint64_t>(s.st_size) > most_bytes) {
         out.error = "has " + std::to_string(s.st_size) + " bytes, more than the " +
                     std::to_string(most_bytes) + " allowed: keep only what belongs in it";
-    } else if (!read_all(file.fd, out.text, most_bytes)) {
+    } else if (!read_all(file.fd, out.text, static_cast<std::size_t>(s.st_size))) {
         out.error = "cannot be read (" + text_of(errno) + "): check the disk";
-    } else if (out.text.size() > most_bytes) {
+    } else if (out.text.size() > static_cast<std::size_t>(s.st_size)) {
         out.error = "grew while it was read: write a new file and rename it into place";
     }
     return out;
 }
 
-loaded_certificate load_certificate(const std::string& certs_dir, const std::string& file) {
+leaf_facts read_leaf_facts(const std::string& certs_dir, const std::string& file, leaf_look look) {
     const std::string path = certs_dir + '/' + file;
     file_text read = read_small_file(path, most_certificate_bytes);
+    leaf_facts out{.missing = read.missing, .error = std::move(read.error)};
+    if (out.error.empty() && look == leaf_look::end) {
+        out.not_after = read_end(read.text, out.error);
+    } else if (out.error.empty()) {
+        certificate c;
+        c.leaf = read_leaf(read.text, out.error).release();
+        if (c.leaf != nullptr) {
+            out.not_after = not_after_of(c.leaf);
+            out.error = name_error(c, pattern_of(file));
+        }
+    }
+    OPENSSL_cleanse(read.text.data(), read.text.size());
+    if (!out.error.empty()) out.error = path + ": " + out.error;
+    return out;
+}
+
+loaded_certificate load_certificate(const std::string& certs_dir, const std::string& file) {
+    const std::string path = certs_dir + '/' + file;
+    return parse_certificate_file(path, file, read_small_file(path, most_certificate_bytes));
+}
+
+loaded_certificate parse_certificate_file(const std::string& path, const std::string& file, file_text read) {
     loaded_certificate out{
         .good = nullptr, .error = {}, .missing = read.missing, .stamp = read.stamp};
     std::string error = std::move(read.error);

@@ -1,6 +1,7 @@
 // The node's certificates in memory, the loads under way, and what was last seen missing. One mutex
 // over the tables; files are read and callbacks run outside it.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <gatehouse/base/log.hpp>
@@ -10,6 +11,8 @@
 #include <utility>
 
 #include "certificate_file.hpp"
+#include "certificate_listing.hpp"
+#include "certificate_sweep.hpp"
 #include "load_shares.hpp"
 #include "lru.hpp"
 
@@ -21,6 +24,7 @@ using clock = std::chrono::steady_clock;
 constexpr auto doubt_after = std::chrono::seconds(5);
 constexpr std::size_t most_missing = 16 * 1024;
 constexpr std::size_t changes_at_a_time = 4;
+constexpr int sweep_turns = 4;
 constexpr std::int64_t rescan_margin_ns = 2'000'000'000;
 
 struct waiting {
@@ -72,11 +76,6 @@ std::int64_t wall_ns() {
     return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-std::string expiry_warning(const certificate& c) {
-    if (c.not_after >= wall_ns() / 1'000'000'000) return {};
-    return fmt::format("certificate {} has expired: it is served all the same, renew it", c.pattern);
-}
-
 }  // namespace
 
 struct certificate_source::state : std::enable_shared_from_this<certificate_source::state> {
@@ -109,6 +108,10 @@ struct certificate_source::state : std::enable_shared_from_this<certificate_sour
     void load_change();
     bool may_be_held(const std::string& file);
     void report(const std::string& pattern) const;
+    certificate_row row_of(const std::string& file, const entry& e) const;
+    std::vector<certificate_row> list() const;
+    void sweep_on(int turns);
+
     void refetch();
     void rescan_memory();
     void rescan_folder();
@@ -128,6 +131,8 @@ struct certificate_source::state : std::enable_shared_from_this<certificate_sour
     bool evicted_in_use = false;  // some worker may hold a certificate that is not in `entries`
     bool scanning = false, scan_again = false;
     std::int64_t last_scan_ns = wall_ns();  // of the scanning thread
+    certificate_sweep sweep;
+    std::atomic<bool> sweeping{false};
 };
 
 // --- asking: the exact file, then the wildcard ---
@@ -261,7 +266,6 @@ void certificate_source::state::remember_good(const std::string& file,
     missing.erase(file);
     put(file, {.good = got.good, .error = {}, .stamp = got.stamp, .checked = clock::now()});
     o.good = got.good;
-    o.warning = expiry_warning(*got.good);
 }
 
 void certificate_source::state::remember_missing(const std::string& file, outcome& o) {
@@ -305,6 +309,7 @@ void certificate_source::state::note_refusals(int refused) {
 void certificate_source::state::change(const std::string& file) {
     const std::string pattern = pattern_of(file);
     if (pattern.empty()) return;
+    if (!fetch) sweep.changed(file);
     std::unique_lock lock(mutex);
     if (const auto at = loads.find(file); at != loads.end()) {
         at->second.again = at->second.changed = true;
@@ -349,6 +354,43 @@ bool certificate_source::state::may_be_held(const std::string& file) {
 
 void certificate_source::state::report(const std::string& pattern) const {
     if (replaced) replaced(pattern);
+}
+
+// --- looking at them ---
+
+certificate_row certificate_source::state::row_of(const std::string& file, const entry& e) const {
+    return {.pattern = pattern_of(file),
+            .file = fetch ? std::string() : file,
+            .error = e.error,
+            .not_after = e.good != nullptr ? e.good->not_after : 0,
+            .in_memory = e.good != nullptr};
+}
+
+std::vector<certificate_row> certificate_source::state::list() const {
+    std::vector<certificate_row> rows;
+    {
+        const std::lock_guard lock(mutex);
+        rows.reserve(entries.size());
+        for (const auto& [file, e] : entries.nodes())
+            rows.push_back(row_of(file, e));
+    }
+    std::sort(rows.begin(), rows.end(),
+              [](const auto& a, const auto& b) { return a.pattern < b.pattern; });
+    return rows;
+}
+
+// On a pool thread, `turns` jobs at most, so that what others want stands between them.
+void certificate_source::state::sweep_on(int turns) {
+    const std::int64_t now = wall_ns() / 1'000'000'000;
+    bool more = false;
+    if (fetch)
+        sweep.turn([this] { return list(); }, now);
+    else
+        more = sweep.turn(folder(), now);
+    if (more && turns > 1)
+        run_in_pool([self = shared_from_this(), turns] { self->sweep_on(turns - 1); });
+    else
+        sweeping = false;
 }
 
 // --- everything may have changed ---
@@ -431,6 +473,7 @@ void certificate_source::state::use(std::string dir, std::uint64_t cache_count) 
         for (auto& [file, l] : loads)
             l.again = l.changed = true;
     }
+    sweep.again();
     for (const std::string& file : files)
         change(file);
 }
@@ -468,6 +511,7 @@ void certificate_source::rescan() {
                 s->refetch();
                 continue;
             }
+            s->sweep.again();
             s->rescan_memory();
             s->rescan_folder();
         }
@@ -491,19 +535,38 @@ void certificate_source::on_replaced(std::function<void(const std::string& patte
 }
 
 std::vector<certificate_row> certificate_source::list() const {
-    std::vector<certificate_row> rows;
-    {
-        const std::lock_guard lock(state_->mutex);
-        rows.reserve(state_->entries.size());
-        for (const auto& [file, e] : state_->entries.nodes())
-            rows.push_back({.pattern = pattern_of(file),
-                            .file = state_->fetch ? std::string() : file,
-                            .error = e.error,
-                            .not_after = e.good != nullptr ? e.good->not_after : 0});
+    return state_->list();
+}
+
+void certificate_source::page(std::string after, std::size_t limit,
+                              std::function<void(certificate_page)> done) {
+    if (state_->fetch) {
+        state_->run_in_pool([s = state_, after = std::move(after), limit, done = std::move(done)] {
+            done(page_of(s->list(), after, limit));
+        });
+        return;
     }
-    std::sort(rows.begin(), rows.end(),
-              [](const auto& a, const auto& b) { return a.pattern < b.pattern; });
-    return rows;
+    list_folder({.certs_dir = state_->folder(),
+                 .after = std::move(after),
+                 .limit = std::max<std::size_t>(limit, 1),
+                 .in_memory = [s = state_](const std::string& file)
+                     -> std::optional<certificate_row> {
+                     const std::lock_guard lock(s->mutex);
+                     const entry* e = s->entries.peek(file);
+                     if (e == nullptr) return std::nullopt;
+                     return s->row_of(file, *e);
+                 },
+                 .run_in_pool = state_->run_in_pool,
+                 .done = std::move(done)});
+}
+
+void certificate_source::watch_expiry() {
+    if (state_->sweeping.exchange(true)) return;
+    state_->run_in_pool([s = state_] { s->sweep_on(sweep_turns); });
+}
+
+expiry_counts certificate_source::expiring() const {
+    return state_->sweep.counts();
 }
 
 }  // namespace gatehouse::tls

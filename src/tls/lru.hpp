@@ -31,6 +31,12 @@ class lru {
         return &at->second->value;
     }
 
+    // It stays where it is.
+    const Value* peek(std::string_view name) const noexcept {
+        const auto at = index_.find(name);
+        return at == index_.end() ? nullptr : &at->second->value;
+    }
+
     bool contains(std::string_view name) const noexcept {
         return index_.find(name) != index_.end();
     }

@@ -1,12 +1,17 @@
 // Chain and key from PEM, refused with a reason when a handshake could not use them.
 #include "parse_certificate.hpp"
 
+#include <openssl/core_dispatch.h>
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include <ctime>
 #include <gatehouse/tls/context.hpp>
+#include <utility>
 
+#include "der_time.hpp"
 #include "openssl_ptr.hpp"
 #include "shared_chain.hpp"
 
@@ -59,17 +64,40 @@ void each_block(std::string_view pem, std::string& error, Take take) {
     }
 }
 
-bool add_certificate(STACK_OF(X509) * to, const pem_block& block, std::string& error) {
+x509_ptr read_one(const pem_block& block, std::string& error) {
     const unsigned char* at = block.data;
     x509_ptr one(d2i_X509(nullptr, &at, block.size));
-    if (one == nullptr) {
+    if (one == nullptr)
         error =
             "has a certificate that cannot be read (" + last_error() + "): write the file again";
-        return false;
-    }
+    return one;
+}
+
+bool add_certificate(STACK_OF(X509) * to, const pem_block& block, std::string& error) {
+    x509_ptr one = read_one(block, error);
+    if (one == nullptr) return false;
     if (sk_X509_push(to, one.get()) == 0) return false;
     (void)one.release();
     return true;
+}
+
+// A PKCS #8 key by the decoder of its own kind. OpenSSL trying all of them takes four times as long.
+pkey_ptr read_pkcs8(const pem_block& block) {
+    const unsigned char* at = block.data;
+    const std::unique_ptr<PKCS8_PRIV_KEY_INFO, openssl_free<PKCS8_PRIV_KEY_INFO_free>> info(
+        d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, block.size));
+    const ASN1_OBJECT* kind = nullptr;
+    if (info == nullptr || PKCS8_pkey_get0(&kind, nullptr, nullptr, nullptr, info.get()) != 1) return nullptr;
+    const int nid = OBJ_obj2nid(kind);
+    const char* name = nid == NID_X9_62_id_ecPublicKey ? "EC" : nid == NID_rsaEncryption ? "RSA" : nid == NID_ED25519 ? "ED25519" : nullptr;
+    if (name == nullptr) return nullptr;
+    EVP_PKEY* key = nullptr;
+    const std::unique_ptr<OSSL_DECODER_CTX, openssl_free<OSSL_DECODER_CTX_free>> decoder(OSSL_DECODER_CTX_new_for_pkey(
+        &key, "DER", "PrivateKeyInfo", name, OSSL_KEYMGMT_SELECT_PRIVATE_KEY, nullptr, nullptr));
+    const unsigned char* bytes = block.data;
+    auto left = static_cast<std::size_t>(block.size);
+    if (decoder == nullptr || OSSL_DECODER_from_data(decoder.get(), &bytes, &left) != 1) return nullptr;
+    return pkey_ptr(key);
 }
 
 pkey_ptr read_key(const pem_block& block, std::string& error) {
@@ -80,6 +108,9 @@ pkey_ptr read_key(const pem_block& block, std::string& error) {
             "NEW), readable by gatehouse alone";
         return nullptr;
     }
+    if (block.is("PRIVATE KEY"))
+        if (pkey_ptr key = read_pkcs8(block)) return key;
+    ERR_clear_error();
     const unsigned char* at = block.data;
     pkey_ptr key(d2i_AutoPrivateKey(nullptr, &at, block.size));
     if (key == nullptr)
@@ -110,20 +141,19 @@ std::string key_error(EVP_PKEY* key) {
     }
 }
 
-std::int64_t unix_seconds(const ASN1_TIME* t) {
-    std::tm utc{};
-    if (ASN1_TIME_to_tm(t, &utc) != 1) return 0;
-    return static_cast<std::int64_t>(timegm(&utc));
-}
-
 // What a handshake would do, tried once here: catches weak signatures in the chain and all else
 // that OpenSSL refuses at its security level.
 std::string use_error(const certificate& c) {
-    const ssl_ctx_ptr ctx(SSL_CTX_new(TLS_server_method()));
-    if (ctx == nullptr)
+    // Made once: it takes longer than all the rest of a parse.
+    static const ssl_ctx_ptr ctx = [] {
+        ssl_ctx_ptr made(SSL_CTX_new(TLS_server_method()));
+        if (made != nullptr) SSL_CTX_set_security_level(made.get(), 2);
+        return made;
+    }();
+    const ssl_ptr ssl(ctx != nullptr ? SSL_new(ctx.get()) : nullptr);
+    if (ssl == nullptr)
         return "cannot be tried (" + last_error() + "): start again with more memory";
-    SSL_CTX_set_security_level(ctx.get(), 2);
-    if (SSL_CTX_use_cert_and_key(ctx.get(), c.leaf, c.key, c.chain, 1) == 1) return {};
+    if (SSL_use_cert_and_key(ssl.get(), c.leaf, c.key, c.chain, 1) == 1) return {};
     return "is refused by OpenSSL (" + last_error() + "): have it issued anew";
 }
 
@@ -141,16 +171,32 @@ std::string pair_error(const certificate& c) {
            "the same request into it, the host's own certificate first";
 }
 
+constexpr const char* no_certificate =
+    "has no certificate: put the chain (the host's own first) and the key into it, in PEM";
+constexpr const char* no_key =
+    "has no private key: append the key in PEM to the chain in this same file";
+
+// `take(block, error)` of the first certificate; an error when it has no key beside it.
+template <class Take>
+void look_at_first(std::string_view pem, std::string& error, Take take) {
+    ERR_clear_error();
+    error.clear();
+    bool has_certificate = false, has_key = false;
+    each_block(pem, error, [&](const pem_block& block, std::string& e) {
+        if (block.is_certificate() && !std::exchange(has_certificate, true)) take(block, e);
+        has_key = has_key || block.is_key();
+    });
+    if (error.empty() && !has_certificate) error = no_certificate;
+    if (error.empty() && !has_key) error = no_key;
+}
+
 std::string check(certificate& c) {
-    if (sk_X509_num(c.chain) == 0)
-        return "has no certificate: put the chain (the host's own first) and the key into it, in "
-               "PEM";
-    if (c.key == nullptr)
-        return "has no private key: append the key in PEM to the chain in this same file";
+    if (sk_X509_num(c.chain) == 0) return no_certificate;
+    if (c.key == nullptr) return no_key;
     c.leaf = sk_X509_shift(c.chain);
     if (std::string e = key_error(c.key); !e.empty()) return e;
     if (std::string e = pair_error(c); !e.empty()) return e;
-    c.not_after = unix_seconds(X509_get0_notAfter(c.leaf));
+    c.not_after = not_after_of(c.leaf);
     return use_error(c);
 }
 
@@ -205,6 +251,26 @@ std::shared_ptr<certificate> parse_pem(std::string_view pem, std::string& error)
 
 certificate_ptr parse_certificate(std::string_view pem, std::string& error) {
     return parse_pem(pem, error);
+}
+
+x509_ptr read_leaf(std::string_view pem, std::string& error) {
+    x509_ptr leaf;
+    look_at_first(pem, error,
+                  [&](const pem_block& b, std::string& e) { leaf = read_one(b, e); });
+    return error.empty() ? std::move(leaf) : nullptr;
+}
+
+std::int64_t read_end(std::string_view pem, std::string& error) {
+    std::int64_t end = 0;
+    look_at_first(pem, error, [&](const pem_block& b, std::string& e) {
+        end = not_after_in({b.data, static_cast<std::size_t>(b.size)});
+        if (end == 0) e = "has a certificate that cannot be read: write the file again";
+    });
+    return error.empty() ? end : 0;
+}
+
+std::int64_t not_after_of(const X509* one) {
+    return unix_seconds(X509_get0_notAfter(one));
 }
 
 STACK_OF(X509) * read_certificates(std::string_view pem, std::size_t most, std::string& error) {

@@ -1,4 +1,5 @@
 """Real handshakes: certificates by name, names that agree, tickets that stay with their tenant."""
+import json
 import shutil
 import ssl
 import time
@@ -18,6 +19,8 @@ tenants = {
 }
 own_hosts = ["acme.localhost", "globex.localhost", "modern.localhost", "mutual.localhost", "shop.acme.example",
              "*.wild.example", "api.wild.example", "mutual.example"]
+
+tenants_of_list = {"acme": {"name": "Acme", "pool": "main", "hosts": ["*.wild.example"]}}
 
 
 @pytest.fixture(scope="module")
@@ -388,3 +391,59 @@ def test_plain_endpoint_where_tls_was_said(build, authority):
     assert world.upstream.count() == 0
     world.upstream.errors.clear()
     world.gate.stop()
+
+
+# --- all certificates of the folder ---
+
+def rows(gate):
+    answer = gate.run("cert", "list", "--json", "--config", str(gate.config))
+    assert answer.returncode == 0, answer.stderr
+    return {row["pattern"]: row for row in json.loads(answer.stdout)}
+
+
+def test_all_certificates_are_listed_with_whose_they_are(build, authority, tmp_path):
+    for host, days in (("acme.localhost", 90), ("*.wild.example", 5), ("nobody.example", 20), ("over.example", 90)):
+        authority.leaf(host, tmp_path / file_name(host), days=days)
+    (tmp_path / "bad.example.pem").write_text("not a certificate\n")
+    shutil.copy(tmp_path / "nobody.example.pem", tmp_path / "other.example.pem")
+    gate = build(tenants=tenants_of_list, certs=tmp_path, plain=False).gate
+    with gate.tls_client("acme.localhost", authority.cert) as client:
+        assert client.get("/", host="acme.localhost").status == 200
+    listed = rows(gate)
+    assert list(listed) == sorted(["acme.localhost", "*.wild.example", "nobody.example", "over.example", "bad.example",
+                                   "other.example"])
+    assert {name: row.get("tenant") for name, row in listed.items() if "tenant" in row} == \
+        {"acme.localhost": "acme", "*.wild.example": "acme"}
+    assert [name for name, row in listed.items() if row["in_memory"]] == ["acme.localhost"]
+    assert "has no certificate" in listed["bad.example"]["error"]
+    assert "names nobody.example" in listed["other.example"]["error"]
+    table = gate.run("cert", "list", "--config", str(gate.config)).stdout.splitlines()
+    assert table[0].split() == ["NAME", "TENANT", "EXPIRES", "STATE", "FILE", "ERROR"]
+    assert any(line.startswith("acme.localhost") and "in memory" in line for line in table)
+    page = gate.admin_json("/v1/certificates?limit=2")
+    assert [row["pattern"] for row in page["certificates"]] == sorted(listed)[:2]
+    page = gate.admin_json(f"/v1/certificates?limit=100&after={page['next']}")
+    assert [row["pattern"] for row in page["certificates"]] == sorted(listed)[2:] and page["next"] is None
+
+
+def test_certificates_that_end_are_told_of_unused(build, authority, tmp_path):
+    for host, days in (("a.example", 90), ("b.example", 20), ("c.example", 5), ("d.example", 5)):
+        authority.leaf(host, tmp_path / file_name(host), days=days)
+    (tmp_path / "bad.example.pem").write_text("not a certificate\n")
+    gate = build(tenants=tenants_of_list, certs=tmp_path, plain=False).gate
+
+    def metrics():
+        lines = gate.admin("GET", "/metrics")[1].splitlines()
+        return {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith("gatehouse_certificates_")}
+
+    until(lambda: metrics()["gatehouse_certificates_unreadable"] == 1, 5)
+    got = metrics()
+    assert got['gatehouse_certificates_expiring{within="30d"}'] == 3
+    assert got['gatehouse_certificates_expiring{within="7d"}'] == 2
+    assert got['gatehouse_certificates_expiring{within="1d"}'] == 0
+    assert got["gatehouse_certificates_expired"] == 0
+    told = gate.stderr()
+    for line in ("certificate b.example ends within 30 days", "certificate c.example ends within 7 days",
+                 "certificate d.example ends within 7 days", "bad.example.pem: has no certificate"):
+        assert told.count(line) == 1, told
+    assert "a.example ends" not in told

@@ -63,7 +63,12 @@ class node_view {
     virtual bool publish() = 0;  // everything anew; false: not now
     virtual void diff(std::function<void(registry::differences)> done) = 0;
     virtual double control_loop_lag_s() const = 0;
-    virtual std::vector<tls::certificate_row> certificates() const = 0;
+    virtual std::vector<tls::certificate_row> certificates() const = 0;  // in memory
+    virtual tls::expiry_counts certificates_expiring() const = 0;
+    // certificate_source::page(), answered on the control thread.
+    virtual void certificate_page(std::string after, std::size_t limit,
+                                  std::function<void(tls::certificate_page)> done) = 0;
+    virtual std::string host_owner(std::string_view host) const = 0;  // tenant's id; empty: nobody
 
     virtual std::size_t tenant_count() const = 0;
     virtual std::size_t quarantined_count() const = 0;  // rows with a quarantine

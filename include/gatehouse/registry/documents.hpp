@@ -74,6 +74,7 @@ struct certificate_document {
     std::string chain;                  // PEM, leaf first
     std::string key;                    // PEM; after reading empty: sealed for other regions
     std::vector<std::string> regions;   // that may have the key
+    std::string source;                 // digest of the file it was made of; may be empty
 };
 struct certificate_reading {
     reading what = reading::refused;    // elsewhere: the key is not for this region
@@ -82,6 +83,10 @@ struct certificate_reading {
 };
 std::string write_certificate(const certificate_document& d, const region_keys& keys);
 certificate_reading read_certificate(std::string_view text, std::string_view name, const reader& r);
+// `source` of a document as write_certificate() would write it now for these regions under these keys;
+// empty: it would be another one.
+std::string current_source(std::string_view text, std::string_view name, const std::vector<std::string>& regions,
+                           const region_keys& keys);
 
 struct platform_document {
     position at;

@@ -22,6 +22,8 @@ namespace gatehouse::registry {
 // One certificate as its file has it. In the pool.
 struct certificate_text {
     bool there = false;      // false: no such file (any more)
+    bool same = false;       // the file has the digest that was asked about; nothing else is said
+    std::string digest;      // of the file
     std::string error;       // there, but not to be published, and why
     std::string chain, key;  // PEM
     std::int64_t not_after = 0;
@@ -63,9 +65,9 @@ class publisher {
         std::function<void(std::function<void()>)> run_in_pool;
         const tenant::directory& directory;
         // In the pool: the names there are ("shop.acme.example", "*.acme.example"; null: they cannot
-        // be listed), and one of them.
+        // be listed), and one of them, unless its file has this digest.
         std::function<std::optional<std::vector<std::string>>()> list_certificates;
-        std::function<certificate_text(const std::string& name)> read_certificate;
+        std::function<certificate_text(const std::string& name, const std::string& digest)> read_certificate;
     };
     struct options {
         redis::options redis;

@@ -39,6 +39,19 @@ struct certificate_row {
     std::string pattern, file,
         error;  // an error beside a not_after: the older good one still serves
     std::int64_t not_after = 0;
+    bool in_memory = false;  // a good one
+};
+struct certificate_page {
+    std::vector<certificate_row> rows;  // by pattern
+    std::string next;   // `after` of the next page; empty: this is the last
+    std::string error;  // the folder cannot be read
+};
+
+// Of all files of certs_dir; with a loader of what is in memory. Each counts in the wider ones too.
+struct expiry_counts {
+    std::uint64_t within_1d = 0, within_7d = 0, within_30d = 0;
+    std::uint64_t expired = 0;
+    std::uint64_t bad = 0;  // no certificate or no key can be read
 };
 
 // What a loader found under a name.
@@ -88,6 +101,14 @@ class certificate_source {
     // once, before the first request.
     void on_replaced(std::function<void(const std::string& pattern)> f);
     std::vector<certificate_row> list() const;  // what is in memory, and the bad ones with why
+    // All of certs_dir (with a loader, list()) whose pattern comes after `after`, the first `limit`.
+    // `done` runs on a pool thread.
+    void page(std::string after, std::size_t limit, std::function<void(certificate_page)> done);
+
+    // To be called about twice a second: each certificate is looked at once a day and when it
+    // changed, a few milliseconds at a time in the pool; the log says which end soon.
+    void watch_expiry();
+    expiry_counts expiring() const;  // as far as looked at
 
  private:
     struct state;
@@ -130,10 +151,12 @@ std::string certificate_name(std::string_view file);  // of a file of certs_dir;
 std::optional<std::vector<std::string>> certificate_names(const std::string& certs_dir);
 struct certificate_pem {
     bool there = false;      // false: no file has this name
+    bool same = false;       // the file has the digest that was asked about: it was not parsed
+    std::string digest;      // SHA-256 of the file, hexadecimal
     std::string error;       // there, and bad: names the file and what to do
     std::string chain, key;  // PEM, leaf first
     std::int64_t not_after = 0;
 };
-certificate_pem read_certificate(const std::string& certs_dir, const std::string& name);
+certificate_pem read_certificate(const std::string& certs_dir, const std::string& name, std::string_view digest);
 
 }  // namespace gatehouse::tls

@@ -471,6 +471,8 @@ TEST_CASE("the metrics sum the workers and rank the tenants") {
     f.node.certificate_rows = {{"a.example", "a.pem", "", 2'000'000'000},
                                {"b.example", "b.pem", "", 1'900'000'000},
                                {"c.example", "c.pem", "no key", 0}};
+    f.node.expiring = {
+        .within_1d = 1, .within_7d = 2, .within_30d = 3, .expired = 4, .bad = 5};
     const auto answer = f.ask("GET", "/metrics");
     const auto text = "\n" + answer.body;
     const auto [series, value] = GENERATE(table<std::string, std::string>({
@@ -499,6 +501,11 @@ TEST_CASE("the metrics sum the workers and rank the tenants") {
         {"gatehouse_tenant_requests_total{tenant=\"other\"}", "0"},
         {"gatehouse_tenant_responses_total{tenant=\"acme\",class=\"4xx\"}", "2"},
         {"gatehouse_certificates{state=\"bad\"}", "1"},
+        {"gatehouse_certificates_expiring{within=\"1d\"}", "1"},
+        {"gatehouse_certificates_expiring{within=\"7d\"}", "2"},
+        {"gatehouse_certificates_expiring{within=\"30d\"}", "3"},
+        {"gatehouse_certificates_expired", "4"},
+        {"gatehouse_certificates_unreadable", "5"},
         {"gatehouse_certificate_first_expiry_seconds", "1900000000"},
         {"gatehouse_ready", "1"},
         {"gatehouse_control_loop_lag_seconds", "0.5"},
@@ -506,6 +513,42 @@ TEST_CASE("the metrics sum the workers and rank the tenants") {
     CAPTURE(text);
     CHECK(metric(text, series) == value);
     CHECK(answer.content_type.substr(0, 24) == "text/plain; version=0.0.");
+}
+
+TEST_CASE("certificates come in pages, with whose they are") {
+    fixture f;
+    f.node.add("acme");
+    f.node.certificate_rows = {{"*.x.example", "_.x.example.pem", "", 2'000'000'000},
+                               {"acme.example", "acme.example.pem", "", 1'900'000'000, true},
+                               {"bad.example", "bad.example.pem", "no key", 0}};
+    const auto page = [&](std::string_view target) {
+        const auto a = f.act("GET", target);
+        CHECK(a.status == 200);
+        return json::parse(a.body).as_object();
+    };
+    const auto first = page("/v1/certificates?limit=2");
+    CHECK(first.at("certificates").as_array() ==
+          json::array{{{"pattern", "*.x.example"},
+                       {"in_memory", false},
+                       {"file", "_.x.example.pem"},
+                       {"not_after", "2033-05-18T03:33:20Z"}},
+                      {{"pattern", "acme.example"},
+                       {"in_memory", true},
+                       {"tenant", "acme"},
+                       {"file", "acme.example.pem"},
+                       {"not_after", "2030-03-17T17:46:40Z"}}});
+    CHECK(first.at("next") == "acme.example");
+    const auto last = page("/v1/certificates?limit=2&after=acme.example");
+    CHECK(last.at("certificates").as_array() == json::array{{{"pattern", "bad.example"},
+                                                             {"in_memory", false},
+                                                             {"file", "bad.example.pem"},
+                                                             {"error", "no key"}}});
+    CHECK(last.at("next").is_null());
+    CHECK(page("/v1/certificates").at("certificates").as_array().size() == 3);
+    for (const char* text : {"0", "1001", "-1", "x"})
+        CHECK(f.act("GET", std::string("/v1/certificates?limit=") + text).status == 400);
+    f.node.certificates_trouble = "the folder /c cannot be read";
+    CHECK(f.act("GET", "/v1/certificates").status == 503);
 }
 
 TEST_CASE("the document describes what exists, and nothing else") {

@@ -73,6 +73,29 @@ struct fake_node : gatehouse::admin::node_view {
     std::vector<gatehouse::tls::certificate_row> certificates() const override {
         return certificate_rows;
     }
+    gatehouse::tls::expiry_counts expiring;
+    gatehouse::tls::expiry_counts certificates_expiring() const override { return expiring; }
+    std::string certificates_trouble;
+    void certificate_page(std::string after, std::size_t limit,
+                          std::function<void(gatehouse::tls::certificate_page)> done) override {
+        gatehouse::tls::certificate_page page{.rows = {}, .next = {}, .error = certificates_trouble};
+        for (const auto& r : certificate_rows) {
+            if (r.pattern <= after) continue;
+            if (page.rows.size() == limit) {
+                page.next = page.rows.back().pattern;
+                break;
+            }
+            page.rows.push_back(r);
+        }
+        done(std::move(page));
+    }
+    std::string host_owner(std::string_view host) const override {
+        for (const auto& r : rows) {
+            for (const std::string_view h : r.record->hosts)
+                if (h == host) return r.id;
+        }
+        return {};
+    }
     std::size_t tenant_count() const override { return rows.size(); }
     std::size_t quarantined_count() const override { return 0; }
     std::vector<gatehouse::registry::tenant_row> tenant_page(

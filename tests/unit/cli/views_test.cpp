@@ -122,9 +122,17 @@ TEST_CASE("effective settings, reloads, certificates, problems") {
           "revision 5: 2 applied, 1 removed, 0 quarantined\n");
     CHECK_THAT(reload_text({{"revision", 5}, {"held", "12 of 20 would vanish"}}),
                Catch::Contains("held back: 12 of 20 would vanish\n"));
-    CHECK(certificate_table(json::array{json::object{
-              {"pattern", "*.a"}, {"file", "_.a.pem"}, {"not_after", "2027-01-01T00:00:00Z"}}}) ==
-          "NAME  FILE     EXPIRES               ERROR\n*.a   _.a.pem  2027-01-01T00:00:00Z\n");
+    CHECK(certificate_table({json::object{{"pattern", "*.a"},
+                                          {"tenant", "acme"},
+                                          {"in_memory", true},
+                                          {"file", "_.a.pem"},
+                                          {"not_after", "2027-01-01T00:00:00Z"}},
+                             json::object{{"pattern", "b.a"}, {"file", "b.a.pem"}},
+                             json::object{{"pattern", "c.a"}, {"error", "no key"}}}) ==
+          "NAME  TENANT  EXPIRES               STATE      FILE     ERROR\n"
+          "*.a   acme    2027-01-01T00:00:00Z  in memory  _.a.pem\n"
+          "b.a                                 on disk    b.a.pem\n"
+          "c.a                                 bad                 no key\n");
     CHECK(problem_text({{"title", "Not found"}, {"detail", "No tenant has this id."}}, 404) ==
           "404 Not found: No tenant has this id.");
 }

@@ -81,7 +81,7 @@ tenants_dir = "t"
 [registry.redis]
 url = "redis://127.0.0.1/0"
 prefix = "p"
-mode = "follow"
+mode = "publish"
 cache_tenants = 5
 max_stale = "1h"
 [regions.eu-west]
@@ -163,7 +163,7 @@ level = "debug"
     REQUIRE(s.registry.redis);
     CHECK(s.registry.redis->url == "redis://127.0.0.1/0");
     CHECK(s.registry.redis->prefix == "p");
-    CHECK(s.registry.redis->follow);
+    CHECK_FALSE(s.registry.redis->follow);
     CHECK(s.registry.redis->cache_tenants == 5);
     CHECK(s.registry.redis->max_stale == 1h);
     REQUIRE(s.regions.size() == 1);
@@ -226,12 +226,12 @@ level = "debug"
     CHECK(s.log.level == log::level::debug);
 
     // What comes later says so, and nothing else does.
-    for (const auto* key : {"registry.redis.mode", "limits.memory", "plans.pro.quota",
+    for (const auto* key : {"limits.memory", "plans.pro.quota",
                             "plans.pro.bandwidth", "plans.pro.weight", "plans.pro.on_redis_loss"}) {
         INFO(key);
         CHECK(count_at(loaded.diagnostics, severity::warning, key) == 1);
     }
-    CHECK(loaded.diagnostics.size() == 6);
+    CHECK(loaded.diagnostics.size() == 5);
 }
 
 TEST_CASE("one mistake, one error at its key and line") {
@@ -474,6 +474,33 @@ TEST_CASE("the environment") {
     const auto redis = parse(listener + "[registry.redis]\nurl = \"http://user:hush@a\"");
     CHECK_FALSE(redis.value);
     CHECK(all_text(redis.diagnostics).find("hush") == std::string::npos);
+}
+
+TEST_CASE("a node that follows has node settings and its region's key") {
+    const std::string edge = R"(
+[node]
+region = "eu-west"
+[[listener]]
+address = "127.0.0.1:8080"
+[registry.redis]
+url = "redis://127.0.0.1/0"
+mode = "follow"
+[regions.eu-west]
+key_file = "k"
+)";
+    const auto good = parse_settings(edge + "[platform]\ntrusted_proxies = [\"10.0.0.0/8\"]\n", "/etc/gate/x.toml");
+    REQUIRE(good.value);
+    CHECK(good.diagnostics.empty());
+    CHECK(good.value->registry.redis->follow);
+    const auto errors_of = [&](const std::string& more) { return parse_settings(edge + more, "/etc/gate/x.toml").diagnostics; };
+    CHECK(count_at(errors_of("[plans.pro]\nrate = \"1/s\"\n"), severity::error, "plans") == 1);
+    CHECK(count_at(errors_of("[pools.p]\nendpoints = [{ address = \"127.0.0.1:1\" }]\n"), severity::error, "pools") == 1);
+    CHECK(count_at(errors_of("[registry]\ntenants_dir = \"t\"\n"), severity::error, "registry.tenants_dir") == 1);
+    CHECK(count_at(errors_of("[platform]\ndomain = \"a.example\"\n"), severity::warning, "platform.domain") == 1);
+    const auto keyless = parse_settings("[node]\nregion = \"us-east\"\n" + edge.substr(edge.find("[[listener]]")), "x.toml");
+    CHECK(count_at(keyless.diagnostics, severity::error, "registry.redis") == 1);
+    const auto nowhere = parse_settings(edge.substr(edge.find("[[listener]]")), "x.toml");
+    CHECK(count_at(nowhere.diagnostics, severity::error, "node.region") == 1);
 }
 
 TEST_CASE("warnings leave the settings usable") {
