@@ -2,6 +2,8 @@
 // Blocks: in the pool, or before the node runs.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <gatehouse/registry/documents.hpp>
 #include <gatehouse/store/mirror_db.hpp>
 #include <mutex>
@@ -43,7 +45,13 @@ class followed_copy {
         bool readable = true;  // false: the file could not be read
     };
     answer find(std::string_view key);
-    void for_each_key(std::string_view prefix, const std::function<void(std::string_view)>& f);
+    // False: the file is damaged, and not all of them were seen.
+    bool for_each_key(std::string_view prefix, const std::function<void(std::string_view)>& f);
+    // Something in it could not be read, as it is no database's: it is to be made anew once Redis has
+    // all of it.
+    bool is_damaged() const noexcept { return damaged_.load(std::memory_order_relaxed); }
+    // In the place of a damaged one: an empty copy. False: it cannot be used, `why` says why.
+    bool begin_anew(std::string& why);
 
     struct outcome {
         std::vector<std::pair<std::string, bool>> changed;         // key; whether it is there now
@@ -57,7 +65,11 @@ class followed_copy {
                   const store::mirror_mark& m);
 
  private:
-    mutable std::mutex reading_, writing_;
+    bool open_file(std::string& why);
+    void note(const store::failure& why);
+
+    mutable std::mutex reading_, writing_;  // in this order: writing_, reading_
+    std::atomic<bool> damaged_{false};
     store::mirror_db reader_, writer_;
     store::mirror_mark mark_;  // under reading_
     std::string file_;

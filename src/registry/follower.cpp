@@ -139,6 +139,9 @@ class follower::impl : public std::enable_shared_from_this<impl> {
 
     void on_redis(bool stream, redis::state s, const std::string& why);
     void lost(const std::string& why);
+    bool read_names();
+    void make_copy_anew();
+    void forget_names();
     void begin();
     void began(const std::string& last);
     void heard(const redis::reply& publisher);
@@ -210,16 +213,14 @@ follower::impl::impl(options o, dependencies d)
 bool follower::impl::open(std::string& why) {
     if (!copy_->open(options_.state_dir, why)) return false;
     mark_ = copy_->mark();
+    if (!read_names()) {
+        why = "state_dir/mirror.db cannot be read";
+        if (!copy_->is_damaged() || !copy_->begin_anew(why)) return false;
+        why.clear();
+        mark_ = copy_->mark();
+        read_names();
+    }
     last_current_s_ = mark_.heard_s;
-    std::vector<std::string> names;
-    const auto read = [&](std::string_view prefix, tenant::host_index& into) {
-        names.clear();
-        copy_->for_each_key(prefix, [&](std::string_view key) { names.emplace_back(key.substr(prefix.size())); });
-        into.replace({names.begin(), names.end()});
-        into.set_open(!mark_.whole);
-    };
-    read("host:", hosts_);
-    read("tenant:", ids_);
     deps_.directory.set_names(&hosts_, &ids_);
     loads_ = std::make_shared<tenant_loads>(
         tenant_loads::dependencies{.control = deps_.control,
@@ -229,10 +230,24 @@ bool follower::impl::open(std::string& why) {
                                    .copy = copy_,
                                    .ask = [weak = weak_from_this()](const std::vector<std::string>& keys, auto done) {
                                        if (const auto self = weak.lock()) self->ask_redis(keys, std::move(done));
-                                   }},
+                                   },
+                                   .is_nobodys = [this](std::string_view host) { return !hosts_.has(host); }},
         options_.cache_tenants, files_dir());
     loads_->set_whole(mark_.whole);
     return true;
+}
+
+// False: the copy is damaged, and what it has is not to be trusted to be all.
+bool follower::impl::read_names() {
+    const auto read = [this](std::string_view prefix, tenant::host_index& into) {
+        std::vector<std::string> names;
+        const bool all = copy_->for_each_key(prefix, [&](std::string_view key) { names.emplace_back(key.substr(prefix.size())); });
+        into.replace({names.begin(), names.end()});
+        into.set_open(!mark_.whole);
+        return all;
+    };
+    const bool hosts = read("host:", hosts_), ids = read("tenant:", ids_);
+    return hosts && ids;
 }
 
 std::optional<config::settings> follower::impl::platform_settings(const config::settings& own, const region_keys& keys,
@@ -320,6 +335,34 @@ void follower::impl::begin() {
                     good([](impl& self, const redis::reply& r) { self.began(first_id(r)); }));
 }
 
+// What is in memory is served on; the rest is asked of Redis until it is here again.
+void follower::impl::make_copy_anew() {
+    busy_ = true;
+    deps_.run_in_pool([weak = weak_from_this(), copy = copy_, &control = deps_.control] {
+        std::string why;
+        const bool damaged = copy->is_damaged();
+        if (damaged && copy->begin_anew(why)) why.clear();
+        asio::post(control, [weak, damaged, why] {
+            const auto self = weak.lock();
+            if (!self || self->stopped_) return;
+            if (damaged) self->forget_names();
+            if (!why.empty()) return self->lost(why);
+            if (self->commands_->is_up() && self->stream_->is_up()) self->begin();
+        });
+    });
+}
+
+void follower::impl::forget_names() {
+    mark_ = copy_->mark();
+    loads_->set_whole(false);
+    for (auto* index : {&hosts_, &ids_}) {
+        index->replace({});
+        index->set_open(true);
+        deps_.directory.retire(index->take_retired());
+    }
+    deps_.after_publish();
+}
+
 void follower::impl::heard(const redis::reply& r) {
     if (r.items.size() < 4) return;
     publisher_ = {.registry = r.items[2].text,
@@ -333,9 +376,11 @@ void follower::impl::heard(const redis::reply& r) {
 void follower::impl::began(const std::string& last) {
     busy_ = false;
     tell_fleet();
+    if (copy_->is_damaged() && publisher_.complete) return make_copy_anew();
     const bool another = publisher_.registry != mark_.registry || parse_id(last) < parse_id(mark_.stream);
     if (another && !(publisher_.registry.empty() && last.empty() && mark_.whole)) {
         mark_.stream = last.empty() ? "0-0" : last;
+        mark_.registry.clear();  // until everything was compared, should that be broken off
         scan_wanted_ = true;
     }
     if (last.empty()) mark_.stream = "0-0";
@@ -527,10 +572,12 @@ void follower::impl::apply(std::vector<followed_value> values, store::mirror_mar
     for (const followed_value& v : values)
         keys.push_back(v.key);
     auto shared = std::make_shared<std::vector<followed_value>>(std::move(values));
-    deps_.run_in_pool([copy = copy_, shared, m, keys, counts = publisher_.complete, who = identity(), &control = deps_.control,
+    store::mirror_mark stored = m;
+    if (!refused_.empty()) stored.registry.clear();  // a restart is to compare everything
+    deps_.run_in_pool([copy = copy_, shared, m, stored, keys, counts = publisher_.complete, who = identity(), &control = deps_.control,
                        then = mine([](impl& self, const std::vector<std::string>& k, followed_copy::outcome& o,
                                       const store::mirror_mark& mark) { self.applied(k, std::move(o), mark); })] {
-        auto o = copy->apply(std::move(*shared), counts, *who, m);
+        auto o = copy->apply(std::move(*shared), counts, *who, stored);
         asio::post(control, [then, keys, o = std::move(o), m]() mutable { then(keys, o, m); });
     });
 }
@@ -717,6 +764,7 @@ void follower::impl::tell_fleet() {
 
 void follower::impl::look_at_publisher(const redis::reply& r) {
     heard(r);
+    if (copy_->is_damaged() && publisher_.complete) return lost("what this node has of the registry is damaged");
     settle_state();
     if (scan_wanted_ && publisher_.complete && !scanning_) return compare_all();
     const bool due = std::time(nullptr) - heard_stored_s_ >= heard_stored_every_s;
@@ -732,6 +780,7 @@ void follower::impl::tick() {
         const auto self = weak.lock();
         if (!ec && self && !self->stopped_) self->tick();
     });
+    loads_->make_room();
     const std::int64_t now = std::time(nullptr);
     if (state_ == following::current || state_ == following::reading) last_current_s_ = now;
     const auto most_s = std::chrono::duration_cast<std::chrono::seconds>(options_.max_stale).count();

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t most_waiting = 4096, most_loads = 1024, most_rounds = 24;
 constexpr std::chrono::milliseconds tick{25};
-constexpr std::size_t looked_at_to_make_room = 16, most_left = 10'000;
+constexpr std::size_t looked_at_to_make_room = 16, most_let_go = 2000, most_left = 10'000;
 constexpr std::int64_t stays_s = 2;
 
 }  // namespace
@@ -105,10 +105,22 @@ void tenant_loads::made(const std::string& key, assembly a) {
     settle(key, answer::done);
 }
 
-void tenant_loads::ask(const std::string& key, load_state& l, const std::vector<std::string>& missing) {
+void tenant_loads::ask(const std::string& key, load_state& l, std::vector<std::string> missing) {
+    constexpr std::string_view host = "host:";
+    std::erase_if(missing, [&](const std::string& wanted) {
+        if (!deps_.is_nobodys || !wanted.starts_with(host) || !deps_.is_nobodys(wanted.substr(host.size()))) return false;
+        l.asked[wanted] = std::nullopt;
+        return true;
+    });
+    const std::uint64_t began = l.began;  // what changed since the first look counts
+    if (missing.empty()) {
+        start(key, l);
+        l.began = began;
+        return;
+    }
     l.running = true;
     ++running_;
-    deps_.ask(missing, [weak = weak_from_this(), key](std::optional<values> got) {
+    deps_.ask(missing, [weak = weak_from_this(), key, began](std::optional<values> got) {
         const auto self = weak.lock();
         if (!self || self->stopped_) return;
         --self->running_;
@@ -118,9 +130,8 @@ void tenant_loads::ask(const std::string& key, load_state& l, const std::vector<
         if (!got) return self->settle(key, answer::unavailable);
         for (followed_value& v : *got)
             at->second.asked[v.key] = std::move(v.value);
-        const std::uint64_t began = at->second.began;
         self->start(key, at->second);
-        at->second.began = began;  // what changed since the first look counts
+        at->second.began = began;
     });
 }
 
@@ -146,7 +157,7 @@ void tenant_loads::publish(const assembly& a) {
         else
             remove(t.id);
     }
-    make_room();
+    let_go();
     deps_.after_publish();
 }
 
@@ -200,9 +211,15 @@ std::shared_ptr<tenant::state> tenant_loads::state_of(const std::string& id) {
     return s ? s : std::make_shared<tenant::state>();
 }
 
-// Of a few taken by chance, who was used longest ago.
 void tenant_loads::make_room() {
-    while (ids_.size() > most_) {
+    const std::size_t before = ids_.size();
+    let_go();
+    if (ids_.size() != before) deps_.after_publish();
+}
+
+// Of a few taken by chance, who was used longest ago.
+void tenant_loads::let_go() {
+    for (std::size_t n = 0; n < most_let_go && ids_.size() > most_; ++n) {
         const std::string* oldest = nullptr;
         std::uint32_t used = 0;
         for (std::size_t i = 0; i < looked_at_to_make_room; ++i) {

@@ -30,6 +30,8 @@ class tenant_loads : public std::enable_shared_from_this<tenant_loads> {
         std::shared_ptr<followed_copy> copy;
         // What Redis has under keys that the copy has not; nothing when nobody can say.
         std::function<void(const std::vector<std::string>& keys, std::function<void(std::optional<values>)>)> ask;
+        // A host name, or a wildcard, that is known to be nobody's whatever the copy lacks; empty: none is.
+        std::function<bool(std::string_view host)> is_nobodys = {};
     };
     tenant_loads(dependencies d, std::size_t most_tenants, std::string files_dir);
 
@@ -46,6 +48,8 @@ class tenant_loads : public std::enable_shared_from_this<tenant_loads> {
     void changed(const std::vector<std::pair<std::string, bool>>& keys);
     // Everything that is in memory is made again, as by another identity.
     void renew_all();
+    // Lets go who is over the bound and not used; with every load, and once a second.
+    void make_room();
 
     std::size_t waiting() const noexcept { return waiting_; }
     std::size_t in_memory() const noexcept { return ids_.size(); }
@@ -70,7 +74,7 @@ class tenant_loads : public std::enable_shared_from_this<tenant_loads> {
     void refresh(const std::string& key);
     void start(const std::string& key, load_state& l);
     void made(const std::string& key, assembly a);
-    void ask(const std::string& key, load_state& l, const std::vector<std::string>& missing);
+    void ask(const std::string& key, load_state& l, std::vector<std::string> missing);
     void settle(const std::string& key, answer a);
     bool outdated(const load_state& l, const assembly& a) const;
     void publish(const assembly& a);
@@ -78,7 +82,7 @@ class tenant_loads : public std::enable_shared_from_this<tenant_loads> {
     void remove(const std::string& id);
     void adopt(const std::string& parent, int by);
     std::shared_ptr<tenant::state> state_of(const std::string& id);
-    void make_room();
+    void let_go();
     bool may_go(const std::string& id) const;
     void watch_deadlines();
 

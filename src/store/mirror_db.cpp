@@ -37,12 +37,16 @@ mirror_db mirror_db::open(const std::string& file, failure& why, bool* made_anew
     auto out = open_once(file, why);
     if (!why.is_corrupt()) return out;
     out = mirror_db();
-    std::error_code ignored;
-    for (const char* suffix : {"", "-wal", "-shm"})
-        std::filesystem::remove(file + suffix, ignored);
+    remove(file);
     *made_anew = true;
     why = {};
     return open_once(file, why);
+}
+
+void mirror_db::remove(const std::string& file) {
+    std::error_code ignored;
+    for (const char* suffix : {"", "-wal", "-shm"})
+        std::filesystem::remove(file + suffix, ignored);
 }
 
 std::optional<mirror_mark> mirror_db::mark(failure& why) {

@@ -58,6 +58,8 @@ void find_ancestors(draft& w) {
         if (found == nullptr)
             return break_chain(w, problem::registry_unavailable, id, found, " (unknown)");
         if (!(*found)->tenant) return break_chain(w, problem::tenant_gone, id, found, " (gone)");
+        if ((*found)->unreadable)
+            return break_chain(w, problem::registry_unavailable, id, found, " (its settings need a later version of gatehouse)");
         const bool cycle =
             id == w.out.self->id || std::any_of(w.out.ancestors.begin(), w.out.ancestors.end(),
                                                 [&](const record_ptr& a) { return a->id == id; });

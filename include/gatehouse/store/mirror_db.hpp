@@ -37,6 +37,8 @@ class mirror_db {
     // Makes the file where it is missing. A damaged one goes, and a new one is made: *made_anew.
     // Damage that shows later is a failure of what came upon it.
     static mirror_db open(const std::string& file, failure& why, bool* made_anew);
+    // The file and what SQLite keeps beside it. Nobody has it open.
+    static void remove(const std::string& file);
 
     bool is_open() const noexcept { return db_.is_open(); }
     std::optional<mirror_mark> mark(failure& why);

@@ -2,6 +2,7 @@
 import pathlib
 import shutil
 
+from . import toml_text
 from .gate import Gate
 
 
@@ -13,8 +14,8 @@ class Edge(Gate):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(pathlib.Path(keys) / f"{region}.key", folder / "region.key")
         registry = {"redis": {"url": redis_url, "mode": "follow", **(redis or {})}}
-        super().__init__(folder, {}, {}, {"node": {"id": name, "region": region}, "registry": registry,
-                                          "regions": {region: {"key_file": "region.key"}}, **(settings or {})},
+        own = {"node": {"id": name, "region": region}, "registry": registry, "regions": {region: {"key_file": "region.key"}}}
+        super().__init__(folder, {}, {}, toml_text.merged(own, settings or {}),
                          certs="/nonexistent", **more)   # has a TLS listener; certificates come from Redis
 
     def write_settings(self):

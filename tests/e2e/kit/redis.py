@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pathlib
+import select
 import signal
 import socket
 import subprocess
@@ -15,23 +16,21 @@ class RedisError(Exception):
 
 
 class Redis:
-    """Keeps nothing on disk, so that a restart empties it. `arguments`: more of redis-server's own."""
+    """Keeps nothing on disk, so that a restart empties it. `arguments`: more of redis-server's own; `file`: its
+    configuration, which a sentinel writes as well. `url` is how others reach it."""
 
-    def __init__(self, folder, *arguments):
+    def __init__(self, folder, *arguments, file=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        self.arguments = arguments
+        self.arguments, self.file = arguments, [str(file)] if file else []
         self.process = None
         self._socket = None
-
-    @property
-    def url(self):
-        return f"redis://127.0.0.1:{self.port}/0"
+        self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self, wait=10.0):
         self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+            ["redis-server", *self.file, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
              "--dir", str(self.folder), *self.arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         begun = time.monotonic()
@@ -68,7 +67,8 @@ class Redis:
             self._socket = None
 
     def ask(self, *words):
-        if self._socket is None:
+        if self._socket is None or self._ended():
+            self._close()
             connection = socket.create_connection(("127.0.0.1", self.port), timeout=5)
             self._socket = connection, connection.makefile("rb")
         connection, reader = self._socket
@@ -80,10 +80,13 @@ class Redis:
             self._close()
             raise
 
+    def _ended(self):
+        """A master that becomes a replica, or the other way round, closes its connections."""
+        return bool(select.select([self._socket[0]], [], [], 0)[0])
+
     def _reply(self, reader):
         line = reader.readline()
         if not line:
-            self._close()
             raise OSError("the connection ended")
         kind, rest = line[:1], line[1:-2].decode()
         if kind == b"-":
