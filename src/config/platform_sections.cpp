@@ -93,6 +93,13 @@ bool is_folder(const std::string& path) {
     return std::filesystem::is_directory(path, ec);
 }
 
+bool has_tenant_files(const std::string& folder) {
+    std::error_code ec;
+    for (std::filesystem::directory_iterator i(folder, ec), end; !ec && i != end; i.increment(ec))
+        if (i->path().extension() == ".toml") return true;
+    return false;
+}
+
 }  // namespace
 
 void read_platform(table_reader& root, platform_settings& out) {
@@ -131,6 +138,9 @@ void read_registry(table_reader& root, registry_settings& out) {
     if (follows && named)
         where.error("has no meaning on a node that follows: tenants come from Redis",
                     "remove it, or set registry.redis.mode = \"publish\"");
+    if (follows && !named && root.doc().look_at_files && has_tenant_files(out.tenants_dir))
+        where.error(shown(out.tenants_dir) + " has tenants, and a node that follows takes them from Redis",
+                    "move them to the node that publishes, or set registry.redis.mode = \"publish\"");
     if (root.doc().look_at_files && !follows && !is_folder(out.tenants_dir))
         where.error(shown(out.tenants_dir) + " is no folder",
                     "make it; each tenant is one file NAME.toml in it");

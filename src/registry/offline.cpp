@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <gatehouse/registry/documents.hpp>
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/tenant/decide.hpp>
 #include <gatehouse/watch/listing.hpp>
@@ -78,6 +79,8 @@ std::unique_ptr<tenant::directory> directory_of(const state& known) {
     return directory;
 }
 
+bool follows(const config::settings& s) { return s.registry.redis && s.registry.redis->follow; }
+
 // Strict tenants of regions without an address are refused, where others are relayed.
 diagnostics relay_remarks(const config::settings& s, const state& known) {
     diagnostics out;
@@ -119,6 +122,10 @@ std::vector<config::diagnostic> check(const std::string& settings_file) {
         return out;
     }
     const auto& s = *loaded.value;
+    if (std::string why; load_region_keys(s.regions, why).empty() && !why.empty())
+        out.push_back({.severity = config::severity::error, .file = s.file, .line = 0, .key = "regions",
+                       .message = why, .advice = "put the right key there"});
+    if (follows(s)) return out;  // what is published was judged where it was published
     state judged(make_rules(s, 1));
     auto found = read_folder(s, judged);
     if (!found) {
@@ -135,6 +142,12 @@ std::vector<config::diagnostic> check(const std::string& settings_file) {
 
 result<std::unique_ptr<tenant::directory>> offline_directory(const config::settings& s,
                                                              std::vector<config::diagnostic>& out) {
+    if (follows(s)) {
+        out.push_back({.severity = config::severity::error, .file = s.file, .line = 0, .key = "registry.redis.mode",
+                       .message = "this node follows: its tenants are known to it while it runs",
+                       .advice = "start it, or ask the node that publishes"});
+        return make_error_code(errc::not_ready);
+    }
     state known(make_rules(s, 1));
     store::failure why;
     auto db = store::central_db::open_read_only(s.node.state_dir + "/central.db", why);

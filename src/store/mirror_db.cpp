@@ -81,11 +81,14 @@ std::optional<mirror_entry> mirror_db::find(std::string_view key, failure& why) 
 failure mirror_db::for_each_key(std::string_view prefix, std::string_view after,
                                 const std::function<bool(std::string_view)>& f) {
     failure why;
-    auto s = db_.prepare("SELECT key FROM entries WHERE key>=?1 AND key<?2 AND key>?3 ORDER BY key", why);
+    // One lower bound: of two, SQLite would look for the first and walk on from there.
+    auto s = db_.prepare(after.empty() ? "SELECT key FROM entries WHERE key>=?1 AND key<?2 ORDER BY key"
+                                       : "SELECT key FROM entries WHERE key>?1 AND key<?2 ORDER BY key",
+                         why);
     if (why) return why;
     std::string end(prefix);
     ++end.back();
-    s.bind(1, prefix).bind(2, end).bind(3, after);
+    s.bind(1, after.empty() ? prefix : after).bind(2, end);
     while (s.step())
         if (!f(s.text(0))) break;
     return s.error();

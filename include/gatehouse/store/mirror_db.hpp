@@ -43,7 +43,7 @@ class mirror_db {
     bool is_open() const noexcept { return db_.is_open(); }
     std::optional<mirror_mark> mark(failure& why);
     std::optional<mirror_entry> find(std::string_view key, failure& why);
-    // Keys that begin with `prefix`, in order; those behind it alone when `after` is not empty.
+    // Keys that begin with `prefix`, in order; where `after` is not empty, those behind it, which is one of them.
     // Until f says false.
     failure for_each_key(std::string_view prefix, std::string_view after,
                          const std::function<bool(std::string_view key)>& f);
