@@ -780,7 +780,7 @@ void follower::impl::tick() {
         const auto self = weak.lock();
         if (!ec && self && !self->stopped_) self->tick();
     });
-    loads_->make_room();
+    loads_->tidy();
     const std::int64_t now = std::time(nullptr);
     if (state_ == following::current || state_ == following::reading) last_current_s_ = now;
     const auto most_s = std::chrono::duration_cast<std::chrono::seconds>(options_.max_stale).count();

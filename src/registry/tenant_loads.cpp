@@ -139,6 +139,8 @@ void tenant_loads::settle(const std::string& key, answer a) {
     const auto at = loads_.find(key);
     const std::vector<waiter> waiters = std::move(at->second.waiters);
     loads_.erase(at);
+    constexpr std::string_view tenant = "tenant:";
+    if (a == answer::unavailable && key.starts_with(tenant) && known_.contains(key.substr(tenant.size()))) overdue_.insert(key);
     waiting_ -= waiters.size();
     for (const waiter& w : waiters)
         w.done(a);
@@ -211,7 +213,10 @@ std::shared_ptr<tenant::state> tenant_loads::state_of(const std::string& id) {
     return s ? s : std::make_shared<tenant::state>();
 }
 
-void tenant_loads::make_room() {
+void tenant_loads::tidy() {
+    if (whole_)
+        for (const std::string& key : std::exchange(overdue_, {}))
+            refresh(key);
     const std::size_t before = ids_.size();
     let_go();
     if (ids_.size() != before) deps_.after_publish();

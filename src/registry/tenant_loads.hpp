@@ -10,6 +10,7 @@
 #include <gatehouse/tenant/loader.hpp>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -48,8 +49,9 @@ class tenant_loads : public std::enable_shared_from_this<tenant_loads> {
     void changed(const std::vector<std::pair<std::string, bool>>& keys);
     // Everything that is in memory is made again, as by another identity.
     void renew_all();
-    // Lets go who is over the bound and not used; with every load, and once a second.
-    void make_room();
+    // Once a second: lets go who is over the bound and not used, as every load does too, and makes those
+    // again that could not be made when they changed.
+    void tidy();
 
     std::size_t waiting() const noexcept { return waiting_; }
     std::size_t in_memory() const noexcept { return ids_.size(); }
@@ -100,6 +102,7 @@ class tenant_loads : public std::enable_shared_from_this<tenant_loads> {
     std::vector<std::string> ids_;  // in memory, in no order
     std::unordered_map<std::string, known> known_;
     std::unordered_map<std::string, std::size_t> children_;  // in memory, by their parent
+    std::set<std::string> overdue_;  // keys of tenants in memory that changed and could not be made
     // Counters of those that left and may still be used by a connection.
     std::unordered_map<std::string, std::weak_ptr<tenant::state>> left_;
     std::minstd_rand random_;

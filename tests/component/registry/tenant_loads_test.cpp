@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <map>
+#include <set>
 
 #include "../../../src/registry/tenant_loads.hpp"
 #include "../../unit/store/temp_folder.hpp"
@@ -37,13 +38,15 @@ class edge {
                                            [this](const std::vector<std::string>& keys, auto done) {
                                                ++asked;
                                                if (!redis_answers) return;
+                                               if (redis_fails) return boost::asio::post(control, [this, done] { ++failed, done(std::nullopt); });
                                                tenant_loads::values out;
                                                for (const auto& k : keys) {
                                                    const auto found = redis.find(k);
                                                    out.push_back({k, found == redis.end() ? std::nullopt : std::optional(found->second)});
                                                }
                                                boost::asio::post(control, [done, out] { done(out); });
-                                           }},
+                                           },
+                                       .is_nobodys = [this](std::string_view host) { return nobodys.contains(std::string(host)); }},
             most, folder.path() + "/files");
         loads->set_identity(who);
         loads->set_ready();
@@ -106,8 +109,9 @@ class edge {
     identity_ptr who;
     std::shared_ptr<tenant_loads> loads;
     std::map<std::string, std::string> redis;
-    bool redis_answers = true;
-    int asked = 0;
+    bool redis_answers = true, redis_fails = false;
+    std::set<std::string> nobodys;
+    int asked = 0, failed = 0;
     std::uint64_t revision = 0;
     std::vector<std::vector<std::shared_ptr<const void>>> retired;
 };
@@ -222,4 +226,47 @@ TEST_CASE("a parent that comes after its children is not missed") {
     CHECK(e.directory.find_tenant("parent") == nullptr);
     e.take(e.published("parent", {}));
     REQUIRE(e.until([&] { return e.directory.find_tenant("parent") != nullptr; }));
+}
+
+TEST_CASE("a change that could not be taken in is taken in later") {
+    edge e;
+    e.take(e.published("acme", {"shop.example"}));
+    REQUIRE(e.load("tenant:acme") == answer::done);
+    REQUIRE(e.owner("new.example").empty());
+    // A host that the copy has not yet, nor Redis an answer.
+    auto changed = e.published("acme", {"shop.example", "new.example"});
+    changed.erase("host:new.example");
+    e.redis_fails = true;
+    e.take(changed);
+    REQUIRE(e.until([&] { return e.failed == 1; }));
+    CHECK(e.owner("shop.example") == "acme");
+    e.redis_fails = false;
+    e.take({{"host:new.example", "acme"}});
+    e.loads->set_whole(true);
+    e.loads->tidy();
+    REQUIRE(e.until([&] { return e.owner("new.example") == "acme"; }));
+}
+
+TEST_CASE("room is made without new loads") {
+    edge e(10);
+    e.loads->set_whole(true);
+    for (int i = 0; i < 40; ++i)
+        e.take(e.published("t" + std::to_string(i), {"t" + std::to_string(i) + ".example"}));
+    for (int i = 0; i < 40; ++i)
+        REQUIRE(e.load("host:t" + std::to_string(i) + ".example") == answer::done);
+    CHECK(e.loads->in_memory() == 40);
+    e.directory.for_each([](const tenant::record_ptr& r) { r->state->last_used_s.store(1); });
+    e.loads->tidy();
+    CHECK(e.loads->in_memory() == 10);
+}
+
+TEST_CASE("names of nobody are not asked for") {
+    edge e;
+    e.take(e.published("acme", {"*.acme.example"}));
+    e.nobodys = {"shop.acme.example"};
+    CHECK(e.load("host:shop.acme.example") == answer::done);
+    CHECK(e.owner("shop.acme.example") == "acme");
+    CHECK(e.asked == 0);
+    CHECK(e.load("host:new.globex.example") == answer::done);
+    CHECK(e.asked == 2);   // the name and the wildcard
 }
