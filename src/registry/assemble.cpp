@@ -79,6 +79,8 @@ void add_tenant(const std::string& id, std::size_t depth, work& w) {
             t.tenant = with_files(d, w.files_dir);
             t.parent = d.tenant->parent;
         } else if (r.what != reading::whole) {
+            // What its family is bound by cannot be read: those below it must not go without.
+            t.unreadable = true;
             t.tenant = stub(d);
         }
         hosts_of(d, w, t);

@@ -185,6 +185,28 @@ region_keys load_region_keys(const std::vector<config::region_settings>& regions
 
 // --- tenants ---
 
+namespace {
+
+// Of a strict tenant what nodes of other regions have to know, as tenants below it may be theirs: whether
+// it is in service, and what bounds its family.
+tenant::tenant known_to_all(const tenant_document& d) {
+    tenant::tenant t;
+    t.id = t.label = d.id;
+    t.parent = d.tenant->parent;
+    t.plan = d.tenant->plan;
+    t.state = d.tenant->state;
+    t.reason = d.tenant->reason;
+    t.until = d.tenant->until;
+    t.limits = d.tenant->limits;
+    t.region = d.region;
+    t.residency = tenant::residency::strict;
+    for (const tenant::maintenance_window& w : d.tenant->maintenance)
+        t.maintenance.push_back({.from = w.from, .to = w.to, .message = {}});
+    return t;
+}
+
+}  // namespace
+
 std::string write_tenant(const tenant_document& d, const region_keys& keys) {
     json::object o = begin("tenant", d.id, d.at);
     // Keys that a reader has to understand; this version has none that an older one would not.
@@ -198,6 +220,7 @@ std::string write_tenant(const tenant_document& d, const region_keys& keys) {
         if (home == keys.end())
             throw std::invalid_argument(fmt::format("there is no key of its home region \"{}\"", d.region));
         const std::string body = json::serialize(config::to_json(*d.tenant));
+        o["known"] = config::to_json(known_to_all(d));
         o["sealed"] = sealed_for(home->second, body, purpose("tenant", d.id, d.at));
         o["sealed_signature"] = home->second.current().sign(body);  // tells whether two say the same
     } else if (d.tenant) {
@@ -226,6 +249,18 @@ std::optional<json::value> body_of(const json::object& o, const reader& r, const
     return body;
 }
 
+struct parsed_tenant {
+    std::shared_ptr<const tenant::tenant> value;
+    std::string why;
+};
+parsed_tenant parsed(const json::object& o, const std::string& id, const config::platform_settings& platform) {
+    config::unknown_keys ignored;
+    auto loaded = config::parse_tenant(o, fmt::format("redis tenant {}", id), {}, platform.context_prefix, ignored);
+    if (!loaded.value || loaded.value->id != id)
+        return {.value = nullptr, .why = fmt::format("needs a later gatehouse: {}", first_error(loaded.diagnostics))};
+    return {.value = std::make_shared<const tenant::tenant>(std::move(*loaded.value)), .why = {}};
+}
+
 }  // namespace
 
 tenant_reading read_tenant(std::string_view text, std::string_view id, const reader& r,
@@ -245,6 +280,8 @@ tenant_reading read_tenant(std::string_view text, std::string_view id, const rea
          .files = {}};
     if (d.strict && d.region != r.region) {
         out.what = reading::elsewhere;
+        const json::object* known = object_in(o, "known");
+        if (known != nullptr) d.tenant = parsed(*known, d.id, platform).value;
         return out;
     }
     if (const json::object* files = object_in(o, "files")) d.files = files_in(*files);
@@ -263,16 +300,14 @@ tenant_reading read_tenant(std::string_view text, std::string_view id, const rea
         out.why = "cannot be unsealed: it was changed since it was written";
         return out;
     }
-    config::unknown_keys ignored;
-    auto loaded = config::parse_tenant(body->get_object(), fmt::format("redis tenant {}", id), {},
-                                       platform.context_prefix, ignored);
-    if (!loaded.value || loaded.value->id != id) {
+    auto loaded = parsed(body->get_object(), d.id, platform);
+    if (!loaded.value) {
         // Signed, so a publisher meant it: a value that this version does not know.
         out.what = reading::not_understood;
-        out.why = fmt::format("needs a later gatehouse: {}", first_error(loaded.diagnostics));
+        out.why = std::move(loaded.why);
         return out;
     }
-    d.tenant = std::make_shared<const tenant::tenant>(std::move(*loaded.value));
+    d.tenant = std::move(loaded.value);
     out.what = reading::whole;
     return out;
 }

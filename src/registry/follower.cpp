@@ -589,6 +589,7 @@ void follower::impl::applied(const std::vector<std::string>& keys, followed_copy
         return lost(o.trouble);  // begins anew after a while
     }
     trouble_.clear();
+    keys_a_job_ = std::min(keys_a_job, keys_a_job_ * 2);
     mark_ = m;
     heard_stored_s_ = m.heard_s;
     if (parse_id(batch_end_) == parse_id(m.stream)) batch_end_.clear();

@@ -1,5 +1,5 @@
 // The publisher's writes, as Lua: each is whole, and none is done for a publisher that is not the
-// one. KEYS: publisher (a hash), then what is named.
+// one. Values of another kind that somebody put under our keys are overwritten. KEYS: publisher (a hash), then what is named.
 #pragma once
 
 namespace gatehouse::registry::scripts {
@@ -35,9 +35,14 @@ return {1}
 // KEYS changes, the tenant. ARGV token, prefix, id, document or "" to remove it, epoch, revision,
 // hosts. Hosts it had before are given up where they are still its own.
 inline constexpr const char* put_tenant = R"(
+local function get(k)
+  local v = redis.pcall('GET', k)
+  if type(v) == 'table' then return false end
+  return v
+end
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return redis.error_reply('FENCED') end
 local old = {}
-local before = redis.call('GET', KEYS[3])
+local before = get(KEYS[3])
 if before then
   local ok, d = pcall(cjson.decode, before)
   if ok and type(d) == 'table' and type(d.signed) == 'table' and type(d.signed.hosts) == 'table' then
@@ -52,7 +57,7 @@ for h in string.gmatch(ARGV[7], '%S+') do
 end
 for h in pairs(old) do
   local key = ARGV[2] .. ':host:' .. h
-  if redis.call('GET', key) == ARGV[3] then
+  if get(key) == ARGV[3] then
     redis.call('DEL', key)
     drop[#drop + 1] = h
   end
@@ -84,8 +89,13 @@ return 1
 
 // KEYS changes, a host. ARGV token, host, the tenant it is wrongly given to.
 inline constexpr const char* drop_host = R"(
+local function get(k)
+  local v = redis.pcall('GET', k)
+  if type(v) == 'table' then return false end
+  return v
+end
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return redis.error_reply('FENCED') end
-if redis.call('GET', KEYS[3]) ~= ARGV[3] then return 0 end
+if get(KEYS[3]) ~= ARGV[3] then return 0 end
 redis.call('DEL', KEYS[3])
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', '20000', '*', 'op', 'host', 'id', ARGV[3], 'drop', ARGV[2])
 return 1

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t most_waiting = 4096, most_loads = 1024, most_rounds = 24;
 constexpr std::chrono::milliseconds tick{25};
 constexpr std::size_t looked_at_to_make_room = 16, most_let_go = 2000, most_left = 10'000;
+constexpr std::size_t most_changes = 50'000;
 constexpr std::int64_t stays_s = 2;
 
 }  // namespace
@@ -253,6 +254,12 @@ bool tenant_loads::may_go(const std::string& id) const {
 void tenant_loads::changed(const std::vector<std::pair<std::string, bool>>& keys) {
     constexpr std::string_view host = "host:", tenant = "tenant:";
     ++serial_;
+    // So many changes while something is always being loaded: all of it is looked at once more.
+    if (changes_.size() > most_changes) {
+        changes_.clear();
+        for (auto& [key, l] : loads_)
+            l.again = l.running;
+    }
     std::vector<std::string> again;
     for (const auto& [key, there] : keys) {
         if (running_ > 0) changes_[key] = serial_;

@@ -293,3 +293,12 @@ def test_a_folder_of_certificates_that_cannot_be_read_takes_none_away(tmp_path, 
         assert "cannot be listed" in gate.stderr()
         away.rename(gate.certs_dir)
         assert run_verb(gate, "registry", "publish").returncode == 0
+
+
+def test_values_of_another_kind_under_our_keys_are_overwritten(tmp_path, redis, certs):
+    for key in ("tenant:acme", "host:shop.acme.example", "cert:shop.acme.example"):
+        redis.ask("RPUSH", f"gatehouse:{key}", "x")
+    with publisher(tmp_path, redis, certs) as gate:
+        assert within(10, lambda: is_current(gate))
+        assert redis.ask("GET", "gatehouse:host:shop.acme.example") == "acme"
+        assert signed(redis, "tenant:acme")["hosts"] and signed(redis, "cert:shop.acme.example")

@@ -42,7 +42,7 @@ struct reader {
 
 enum class reading : std::uint8_t {
     whole,
-    elsewhere,       // a strict tenant of another region: id, hosts and region are all there is
+    elsewhere,       // a strict tenant of another region: id, hosts, region, and what its family is bound by
     not_understood,  // needs a later version of this program
     refused,         // not signed for this region, another document, or no document at all
 };
@@ -53,7 +53,7 @@ struct tenant_document {
     std::string region;              // home, its own or inherited; empty: none
     bool strict = false;
     std::vector<std::string> hosts;  // as of tenant::record
-    std::shared_ptr<const tenant::tenant> tenant;  // null: removed, or it is `elsewhere`
+    std::shared_ptr<const tenant::tenant> tenant;  // null: removed; `elsewhere`: what is known of it
     std::map<std::string, std::string> files;      // what the tenant names: path, contents; no secrets
 };
 struct tenant_reading {

@@ -62,7 +62,7 @@ TEST_CASE("a tenant that may be served anywhere is read everywhere") {
     }
 }
 
-TEST_CASE("of a strict tenant another region reads id, hosts and home alone") {
+TEST_CASE("of a strict tenant another region reads id, hosts, home and what binds its family") {
     const fleet f;
     const std::string text = write_tenant(acme(true), f.all);
     CHECK(text.find("acme_prod") == text.npos);
@@ -74,7 +74,10 @@ TEST_CASE("of a strict tenant another region reads id, hosts and home alone") {
     REQUIRE(away.what == reading::elsewhere);
     CHECK(away.document.region == "eu-west");
     CHECK(away.document.hosts.size() == 2);
-    CHECK(away.document.tenant == nullptr);
+    REQUIRE(away.document.tenant != nullptr);   // what binds its family
+    CHECK(away.document.tenant->context.empty());
+    CHECK(away.document.tenant->hosts.empty());
+    CHECK(away.document.tenant->name.empty());
     // It says that it is of the other region, and still has not its key.
     const reader liar{.region = "eu-west", .keys = f.us};
     CHECK(f.read(text, liar).what == reading::refused);

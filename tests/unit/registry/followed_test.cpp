@@ -189,6 +189,31 @@ TEST_CASE("a strict tenant of another region is a name and a region") {
     CHECK(hosts_of(a.tenants.front()) == std::vector<std::string>{"away.example"});
 }
 
+TEST_CASE("a strict parent elsewhere binds the children that are served here") {
+    edge e;
+    auto t = std::make_shared<tenant::tenant>();
+    t->id = t->label = "pixel";
+    t->state = tenant::life::suspended;
+    t->reason = tenant::suspension::abuse;
+    t->message = "a secret";
+    t->limits.concurrency = 7;
+    t->context = {{"database", "pixel_prod"}};
+    const std::string text = write_tenant({.id = "pixel", .at = {.epoch = 1, .revision = 1}, .region = "us-east", .strict = true,
+                                           .hosts = {}, .tenant = t, .files = {}}, e.fleet);
+    CHECK(text.find("secret") == text.npos);
+    CHECK(text.find("pixel_prod") == text.npos);
+    e.take({{"tenant:pixel", text}});
+    e.take(e.publish("bpub", {"bpub.example"}, "pixel"));
+    const auto a = e.make("host:bpub.example");
+    REQUIRE(a.tenants.size() == 2);
+    CHECK_FALSE(a.tenants[0].unreadable);
+    const auto parent = a.tenants[0].tenant->unpack();
+    CHECK(parent.state == tenant::life::suspended);
+    CHECK(parent.reason == tenant::suspension::abuse);
+    CHECK(parent.limits.concurrency == 7u);
+    CHECK(parent.region == "us-east");
+}
+
 TEST_CASE("files that tenants and pools name are put where the node finds them") {
     edge e;
     auto t = std::make_shared<tenant::tenant>();
