@@ -137,7 +137,7 @@ class follower::impl : public std::enable_shared_from_this<impl> {
         });
     }
 
-    void on_redis(bool stream, redis::state s, const std::string& why);
+    void on_redis(redis::state s, const std::string& why);
     void lost(const std::string& why);
     bool read_names();
     void make_copy_anew();
@@ -157,8 +157,9 @@ class follower::impl : public std::enable_shared_from_this<impl> {
     void fetch(std::vector<std::string> keys, bool ends_batch);
     void fetched(std::vector<std::string> keys, redis::reply values, bool ends_batch);
     void apply(std::vector<followed_value> values, store::mirror_mark m);
-    void applied(const std::vector<std::string>& keys, followed_copy::outcome o, const store::mirror_mark& m);
-    void take_changes(const std::vector<std::pair<std::string, bool>>& changed);
+    void applied(std::uint64_t turn, const std::vector<std::string>& keys, followed_copy::outcome o, const store::mirror_mark& m);
+    bool lane_takes(const followed_copy::outcome& o, const store::mirror_mark& m);
+    void go_on();
     void take_change(const std::string& key, bool there);
     void note_refused(const std::vector<std::string>& keys, const std::vector<std::pair<std::string, std::string>>& refused);
     void ask_redis(const std::vector<std::string>& keys, std::function<void(std::optional<tenant_loads::values>)> done);
@@ -278,8 +279,8 @@ void follower::impl::start() {
         if (stream) o.name += "-changes";
         redis::client::dependencies d;
         d.run_in_pool = deps_.run_in_pool;
-        d.on_state = [weak = weak_from_this(), stream](redis::state s, const std::string& why) {
-            if (const auto self = weak.lock(); self && !self->stopped_) self->on_redis(stream, s, why);
+        d.on_state = [weak = weak_from_this()](redis::state s, const std::string& why) {
+            if (const auto self = weak.lock(); self && !self->stopped_) self->on_redis(s, why);
         };
         return std::make_unique<redis::client>(deps_.control, std::move(o), std::move(d));
     };
@@ -303,11 +304,9 @@ void follower::impl::stop() {
 
 // --- Redis comes and goes ---
 
-void follower::impl::on_redis(bool stream, redis::state s, const std::string& why) {
+void follower::impl::on_redis(redis::state s, const std::string& why) {
     if (s == redis::state::down) return lost(why);
-    const bool both = commands_->is_up() && stream_->is_up();
-    static_cast<void>(stream);
-    if (both) begin();
+    if (commands_->is_up() && stream_->is_up()) begin();
 }
 
 // What was under way is begun anew: the copy's mark says from where.
@@ -574,19 +573,50 @@ void follower::impl::apply(std::vector<followed_value> values, store::mirror_mar
     auto shared = std::make_shared<std::vector<followed_value>>(std::move(values));
     store::mirror_mark stored = m;
     if (!refused_.empty()) stored.registry.clear();  // a restart is to compare everything
-    deps_.run_in_pool([copy = copy_, shared, m, stored, keys, counts = publisher_.complete, who = identity(), &control = deps_.control,
-                       then = mine([](impl& self, const std::vector<std::string>& k, followed_copy::outcome& o,
-                                      const store::mirror_mark& mark) { self.applied(k, std::move(o), mark); })] {
+    deps_.run_in_pool([weak = weak_from_this(), turn = turn_, copy = copy_, shared, m, stored, keys, counts = publisher_.complete,
+                       who = identity(), &control = deps_.control] {
         auto o = copy->apply(std::move(*shared), counts, *who, stored);
-        asio::post(control, [then, keys, o = std::move(o), m]() mutable { then(keys, o, m); });
+        asio::post(control, [weak, turn, keys, o = std::move(o), m]() mutable {
+            const auto self = weak.lock();
+            if (self && !self->stopped_) self->applied(turn, keys, std::move(o), m);
+        });
     });
 }
 
-void follower::impl::applied(const std::vector<std::string>& keys, followed_copy::outcome o, const store::mirror_mark& m) {
+// What the copy has taken comes into force whatever has become of the lane meanwhile: it is not told
+// again.
+void follower::impl::applied(std::uint64_t turn, const std::vector<std::string>& keys, followed_copy::outcome o,
+                             const store::mirror_mark& m) {
+    if (turn == turn_ && !lane_takes(o, m)) return;
+    note_refused(keys, o.refused);
+    taken_ += o.changed.size();
+    for (const auto& [key, there] : o.changed)
+        take_change(key, there);
+    for (auto* index : {&hosts_, &ids_}) {
+        index->set_open(!mark_.whole && index->is_open());
+        deps_.directory.retire(index->take_retired());
+    }
+    loads_->set_whole(mark_.whole);
+    deps_.after_publish();
+    const bool platform = std::any_of(o.changed.begin(), o.changed.end(), [](const auto& c) { return c.first == "platform"; });
+    auto then = [weak = weak_from_this(), turn, changed = std::move(o.changed)] {
+        const auto self = weak.lock();
+        if (!self || self->stopped_) return;
+        self->loads_->changed(changed);
+        if (turn == self->turn_) self->go_on();
+    };
+    // Tenants may name what came with it.
+    if (platform) return deps_.on_platform(std::move(then));
+    then();
+}
+
+// False: it could not be stored, and the lane begins anew after a while.
+bool follower::impl::lane_takes(const followed_copy::outcome& o, const store::mirror_mark& m) {
     if (!o.trouble.empty()) {
         if (trouble_ != o.trouble) log::error("redis: changes wait, as they cannot be stored: {}", o.trouble);
         trouble_ = o.trouble;
-        return lost(o.trouble);  // begins anew after a while
+        lost(o.trouble);
+        return false;
     }
     trouble_.clear();
     keys_a_job_ = std::min(keys_a_job, keys_a_job_ * 2);
@@ -594,24 +624,10 @@ void follower::impl::applied(const std::vector<std::string>& keys, followed_copy
     heard_stored_s_ = m.heard_s;
     if (parse_id(batch_end_) == parse_id(m.stream)) batch_end_.clear();
     scan_wanted_ = scan_wanted_ || o.doubted;
-    note_refused(keys, o.refused);
-    taken_ += o.changed.size();
-    const bool platform = std::any_of(o.changed.begin(), o.changed.end(), [](const auto& c) { return c.first == "platform"; });
-    auto then = mine([changed = std::move(o.changed)](impl& self) { self.take_changes(changed); });
-    if (platform) return deps_.on_platform(std::move(then));
-    then();
+    return true;
 }
 
-void follower::impl::take_changes(const std::vector<std::pair<std::string, bool>>& changed) {
-    for (const auto& [key, there] : changed)
-        take_change(key, there);
-    for (auto* index : {&hosts_, &ids_}) {
-        index->set_open(!mark_.whole && index->is_open());
-        deps_.directory.retire(index->take_retired());
-    }
-    loads_->set_whole(mark_.whole);
-    loads_->changed(changed);
-    deps_.after_publish();
+void follower::impl::go_on() {
     busy_ = false;
     if (scan_wanted_ && publisher_.complete && !scanning_ && pending_.empty()) return compare_all();
     settle_state();

@@ -1202,3 +1202,28 @@ def test_rubbish_in_redis(fleet, authority):
         assert fleet.center.run("registry", "publish", "--config", str(fleet.center.config)).returncode == 0
         until(lambda: is_following(edge), 10)
     assert redis.keys("gatehouse:*nobody*") == []
+
+
+def test_connections_cut_while_changes_come(fleet):
+    """Wherever the cut falls, what the edge has stored is also what it answers by."""
+    edge = fleet.edge()
+    until(lambda: is_following(edge), 5)
+    rng = random.Random(4)
+    hosts = [f"h{i}.acme.example" for i in range(30)]
+
+    def answered(host):
+        answer = edge.get("/", host=host)
+        return dict((n.lower(), v) for n, v in answer.json()["fields"]).get("x-tenant-step") if answer.status == 200 else None
+
+    for step in range(30):
+        fleet.center.write_tenant("acme", {"pool": "shared", "hosts": [hosts[step]], "context": {"step": str(step)}})
+        if step % 10 == 5:   # the platform's change takes the edge a reload
+            fleet.center.settings["plans"]["free"] = {"concurrency": 100 + step}
+            fleet.center.write_settings()
+            fleet.center.admin("POST", "/v1/reload")
+        time.sleep(rng.random() * 0.06)
+        fleet.redis.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    until(lambda: is_current(fleet.center), 15)
+    until(lambda: is_following(edge), 15)
+    until(lambda: answered(hosts[29]) == "29", 3)
+    assert [status(edge, host) for host in hosts[:29]] == [404] * 29
