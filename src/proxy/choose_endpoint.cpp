@@ -17,6 +17,7 @@ const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endp
         const upstream::endpoint* only = r.endpoints[0];
         return upstream::in_service(*only) && !tried.has(*only) ? only : nullptr;
     }
+    if (r.pool == nullptr) return nullptr;   // the tenant names one that is not here
     std::array<balance::candidate, candidates_limit> candidates;
     std::size_t live = 0;
     for (std::size_t i = 0; i < count; ++i) live += upstream::in_service(*r.endpoints[i]) ? 1 : 0;

@@ -159,6 +159,7 @@ class follower::impl : public std::enable_shared_from_this<impl> {
     void apply(std::vector<followed_value> values, store::mirror_mark m);
     void applied(std::uint64_t turn, const std::vector<std::string>& keys, followed_copy::outcome o, const store::mirror_mark& m);
     bool lane_takes(const followed_copy::outcome& o, const store::mirror_mark& m);
+    void take_changes(const std::vector<std::pair<std::string, bool>>& changed, bool in_turn);
     void go_on();
     void take_change(const std::string& key, bool there);
     void note_refused(const std::vector<std::string>& keys, const std::vector<std::pair<std::string, std::string>>& refused);
@@ -590,24 +591,30 @@ void follower::impl::applied(std::uint64_t turn, const std::vector<std::string>&
     if (turn == turn_ && !lane_takes(o, m)) return;
     note_refused(keys, o.refused);
     taken_ += o.changed.size();
-    for (const auto& [key, there] : o.changed)
-        take_change(key, there);
-    for (auto* index : {&hosts_, &ids_}) {
-        index->set_open(!mark_.whole && index->is_open());
-        deps_.directory.retire(index->take_retired());
-    }
-    loads_->set_whole(mark_.whole);
-    deps_.after_publish();
     const bool platform = std::any_of(o.changed.begin(), o.changed.end(), [](const auto& c) { return c.first == "platform"; });
     auto then = [weak = weak_from_this(), turn, changed = std::move(o.changed)] {
         const auto self = weak.lock();
         if (!self || self->stopped_) return;
-        self->loads_->changed(changed);
+        self->take_changes(changed, turn == self->turn_);
         if (turn == self->turn_) self->go_on();
     };
     // Tenants may name what came with it.
     if (platform) return deps_.on_platform(std::move(then));
     then();
+}
+
+// Late ones (not `in_turn`) may have been overtaken: a name too many is found out when it is asked for, one
+// too few would be 404.
+void follower::impl::take_changes(const std::vector<std::pair<std::string, bool>>& changed, bool in_turn) {
+    for (const auto& [key, there] : changed)
+        if (there || in_turn || key.starts_with("cert:")) take_change(key, there);
+    for (auto* index : {&hosts_, &ids_}) {
+        index->set_open(!mark_.whole && index->is_open());
+        deps_.directory.retire(index->take_retired());
+    }
+    loads_->set_whole(mark_.whole);
+    loads_->changed(changed);
+    deps_.after_publish();
 }
 
 // False: it could not be stored, and the lane begins anew after a while.

@@ -58,6 +58,8 @@ using set = std::set<int>;
 TEST_CASE("a pool without endpoints has nothing to choose") {
     fixture f(0);
     CHECK(f.choose() == -1);
+    f.route.pool = nullptr;   // the tenant names a pool that is not here
+    CHECK(f.choose() == -1);
 }
 
 TEST_CASE("a single endpoint: ejected or not, but neither drained nor tried") {
