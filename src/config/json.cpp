@@ -178,7 +178,7 @@ loaded<settings> parse_shared(const json::object& o, const settings& base, const
         out.platform = {};
         read_platform(root, out.platform);
         tls_settings tls;
-        read_tls(root, tls);
+        read_tls(root, tls, false);
         out.tls.min_version = tls.min_version;
         out.tls.default_tenant = tls.default_tenant;
         out.regions.clear();

@@ -160,7 +160,7 @@ void read_regions(table_reader& root, std::vector<region_settings>& out) {
     });
 }
 
-void read_tls(table_reader& root, tls_settings& out) {
+void read_tls(table_reader& root, tls_settings& out, bool own_certificates) {
     out.certs_dir = root.doc().absolute("certs");
     place where(root.doc(), 0, "tls.certs_dir");
     root.section("tls", [&](table_reader& in) {
@@ -170,7 +170,7 @@ void read_tls(table_reader& root, tls_settings& out) {
         in.text("min_version", out.min_version, rules::tls_version);
         in.text("default_tenant", out.default_tenant, optional_tenant);
     });
-    if (root.doc().look_at_files && !is_folder(out.certs_dir))
+    if (own_certificates && root.doc().look_at_files && !is_folder(out.certs_dir))
         where.warning(shown(out.certs_dir) + " is no folder",
                       "TLS listeners find no certificate until it is made");
 }

@@ -20,7 +20,8 @@ void read_log(table_reader& root, log_settings& out);
 void read_platform(table_reader& root, platform_settings& out);
 void read_registry(table_reader& root, registry_settings& out);
 void read_regions(table_reader& root, std::vector<region_settings>& out);
-void read_tls(table_reader& root, tls_settings& out);
+// `own_certificates`: false where they come from elsewhere than certs_dir.
+void read_tls(table_reader& root, tls_settings& out, bool own_certificates);
 void read_plans(table_reader& root, std::vector<tenant::plan>& out);
 void read_pools(table_reader& root, std::vector<tenant::pool>& out);
 

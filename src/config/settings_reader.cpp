@@ -22,7 +22,7 @@ void read_sections(table_reader& root, settings& out) {
     read_platform(root, out.platform);
     read_registry(root, out.registry);
     read_regions(root, out.regions);
-    read_tls(root, out.tls);
+    read_tls(root, out.tls, !(out.registry.redis && out.registry.redis->follow));
     read_timeouts(root, out.timeouts);
     read_node_limits(root, out.limits);
     read_plans(root, out.plans);

@@ -413,6 +413,8 @@ void publisher::impl::begin_comparing(std::optional<std::vector<std::string>> na
 void publisher::impl::step() {
     if (busy_ || epoch_ == 0) return;
     busy_ = true;
+    // Before tenants that may name what is new in it.
+    if (!to_compare_.empty() && to_compare_.back().kind == kind::platform) return compare_some();
     if (!dirty_.empty()) {
         auto items = std::make_shared<std::vector<item>>();
         for (std::size_t bytes = 0; !dirty_.empty() && items->size() < items_a_job && bytes < bytes_a_job;) {

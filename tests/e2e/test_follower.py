@@ -1,5 +1,6 @@
 """Edges that follow a registry in a real Redis."""
 import base64
+import contextlib
 import hmac
 import itertools
 import json
@@ -70,8 +71,9 @@ class Fleet:
         return self
 
     def __exit__(self, kind, *_):
-        for gate in [*self.edges, self.center]:
-            gate.__exit__(kind)
+        with contextlib.ExitStack() as stack:   # one that fails leaves no other running
+            for gate in [self.center, *self.edges]:
+                stack.callback(gate.__exit__, kind)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 metrics, log fields, problems and deadlines that there are."""
 import pathlib
 import re
+import subprocess
 
 import pytest
 
@@ -124,7 +125,18 @@ def test_commands(folder, monkeypatch):
 def test_what_cannot_be_run_is_little():
     languages = re.findall(r"^```(\w*)$", text, re.MULTILINE)
     assert languages.count("text") == 2, "commands belong into a sh block, where they are run"
-    assert set(languages) <= {"", "sh", "text", "promql"}
+    assert set(languages) <= {"", "sh", "text", "promql", "toml"}
+
+
+def test_the_edge_on_the_page_is_whole(tmp_path):
+    shown = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(shown) == 1
+    (tmp_path / "gatehouse.toml").write_text(shown[0])
+    key = tmp_path / "eu-west.key"
+    key.write_text("a1" * 32 + "\n")
+    key.chmod(0o600)
+    checked = subprocess.run([binary(), "check", "--config", str(tmp_path / "gatehouse.toml")], capture_output=True, text=True)
+    assert "0 errors, 0 warnings" in checked.stdout, checked.stdout + checked.stderr
 
 
 # --- tables ---

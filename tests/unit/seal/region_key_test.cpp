@@ -35,7 +35,8 @@ TEST_CASE("a sealed text that was touched or cut does not open") {
     const std::string sealed = key.seal("a private key", "name");
     for (std::size_t i = 0; i < sealed.size(); ++i) {
         std::string touched = sealed;
-        touched[i] = touched[i] == 'A' ? 'B' : 'A';
+        // Not 'B': the last letter's lowest bits may count for nothing.
+        touched[i] = touched[i] == 'A' ? 'Z' : 'A';
         CHECK_FALSE(key.open(touched, "name"));
         CHECK_FALSE(key.open(sealed.substr(0, i), "name"));
     }
