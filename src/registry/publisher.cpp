@@ -460,6 +460,7 @@ void publisher::impl::compare_some() {
         one.look_only = diff_done_ != nullptr;
         bytes += one.weight_bytes();
         items->push_back(std::move(one));
+        if (w.kind == kind::platform) break;  // changes come next
     }
     ask_existing(std::move(items));
 }
