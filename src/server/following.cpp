@@ -2,16 +2,15 @@
 
 #include <utility>
 
+#include "redis_options.hpp"
+
 namespace gatehouse::server {
 
 std::unique_ptr<registry::follower> make_follower(const config::settings& s, registry::follower::dependencies d) {
-    if (!s.registry.redis || !s.registry.redis->follow) return nullptr;
-    std::string trouble;
-    const auto url = config::parse_redis_url(s.registry.redis->url, trouble);
-    if (!url) return nullptr;   // the settings' reader has refused it
+    auto redis = redis_options(s, true);
+    if (!redis) return nullptr;
     registry::follower::options o;
-    o.redis.url = *url;
-    o.redis.name = "gatehouse-" + s.node.id;
+    o.redis = std::move(*redis);
     o.prefix = s.registry.redis->prefix;
     o.node_id = s.node.id;
     o.version = GATEHOUSE_VERSION;

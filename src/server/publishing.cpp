@@ -3,17 +3,16 @@
 #include <gatehouse/tls/certificates.hpp>
 #include <utility>
 
+#include "redis_options.hpp"
+
 namespace gatehouse::server {
 
 std::unique_ptr<registry::publisher> make_publisher(const config::settings& s, registry::region_keys keys,
                                                     const std::string& registry_id, const publishing_parts& parts) {
-    if (!s.registry.redis || s.registry.redis->follow) return nullptr;
-    std::string trouble;
-    const auto url = config::parse_redis_url(s.registry.redis->url, trouble);
-    if (!url) return nullptr;   // the settings' reader has refused it
+    auto redis = redis_options(s, false);
+    if (!redis) return nullptr;
     registry::publisher::options o;
-    o.redis.url = *url;
-    o.redis.name = "gatehouse-" + s.node.id;
+    o.redis = std::move(*redis);
     o.prefix = s.registry.redis->prefix;
     o.node_id = s.node.id;
     o.registry_id = registry_id;
