@@ -189,13 +189,14 @@ class Soak:
 
     def quiet(self):
         """Waits until nothing is open, then what /proc says."""
-        for application in self.applications.values():
-            application.drop_idle()
         end = time.monotonic() + quiet_limit_s
         seen = self.numbers()
         while any(n for name, n in seen.items() if name != "tenants") or seen["tenants"] != len(tenants()):
             if time.monotonic() > end:
                 break
+            # Each time: the last exchanges may park their connections after the first drop, for a minute.
+            for application in self.applications.values():
+                application.drop_idle()
             time.sleep(0.3)
             seen = self.numbers()
         status = pathlib.Path(f"/proc/{self.gate.process.pid}/status").read_text()
