@@ -142,6 +142,16 @@ json::array levels_json(const std::vector<limit::level>& levels) {
     return a;
 }
 
+json::array rules_json(const std::vector<limit::rule>& rules) {
+    json::array a;
+    for (const auto& r : rules) {
+        auto o = level_json(r.bound);
+        o["each"] = r.bound.each;
+        a.push_back(std::move(o));
+    }
+    return a;
+}
+
 void put_inherited(json::object& o, const tenant::tenant& t) {
     if (t.region) o["region"] = *t.region;
     if (t.residency) o["residency"] = name(*t.residency);
@@ -278,6 +288,7 @@ json::object effective_json(const tenant::effective& e) {
         put(route, "timeouts", timeouts_json(r.timeouts));
         if (r.max_body_bytes != 0) route["max_body"] = size_text(r.max_body_bytes);
         route["limits"] = levels_json(r.levels);
+        if (!r.rules.empty()) route["rules"] = rules_json(r.rules);
         routes.push_back(std::move(route));
     }
     o["routes"] = std::move(routes);

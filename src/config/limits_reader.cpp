@@ -51,7 +51,6 @@ void read_limits(table_reader& in, tenant::limits& out) {
     in.later("bandwidth", "bandwidth limits");
     in.later("weight", "fair queues");
     in.later("on_redis_loss", "limits of a fleet");
-    in.later("rules", "limits of single clients");
 }
 
 void read_upstream_timeouts(table_reader& in, tenant::upstream_timeouts& out) {

@@ -23,37 +23,67 @@ void undo(std::span<const level> charged) noexcept {
     }
 }
 
-// Keeps in `a` the level with the smallest part of its burst left.
-void note_nearest(admission& a, const level& l, const gcra_verdict& v) noexcept {
-    const auto part = [](const gcra_verdict& verdict, const level& of) {
-        return static_cast<double>(verdict.remaining) / static_cast<double>(of.rate.burst);
-    };
-    if (a.by != nullptr && part(a.verdict, *a.by) <= part(v, l)) return;
-    a.by = &l;
-    a.verdict = v;
+void undo(std::span<const client_charge> charged) noexcept {
+    for (const client_charge& c : charged)
+        if (c.cell != nullptr) c.cell->give_back(c.of->bound.rate);
 }
+
+admission refusal(problem what, const level& by, const gcra_verdict& v) noexcept {
+    return {.refused = what, .by = &by, .verdict = v};
+}
+
+// The level with the smallest part of its burst left.
+class nearest {
+   public:
+    void note(const level& l, const gcra_verdict& v) noexcept {
+        const double part = static_cast<double>(v.remaining) / static_cast<double>(l.rate.burst);
+        if (part >= part_) return;
+        part_ = part;
+        found_.by = &l;
+        found_.verdict = v;
+    }
+    const admission& found() const noexcept { return found_; }
+
+   private:
+    admission found_;
+    double part_ = 2;
+};
 
 }  // namespace
 
-admission admit(std::span<const level> levels, std::int64_t now_ns) noexcept {
-    admission a;
+admission admit(std::span<const level> levels, std::int64_t now_ns,
+                std::span<client_charge> clients) noexcept {
+    nearest bound;
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+        client_charge& c = clients[i];
+        c.cell = nullptr;
+        if (!c.of->cells) continue;
+        const auto [v, cell] = c.of->cells->take(c.key, c.of->bound.rate, now_ns);
+        if (!v.admitted) {
+            undo(clients.first(i));
+            return refusal(problem::rate_limited, c.of->bound, v);
+        }
+        c.cell = cell;
+        bound.note(c.of->bound, v);
+    }
     for (std::size_t i = 0; i < levels.size(); ++i) {
         const level& l = levels[i];
         if (l.concurrency_gauge != nullptr && !l.concurrency_gauge->try_enter(l.concurrency)) {
             undo(levels.first(i));
-            return {
-                .refused = problem::concurrency_limited, .by = &l, .verdict = peek_rate(l, now_ns)};
+            undo(clients);
+            return refusal(problem::concurrency_limited, l, peek_rate(l, now_ns));
         }
         if (!has_rate(l)) continue;
         const gcra_verdict v = l.rate_cell->take(l.rate, now_ns);
         if (!v.admitted) {
             leave_concurrency(l);
             undo(levels.first(i));
-            return {.refused = problem::rate_limited, .by = &l, .verdict = v};
+            undo(clients);
+            return refusal(problem::rate_limited, l, v);
         }
-        note_nearest(a, l, v);
+        bound.note(l, v);
     }
-    return a;
+    return bound.found();
 }
 
 void release(std::span<const level> levels) noexcept {
@@ -78,19 +108,25 @@ void leave_connections(std::span<const level> levels) noexcept {
         if (l.connections_gauge != nullptr) l.connections_gauge->leave();
 }
 
-admission peek(std::span<const level> levels, std::int64_t now_ns) noexcept {
-    admission a;
+admission peek(std::span<const level> levels, std::int64_t now_ns,
+               std::span<const client_charge> clients) noexcept {
+    nearest bound;
+    for (const client_charge& c : clients) {
+        if (!c.of->cells) continue;
+        const gcra_verdict v = c.of->cells->peek(c.key, c.of->bound.rate, now_ns);
+        if (!v.admitted) return refusal(problem::rate_limited, c.of->bound, v);
+        bound.note(c.of->bound, v);
+    }
     for (const level& l : levels) {
         if (l.concurrency_gauge != nullptr && l.concurrency > 0 &&
             l.concurrency_gauge->value() >= l.concurrency)
-            return {
-                .refused = problem::concurrency_limited, .by = &l, .verdict = peek_rate(l, now_ns)};
+            return refusal(problem::concurrency_limited, l, peek_rate(l, now_ns));
         if (!has_rate(l)) continue;
         const gcra_verdict v = l.rate_cell->peek(l.rate, now_ns);
-        if (!v.admitted) return {.refused = problem::rate_limited, .by = &l, .verdict = v};
-        note_nearest(a, l, v);
+        if (!v.admitted) return refusal(problem::rate_limited, l, v);
+        bound.note(l, v);
     }
-    return a;
+    return bound.found();
 }
 
 }  // namespace gatehouse::limit

@@ -32,11 +32,9 @@ std::string_view identifier_of(const http::request_head& request, std::string_vi
 }
 
 // `a.by` is the level nearest its bound, or the one that refused.
-static void append_ratelimit(std::string& out, const parameters& p, const limit::admission& a, const bound_route* route) {
-    if (!p.ratelimit_fields || !route || !a.by) return;
-    const auto index = static_cast<std::size_t>(a.by - route->route->levels.data());
-    if (index >= route->ratelimit_policies.size() || route->ratelimit_policies[index].empty()) return;
-    out += route->ratelimit_policies[index];
+static void append_ratelimit(std::string& out, const parameters& p, const limit::admission& a) {
+    if (!p.ratelimit_fields || !a.by || a.by->rate_fields.empty()) return;
+    out += a.by->rate_fields;
     append(out, a.verdict.remaining);
     out += ";t=";
     append(out, static_cast<std::uint64_t>(seconds_up(a.verdict.admitted ? a.verdict.reset_ns : a.verdict.retry_after_ns)));
@@ -44,15 +42,15 @@ static void append_ratelimit(std::string& out, const parameters& p, const limit:
 }
 
 void write_extra_fields(std::string& out, std::string_view request_id, std::string_view hsts_field,
-                        const parameters& p, const limit::admission& a, const bound_route* route) {
+                        const parameters& p, const limit::admission& a) {
     out.assign("X-Request-Id: ").append(request_id).append("\r\n").append(hsts_field);
-    append_ratelimit(out, p, a, route);
+    append_ratelimit(out, p, a);
 }
 
-void write_refusal_fields(std::string& out, problem what, const limit::admission& a, const bound_route* route,
-                          const parameters& p, const tenant::effective* e) {
+void write_refusal_fields(std::string& out, problem what, const limit::admission& a, const parameters& p,
+                          const tenant::effective* e) {
     out.clear();
-    append_ratelimit(out, p, a, route);
+    append_ratelimit(out, p, a);
     if (what == problem::wrong_region && e) out.append("X-Gatehouse-Region: ").append(e->region).append("\r\n");
 }
 
@@ -60,7 +58,8 @@ std::string_view refusal_detail(std::string& out, const limit::admission& a) {
     out.clear();
     if (!a.by || a.refused == problem::none) return out;
     const char* what = a.refused == problem::rate_limited ? "rate" : "concurrency";
-    fmt::format_to(std::back_inserter(out), "The {} limit of {} {} is reached.", what, a.by->policy, a.by->owner);
+    fmt::format_to(std::back_inserter(out), "The {} limit of {} {}{}{} is reached.", what, a.by->policy, a.by->owner,
+                   a.by->each.empty() ? "" : " for each ", a.by->each);
     return out;
 }
 

@@ -14,9 +14,9 @@ std::string_view identifier_of(const http::request_head& request, std::string_vi
 
 // All of these overwrite `out`.
 void write_extra_fields(std::string& out, std::string_view request_id, std::string_view hsts_field,
-                        const parameters& p, const limit::admission& a, const bound_route* route);
-void write_refusal_fields(std::string& out, problem what, const limit::admission& a, const bound_route* route,
-                          const parameters& p, const tenant::effective* e);
+                        const parameters& p, const limit::admission& a);
+void write_refusal_fields(std::string& out, problem what, const limit::admission& a, const parameters& p,
+                          const tenant::effective* e);
 // The sentence for a refusal by a limit: which policy, whose.
 std::string_view refusal_detail(std::string& out, const limit::admission& a);
 // Whole seconds until it is worth coming back, at least 1.

@@ -332,6 +332,14 @@ void node::finish() {
 
 // --- now and then ---
 
+// Tables of clients that have long gone, when those of all tenants are many.
+void node::free_unused_cells(std::int64_t now_ns) {
+    std::vector<std::shared_ptr<const void>> unused = directory_.client_memory()->take_unused(now_ns);
+    if (unused.empty()) return;
+    directory_.retire(std::move(unused));
+    directory_changed();
+}
+
 void node::tick() {
     const std::int64_t now = monotonic_ns();
     pools_.tell_ejections(now);
@@ -342,6 +350,7 @@ void node::tick() {
         next_rotation_ns_ = now + ticket_rotation_ns;
     }
     if (phase_ == phase::serving) certificates_.watch_expiry();
+    free_unused_cells(now);
     tick_timer_.expires_after(tick_interval);
     tick_due_ns_ = now + std::chrono::nanoseconds(tick_interval).count();
     tick_timer_.async_wait([this](const boost::system::error_code& ec) {

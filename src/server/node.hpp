@@ -104,6 +104,7 @@ class node final : public admin::node_view {
     void finish();
     // now and then
     void tick();
+    void free_unused_cells(std::int64_t now_ns);
 
     std::function<void(std::function<void()>)> pool_executor();
 

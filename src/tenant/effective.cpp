@@ -4,6 +4,7 @@
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/tenant/decide.hpp>
 #include <gatehouse/tenant/effective.hpp>
+#include <map>
 
 #include "overlay.hpp"
 
@@ -19,6 +20,7 @@ struct draft {
     const directory& d;
     std::string pool;                             // of routes that name none
     std::optional<std::uint64_t> max_body_bytes;  // the least of tenant and parents
+    std::vector<limit::rule> rules;               // of tenant and parents
 
     const tenant_type& at(std::size_t i) const {
         return i == 0 ? out.own : out.above[i - 1];
@@ -143,13 +145,28 @@ void bound(std::optional<std::uint64_t>& least, const std::optional<std::uint64_
     if (by && *by > 0) least = least ? std::min(*least, *by) : *by;
 }
 
+void add_rules(draft& w, std::vector<limit::rule>& out, const std::string& policy,
+               const std::string& owner, const std::string& path,
+               const std::vector<client_rule>& rules, state* counts) {
+    std::map<std::string, std::size_t> seen;
+    for (const client_rule& r : rules) {
+        const std::size_t nth = seen[r.key]++;
+        out.push_back(make_rule(policy, owner, r,
+                                counts == nullptr
+                                    ? nullptr
+                                    : counts->client_cells(path, r.key, nth, w.d.client_memory())));
+    }
+}
+
 void make_levels(draft& w) {
     for (std::size_t i = 0; i < w.chain_length(); ++i) {
         const limits l = limits_at(w, i);
         bound(w.max_body_bytes, l.max_body_bytes);
         const auto& state = w.record_at(i).state;
-        w.out.levels.push_back(make_level(i == 0 ? "tenant" : "parent", w.at(i).id, l,
-                                          state ? &state->cells : nullptr));
+        const char* policy = i == 0 ? "tenant" : "parent";
+        w.out.levels.push_back(
+            make_level(policy, w.at(i).id, l, state ? &state->cells : nullptr));
+        add_rules(w, w.rules, policy, w.at(i).id, "", l.rules, state.get());
     }
 }
 
@@ -182,13 +199,16 @@ effective_route make_route(draft& w, const route& spec) {
     bound(max_body, spec.limits.max_body_bytes);
     r.max_body_bytes = max_body.value_or(0);
     r.spec.max_body_bytes = max_body;
+    add_rules(w, r.rules, "route", w.out.self->id, r.spec.path, spec.limits.rules,
+              w.out.self->state.get());
+    r.rules.insert(r.rules.end(), w.rules.begin(), w.rules.end());
     if (spec.limits.rate || spec.limits.concurrency || spec.limits.connections) {
         auto cells = w.out.self->state ? w.out.self->state->route_cells(r.spec.path) : nullptr;
         r.levels.push_back(make_level("route", w.out.self->id, spec.limits, cells.get()));
         if (cells) r.kept.push_back(std::move(cells));
-        for (const auto& [key, value] : limit_texts(spec.limits))
-            w.origin("limits." + key + " of route " + r.spec.path, value, "route " + r.spec.path);
     }
+    for (const auto& [key, value] : limit_texts(spec.limits))
+        w.origin("limits." + key + " of route " + r.spec.path, value, "route " + r.spec.path);
     r.levels.insert(r.levels.end(), w.out.levels.begin(), w.out.levels.end());
     return r;
 }
@@ -286,7 +306,7 @@ effective_ptr make_effective(const record_ptr& r, const directory& d) {
     e->self = r;
     e->own = r->tenant->unpack();
     e->platform = d.current_platform();
-    draft w{.out = *e, .d = d, .pool = {}, .max_body_bytes = {}};
+    draft w{.out = *e, .d = d, .pool = {}, .max_body_bytes = {}, .rules = {}};
     find_ancestors(w);
     inherit_settings(w);
     make_levels(w);

@@ -133,6 +133,55 @@ TEST_CASE("concurrency is asked before rate, level by level") {
     CHECK(a.by == &levels[0]);
 }
 
+TEST_CASE("rules of single clients are charged first, and given back by whoever refuses") {
+    const auto memory = std::make_shared<limit::client_memory>(1 << 20);
+    std::array<limit::rule, 2> rules;
+    for (std::size_t i = 0; i < 2; ++i) {
+        rules[i].bound.policy = "tenant";
+        rules[i].bound.each = i == 0 ? "client_ip" : "field:X";
+        rules[i].bound.rate = limit::make_parameters({1, 1s}, i == 0 ? 5 : 3);
+        rules[i].cells = std::make_shared<limit::client_cells>(memory);
+    }
+    std::array<limit::client_charge, 2> clients{
+        limit::client_charge{.of = &rules[0], .key = 7},
+        limit::client_charge{.of = &rules[1], .key = 8}};
+    const auto left = [&](std::size_t i) {
+        return rules[i].cells->peek(clients[i].key, rules[i].bound.rate, now).remaining;
+    };
+    std::array<cells, 1> c;
+    std::vector<limit::level> levels{level_of(c[0], "tenant", 100, 100, 2)};
+    auto a = limit::admit(levels, now, clients);
+    CHECK(a.refused == problem::none);
+    CHECK(a.by == &rules[1].bound);  // 2/3 left; the others 4/5 and 99/100
+    CHECK(a.verdict.remaining == 2);
+    CHECK(limit::admit(levels, now, clients).refused == problem::none);
+    const snapshot before(levels);
+
+    a = limit::admit(levels, now, clients);
+    CHECK(a.refused == problem::concurrency_limited);
+    CHECK(a.by == levels.data());
+    CHECK(left(0) == 3);
+    CHECK(left(1) == 1);
+    CHECK(snapshot(levels) == before);
+
+    limit::release(levels);
+    CHECK(limit::admit(levels, now, clients).refused == problem::none);
+    limit::release(levels);
+    CHECK(left(0) == 2);
+    a = limit::admit(levels, now, clients);
+    CHECK(a.refused == problem::rate_limited);
+    CHECK(a.by == &rules[1].bound);
+    CHECK(a.verdict.retry_after_ns == 1'000'000'000);
+    CHECK(left(0) == 2);
+    CHECK(c[0].concurrency.value() == 1);
+    CHECK(limit::peek(levels, now, clients).by == &rules[1].bound);
+
+    clients[1].key = 9;  // another client is not touched by that
+    CHECK(limit::admit(levels, now, clients).refused == problem::none);
+    rules[0].cells = nullptr;  // not counted
+    CHECK(limit::peek({}, now, std::span(clients).first(1)).by == nullptr);
+}
+
 TEST_CASE("connections: all or nothing, and who refused") {
     std::array<cells, 2> c;
     const std::vector<limit::level> levels{level_of(c[0], "tenant", 0, 0, 0, 5),
