@@ -70,6 +70,11 @@ std::int64_t retry_after_seconds(const limit::admission& a) noexcept {
     return 1;
 }
 
+std::int64_t spread_seconds(std::int64_t seconds, std::uint64_t random) noexcept {
+    const auto most_more = static_cast<std::uint64_t>(std::clamp<std::int64_t>(seconds / 4, 2, 60));
+    return seconds + static_cast<std::int64_t>(random % (most_more + 1));
+}
+
 static void append_authority(std::string& out, std::string_view host, std::uint16_t port, std::uint16_t default_port) {
     out += host;
     if (port == 0 || port == default_port) return;

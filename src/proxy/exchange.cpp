@@ -602,9 +602,9 @@ class exchange {
         if (!ec) ending_ = a.keep_alive ? ending::keep_alive : ending::close_after_draining;
     }
 
-    static std::int64_t retry_after(const failure& f) {
-        if (f.retry_after_s > 0) return f.retry_after_s;
-        return gatehouse::row(f.what).retry_after ? default_retry_after_s : 0;
+    std::int64_t retry_after(const failure& f) {
+        if (f.retry_after_s > 0) return spread_seconds(f.retry_after_s, gate_.random());
+        return gatehouse::row(f.what).retry_after ? spread_seconds(default_retry_after_s, gate_.random()) : 0;
     }
 
     // --- settle: release, count, log; once ---

@@ -2,6 +2,8 @@
 #include "answer_fields.hpp"
 
 #include <catch2/catch.hpp>
+#include <set>
+#include <utility>
 
 using namespace gatehouse;
 using namespace gatehouse::proxy;
@@ -120,6 +122,20 @@ TEST_CASE("seconds until it is worth coming back") {
     CHECK(after(problem::rate_limited, second_ns + 1) == 2);
     CHECK(after(problem::rate_limited, 3600 * second_ns) == 3600);
     CHECK(after(problem::concurrency_limited, 0) == 1);
+}
+
+TEST_CASE("those refused together are told different times, none too early") {
+    const auto range = [](std::int64_t seconds) {
+        std::set<std::int64_t> told;
+        for (std::uint64_t random = 0; random < 1000; ++random)
+            told.insert(spread_seconds(seconds, random * 0x9e3779b97f4a7c15U));
+        CHECK(told.size() == static_cast<std::size_t>(*told.rbegin() - *told.begin() + 1));
+        return std::pair(*told.begin(), *told.rbegin());
+    };
+    CHECK(range(1) == std::pair<std::int64_t, std::int64_t>(1, 3));
+    CHECK(range(8) == std::pair<std::int64_t, std::int64_t>(8, 10));
+    CHECK(range(40) == std::pair<std::int64_t, std::int64_t>(40, 50));
+    CHECK(range(86400) == std::pair<std::int64_t, std::int64_t>(86400, 86460));
 }
 
 TEST_CASE("where redirects lead") {
