@@ -128,6 +128,7 @@ json::object level_json(const limit::level& l) {
         o["rate_per_second"] = 1e9 / static_cast<double>(l.rate.interval_ns);
         o["burst"] = l.rate.burst;
     }
+    if (l.requests.count != 0) o["quota"] = to_text(l.requests);
     if (l.concurrency != 0) o["concurrency"] = l.concurrency;
     if (l.connections != 0) o["connections"] = l.connections;
     if (l.concurrency_gauge != nullptr) o["in_flight"] = l.concurrency_gauge->value();

@@ -166,12 +166,17 @@ const tenant::effective_route* route(walk& w, const tenant::effective& e, std::s
     return r;
 }
 
-std::string level_text(const limit::level& l, std::int64_t now_ns) {
+std::string level_text(const limit::level& l, const walk& w) {
     std::string out;
     const auto say = [&out](std::string part) { out += (out.empty() ? "" : ", ") + part; };
     if (l.rate.interval_ns > 0 && l.rate_cell != nullptr)
-        say(fmt::format("{} of {} tokens", l.rate_cell->peek(l.rate, now_ns).remaining,
+        say(fmt::format("{} of {} tokens", l.rate_cell->peek(l.rate, w.in.now_ns).remaining,
                         l.rate.burst));
+    if (l.requests.count > 0 && l.account)
+        say(fmt::format(
+            "{} requests left of {}",
+            l.account->peek(l.requests, w.in.now.time_since_epoch().count()).remaining,
+            to_text(l.requests)));
     const auto count = [&](const char* what, const limit::gauge* gauge, std::uint32_t most) {
         if (gauge != nullptr && most > 0)
             say(fmt::format("{} of {} {}", gauge->value(), most, what));
@@ -225,9 +230,10 @@ void admit(walk& w, const tenant::effective& e, const tenant::effective_route& r
     const auto clients = clients_of(w, r);
     add_rules(w, s, r, clients);
     for (const limit::level& l : r.levels)
-        add(s, l.policy + " " + l.owner, level_text(l, w.in.now_ns));
+        add(s, l.policy + " " + l.owner, level_text(l, w));
     add(s, "max body", r.max_body_bytes == 0 ? "no bound" : size_text(r.max_body_bytes));
-    const auto verdict = limit::peek(r.levels, w.in.now_ns, clients);
+    const auto verdict = limit::peek(
+        r.levels, {.monotonic_ns = w.in.now_ns, .unix_s = w.in.now.time_since_epoch().count()}, clients);
     if (verdict.refused == problem::none) return;
     const std::int64_t seconds = (verdict.verdict.retry_after_ns + 999'999'999) / 1'000'000'000;
     if (seconds > 0) add(s, "retry after", fmt::format("{} s", seconds));

@@ -33,8 +33,10 @@ std::string_view identifier_of(const http::request_head& request, std::string_vi
 
 // `a.by` is the level nearest its bound, or the one that refused.
 static void append_ratelimit(std::string& out, const parameters& p, const limit::admission& a) {
-    if (!p.ratelimit_fields || !a.by || a.by->rate_fields.empty()) return;
-    out += a.by->rate_fields;
+    if (!p.ratelimit_fields || !a.by) return;
+    const std::string& policy = a.by_quota ? a.by->quota_fields : a.by->rate_fields;
+    if (policy.empty()) return;
+    out += policy;
     append(out, a.verdict.remaining);
     out += ";t=";
     append(out, static_cast<std::uint64_t>(seconds_up(a.verdict.admitted ? a.verdict.reset_ns : a.verdict.retry_after_ns)));
@@ -57,14 +59,16 @@ void write_refusal_fields(std::string& out, problem what, const limit::admission
 std::string_view refusal_detail(std::string& out, const limit::admission& a) {
     out.clear();
     if (!a.by || a.refused == problem::none) return out;
-    const char* what = a.refused == problem::rate_limited ? "rate" : "concurrency";
-    fmt::format_to(std::back_inserter(out), "The {} limit of {} {}{}{} is reached.", what, a.by->policy, a.by->owner,
+    const char* what = a.by_quota                           ? "quota"
+                       : a.refused == problem::rate_limited ? "rate limit"
+                                                            : "concurrency limit";
+    fmt::format_to(std::back_inserter(out), "The {} of {} {}{}{} is reached.", what, a.by->policy, a.by->owner,
                    a.by->each.empty() ? "" : " for each ", a.by->each);
     return out;
 }
 
 std::int64_t retry_after_seconds(const limit::admission& a) noexcept {
-    if (a.refused == problem::rate_limited) {
+    if (a.refused == problem::rate_limited || a.refused == problem::quota_exhausted) {
         return std::max<std::int64_t>(1, seconds_up(a.verdict.retry_after_ns));
     }
     return 1;

@@ -175,7 +175,7 @@ class exchange {
         return from(tenant::guard_route(*found, guard_input_));
     }
 
-    // --- admit: rules for single clients, rate, concurrency, body size ---
+    // --- admit: rules for single clients, concurrency, rate, quota, body size ---
 
     failure admit() {
         stage_ = stage::admit;
@@ -184,7 +184,7 @@ class exchange {
             return refused(problem::body_too_large, "The request's body is larger than this tenant may send.");
         }
         find_clients(s_.clients, r.rules, request_, guard_input_);
-        admission_ = limit::admit(r.levels, gate_.loop.now_ns(), s_.clients);
+        admission_ = limit::admit(r.levels, {.monotonic_ns = gate_.loop.now_ns(), .unix_s = gate_.loop.unix_seconds()}, s_.clients);
         if (admission_.refused == problem::none) {
             admitted_ = true;
             return {};

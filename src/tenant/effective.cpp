@@ -13,6 +13,7 @@ namespace {
 
 using tenant_type = gatehouse::tenant::tenant;
 constexpr std::size_t most_ancestors = 8;
+static_assert(most_ancestors + 2 <= limit::levels_max);  // the route and the tenant besides
 
 // The effective settings while they are made; what is needed only until they are.
 struct draft {
@@ -140,6 +141,11 @@ limits limits_at(draft& w, std::size_t i) {
     return overlay(plan->second.limits, t.limits);
 }
 
+// `route`: its path; empty: of the tenant itself.
+void add_quota(const draft& w, limit::level& l, const std::string& route) {
+    if (l.requests.count > 0) l.account = w.d.quotas()->account(l.owner, route, l.requests);
+}
+
 // No bound at all is 0 in a limit, so that 0 never wins over a bound.
 void bound(std::optional<std::uint64_t>& least, const std::optional<std::uint64_t>& by) {
     if (by && *by > 0) least = least ? std::min(*least, *by) : *by;
@@ -166,6 +172,7 @@ void make_levels(draft& w) {
         const char* policy = i == 0 ? "tenant" : "parent";
         w.out.levels.push_back(
             make_level(policy, w.at(i).id, l, state ? &state->cells : nullptr));
+        add_quota(w, w.out.levels.back(), "");
         add_rules(w, w.rules, policy, w.at(i).id, "", l.rules, state.get());
     }
 }
@@ -202,9 +209,10 @@ effective_route make_route(draft& w, const route& spec) {
     add_rules(w, r.rules, "route", w.out.self->id, r.spec.path, spec.limits.rules,
               w.out.self->state.get());
     r.rules.insert(r.rules.end(), w.rules.begin(), w.rules.end());
-    if (spec.limits.rate || spec.limits.concurrency || spec.limits.connections) {
+    if (spec.limits.rate || spec.limits.concurrency || spec.limits.connections || spec.limits.quota) {
         auto cells = w.out.self->state ? w.out.self->state->route_cells(r.spec.path) : nullptr;
         r.levels.push_back(make_level("route", w.out.self->id, spec.limits, cells.get()));
+        add_quota(w, r.levels.back(), r.spec.path);
         if (cells) r.kept.push_back(std::move(cells));
     }
     for (const auto& [key, value] : limit_texts(spec.limits))

@@ -44,6 +44,12 @@ std::string rate_fields(std::string_view policy, const limit::gcra_parameters& p
                        quota, window_s);
 }
 
+// A calendar period has no length that always holds, so the policy tells none.
+std::string quota_fields(std::string_view policy, const quota& q) {
+    return fmt::format("RateLimit-Policy: \"{0};quota\";q={1}\r\nRateLimit: \"{0};quota\";r=", policy,
+                       q.count);
+}
+
 }  // namespace
 
 limits overlay(const limits& base, const limits& own) {
@@ -93,6 +99,10 @@ limit::level make_level(std::string policy, std::string owner, const limits& l,
     level.owner = std::move(owner);
     if (l.rate) level.rate = limit::make_parameters(*l.rate, l.burst.value_or(0));
     level.rate_fields = rate_fields(level.policy, level.rate);
+    if (l.quota) {
+        level.requests = *l.quota;
+        level.quota_fields = quota_fields(level.policy, *l.quota);
+    }
     level.concurrency = l.concurrency.value_or(0);
     level.connections = l.connections.value_or(0);
     if (cells == nullptr) return level;

@@ -6,6 +6,7 @@
 #include <gatehouse/base/problem.hpp>
 #include <gatehouse/limit/client_cells.hpp>
 #include <gatehouse/limit/gcra.hpp>
+#include <gatehouse/limit/quota.hpp>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,6 +27,16 @@ struct level {
     gauge* concurrency_gauge = nullptr;
     std::uint32_t connections = 0;   // 0: none
     gauge* connections_gauge = nullptr;
+    quota requests;                  // a calendar period; count 0: none
+    std::shared_ptr<quota_account> account;   // null: nothing is counted
+    std::string quota_fields;        // as rate_fields
+};
+// Of one exchange: a route, a tenant and its ancestors.
+inline constexpr std::size_t levels_max = 16;
+
+// When something is asked, by the clock of rates and by the calendar's.
+struct moment {
+    std::int64_t monotonic_ns = 0, unix_s = 0;
 };
 
 // Bounds each client by itself, for a route, a tenant or a parent.
@@ -42,20 +53,21 @@ struct client_charge {
 };
 
 struct admission {
-    problem refused = problem::none;      // none, rate_limited, concurrency_limited
-    const level* by = nullptr;            // who refused; or, admitted, the level nearest its rate bound
+    problem refused = problem::none;      // none, rate_limited, concurrency_limited, quota_exhausted
+    const level* by = nullptr;            // who refused; or, admitted, the level nearest its bound
+    bool by_quota = false;                // the verdict is of its quota
     gcra_verdict verdict;                 // of `by`'s rate
 };
 
-// Charges the client's rules, then concurrency and rate from the first level (route) to the last
-// (topmost parent); a refusal gives back what was charged before it. Admitted: call release()
+// Charges the client's rules, then concurrency, rate and quota from the first level (route) to the
+// last (topmost parent); a refusal gives back what was charged before it. Admitted: call release()
 // exactly once.
-admission admit(std::span<const level> levels, std::int64_t now_ns,
+admission admit(std::span<const level> levels, const moment& now,
                 std::span<client_charge> clients = {}) noexcept;
 void release(std::span<const level> levels) noexcept;           // leaves concurrency
 bool enter_connections(std::span<const level> levels, const level** by) noexcept;
 void leave_connections(std::span<const level> levels) noexcept;
-admission peek(std::span<const level> levels, std::int64_t now_ns,
+admission peek(std::span<const level> levels, const moment& now,
                std::span<const client_charge> clients = {}) noexcept;   // for explain
 
 }  // namespace gatehouse::limit

@@ -256,7 +256,7 @@ TEST_CASE("limits: asked, never charged") {
         CHECK_FALSE(explain(d, in).refused);
     const auto e = effective_of(d, "acme");
     for (int i = 0; i < 2; ++i) {
-        REQUIRE(gatehouse::limit::admit(e->levels, in.now_ns).refused == problem::none);
+        REQUIRE(gatehouse::limit::admit(e->levels, {in.now_ns, 0}).refused == problem::none);
         gatehouse::limit::release(e->levels);
     }
     auto r = explain(d, in);

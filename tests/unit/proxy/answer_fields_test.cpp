@@ -78,6 +78,15 @@ TEST_CASE("the fields of an answer") {
         CHECK(out == "RateLimit-Policy: \"tenant\";q=5;w=1\r\nRateLimit: \"tenant\";r=0;t=1\r\n");
         CHECK(refusal_detail(out, a) == "The rate limit of tenant acme is reached.");
     }
+    SECTION("by its quota") {
+        f.effective.levels[1].quota_fields =
+            "RateLimit-Policy: \"tenant;quota\";q=5\r\nRateLimit: \"tenant;quota\";r=";
+        a.by_quota = true;
+        write_extra_fields(out, "id1", "", f.settings, a);
+        CHECK(out ==
+              "X-Request-Id: id1\r\nRateLimit-Policy: \"tenant;quota\";q=5\r\nRateLimit: "
+              "\"tenant;quota\";r=3;t=2\r\n");
+    }
 }
 
 TEST_CASE("a refusal for the region names it") {
@@ -104,6 +113,10 @@ TEST_CASE("whose limit refused") {
     CHECK(refusal_detail(out, a).empty());  // admitted; `by` is the nearest to its bound
     a.refused = problem::concurrency_limited;
     CHECK(refusal_detail(out, a) == "The concurrency limit of parent pixel is reached.");
+    a.refused = problem::quota_exhausted;
+    a.by_quota = true;
+    CHECK(refusal_detail(out, a) == "The quota of parent pixel is reached.");
+    a.by_quota = false;
     l.each = "client_ip";
     a.refused = problem::rate_limited;
     CHECK(refusal_detail(out, a) == "The rate limit of parent pixel for each client_ip is reached.");
@@ -122,6 +135,7 @@ TEST_CASE("seconds until it is worth coming back") {
     CHECK(after(problem::rate_limited, second_ns + 1) == 2);
     CHECK(after(problem::rate_limited, 3600 * second_ns) == 3600);
     CHECK(after(problem::concurrency_limited, 0) == 1);
+    CHECK(after(problem::quota_exhausted, 86'400 * second_ns) == 86'400);
 }
 
 TEST_CASE("those refused together are told different times, none too early") {

@@ -60,7 +60,7 @@ TEST_CASE("find, resolve, guard, match, rewrite and admit allocate nothing") {
     const auto& rules = e->routes.front().rules;
     std::vector<gatehouse::limit::client_charge> clients{
         {.of = rules.data(), .key = gatehouse::limit::client_key(client)}};
-    gatehouse::limit::admit({}, 1'000'000'000, clients);  // the first makes the table
+    gatehouse::limit::admit({}, {1'000'000'000, 0}, clients);  // the first makes the table
 
     const std::size_t before = allocations;
     const auto own = tenant::resolve(d, {.host = "shop.a-rather-long-customer-domain.example",
@@ -84,7 +84,7 @@ TEST_CASE("find, resolve, guard, match, rewrite and admit allocate nothing") {
         *e, {.client = client, .client_known = true, .now = {}, .node_region = "eu-west"});
     const auto* route = tenant::match_route(*e, std::string_view(path).substr(0, path.find('?')));
     const bool rewritten = route != nullptr && tenant::rewrite_target(*route, path, target);
-    const auto admitted = gatehouse::limit::admit(e->levels, 1'000'000'000, clients);
+    const auto admitted = gatehouse::limit::admit(e->levels, {1'000'000'000, 0}, clients);
     gatehouse::limit::release(e->levels);
     CHECK(allocations == before);
 
