@@ -42,7 +42,7 @@ void admit_and_release(benchmark::State& state) {
     const auto levels = levels_of(shared, static_cast<std::size_t>(state.range(0)));
     std::int64_t now = 0;
     for (auto _ : state) {
-        benchmark::DoNotOptimize(limit::admit(levels, now += 100));
+        benchmark::DoNotOptimize(limit::admit(levels, {now += 100, 0}));
         limit::release(levels);
     }
 }

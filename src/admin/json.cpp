@@ -128,6 +128,7 @@ json::object level_json(const limit::level& l) {
         o["rate_per_second"] = 1e9 / static_cast<double>(l.rate.interval_ns);
         o["burst"] = l.rate.burst;
     }
+    if (l.requests.count != 0) o["quota"] = to_text(l.requests);
     if (l.concurrency != 0) o["concurrency"] = l.concurrency;
     if (l.connections != 0) o["connections"] = l.connections;
     if (l.concurrency_gauge != nullptr) o["in_flight"] = l.concurrency_gauge->value();
@@ -139,6 +140,16 @@ json::array levels_json(const std::vector<limit::level>& levels) {
     json::array a;
     for (const auto& l : levels)
         a.push_back(level_json(l));
+    return a;
+}
+
+json::array rules_json(const std::vector<limit::rule>& rules) {
+    json::array a;
+    for (const auto& r : rules) {
+        auto o = level_json(r.bound);
+        o["each"] = r.bound.each;
+        a.push_back(std::move(o));
+    }
     return a;
 }
 
@@ -278,6 +289,7 @@ json::object effective_json(const tenant::effective& e) {
         put(route, "timeouts", timeouts_json(r.timeouts));
         if (r.max_body_bytes != 0) route["max_body"] = size_text(r.max_body_bytes);
         route["limits"] = levels_json(r.levels);
+        if (!r.rules.empty()) route["rules"] = rules_json(r.rules);
         routes.push_back(std::move(route));
     }
     o["routes"] = std::move(routes);

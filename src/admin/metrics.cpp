@@ -369,6 +369,18 @@ void add_endpoints(std::vector<MetricFamily>& out, const node_view& node) {
                          {metric(gauge, static_cast<double>(not_shown))}));
 }
 
+void add_quotas(std::vector<MetricFamily>& out, const node_view& node) {
+    std::vector<ClientMetric> metrics;
+    for (const auto& q : node.quotas_nearly_used()) {
+        labels l = {{"tenant", q.tenant}};
+        if (!q.route.empty()) l.push_back({"route", q.route});
+        metrics.push_back(metric(gauge, q.used, std::move(l)));
+    }
+    out.push_back(family("gatehouse_quota_used_ratio",
+                         "Used of a quota, where more than 0.8 is; at most 100 of them.", gauge,
+                         std::move(metrics)));
+}
+
 }  // namespace
 
 tenant_totals totals_of(const tenant::counters& c) noexcept {
@@ -409,6 +421,7 @@ std::string metrics_text(const node_view& node, const std::vector<tenant_series>
     add_follower(out, node);
     add_certificates(out, node);
     add_endpoints(out, node);
+    add_quotas(out, node);
     add_tenants(out, tenants);
     std::ostringstream text;
     prometheus::TextSerializer().Serialize(text, out);

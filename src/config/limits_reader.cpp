@@ -47,11 +47,9 @@ void read_limits(table_reader& in, tenant::limits& out) {
     in.number("weight", out.weight, {1, 1000});
     in.choice("on_redis_loss", out.on_redis_loss, names::redis_losses);
     read_client_rules(in, out.rules);
-    in.later("quota", "quotas");
     in.later("bandwidth", "bandwidth limits");
     in.later("weight", "fair queues");
     in.later("on_redis_loss", "limits of a fleet");
-    in.later("rules", "limits of single clients");
 }
 
 void read_upstream_timeouts(table_reader& in, tenant::upstream_timeouts& out) {

@@ -314,9 +314,9 @@ bool table_reader::quota(std::string_view key, std::optional<gatehouse::quota>& 
     std::string value;
     if (!text(key, value)) return false;
     const auto parsed = parse_quota(value);
-    if (!parsed || parsed->count > std::numeric_limits<std::int64_t>::max()) {
+    if (!parsed || parsed->count > quota_max) {
         at(key).error(shown(value) + " is not a quota",
-                      "write a number and /hour, /day or /month: \"100000/day\"");
+                      "write a number up to 1000000000000 and /hour, /day or /month: \"100000/day\"");
         return false;
     }
     out = *parsed;

@@ -4,6 +4,7 @@
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/explain/report.hpp>
 #include <gatehouse/tenant/names.hpp>
+#include <vector>
 
 namespace gatehouse::explain {
 namespace {
@@ -165,12 +166,17 @@ const tenant::effective_route* route(walk& w, const tenant::effective& e, std::s
     return r;
 }
 
-std::string level_text(const limit::level& l, std::int64_t now_ns) {
+std::string level_text(const limit::level& l, const walk& w) {
     std::string out;
     const auto say = [&out](std::string part) { out += (out.empty() ? "" : ", ") + part; };
     if (l.rate.interval_ns > 0 && l.rate_cell != nullptr)
-        say(fmt::format("{} of {} tokens", l.rate_cell->peek(l.rate, now_ns).remaining,
+        say(fmt::format("{} of {} tokens", l.rate_cell->peek(l.rate, w.in.now_ns).remaining,
                         l.rate.burst));
+    if (l.requests.count > 0 && l.account)
+        say(fmt::format(
+            "{} requests left of {}",
+            l.account->peek(l.requests, w.in.now.time_since_epoch().count()).remaining,
+            to_text(l.requests)));
     const auto count = [&](const char* what, const limit::gauge* gauge, std::uint32_t most) {
         if (gauge != nullptr && most > 0)
             say(fmt::format("{} of {} {}", gauge->value(), most, what));
@@ -178,6 +184,38 @@ std::string level_text(const limit::level& l, std::int64_t now_ns) {
     count("exchanges in flight", l.concurrency_gauge, l.concurrency);
     count("connections", l.connections_gauge, l.connections);
     return out.empty() ? "no bound" : out;
+}
+
+// The client of a rule, as far as the request tells it.
+std::string_view field_of(const walk& w, const std::string& name) {
+    for (const auto& [field, value] : w.in.fields)
+        if (iequals(field, name)) return trim(value);
+    return {};
+}
+
+std::vector<limit::client_charge> clients_of(const walk& w, const tenant::effective_route& r) {
+    std::vector<limit::client_charge> out;
+    for (const limit::rule& rule : r.rules) {
+        if (!rule.field.empty())
+            out.push_back({.of = &rule, .key = hash_text(field_of(w, rule.field))});
+        else if (w.in.client)
+            out.push_back({.of = &rule, .key = limit::client_key(*w.in.client)});
+    }
+    return out;
+}
+
+void add_rules(walk& w, step& s, const tenant::effective_route& r,
+               const std::vector<limit::client_charge>& clients) {
+    for (const limit::rule& rule : r.rules) {
+        const limit::level& l = rule.bound;
+        std::string text = fmt::format("{} tokens, client unknown", l.rate.burst);
+        for (const auto& c : clients) {
+            if (c.of != &rule || !rule.cells) continue;
+            const auto now = rule.cells->peek(c.key, l.rate, w.in.now_ns);
+            text = fmt::format("{} of {} tokens of this client", now.remaining, l.rate.burst);
+        }
+        add(s, fmt::format("{} {} for each {}", l.policy, l.owner, l.each), text);
+    }
 }
 
 void admit(walk& w, const tenant::effective& e, const tenant::effective_route& r) {
@@ -189,15 +227,20 @@ void admit(walk& w, const tenant::effective& e, const tenant::effective_route& r
         if (origin.key.starts_with("limits.") && !other_route)
             add(s, origin.key, fmt::format("{} (from {})", origin.value, origin.from));
     }
+    const auto clients = clients_of(w, r);
+    add_rules(w, s, r, clients);
     for (const limit::level& l : r.levels)
-        add(s, l.policy + " " + l.owner, level_text(l, w.in.now_ns));
+        add(s, l.policy + " " + l.owner, level_text(l, w));
     add(s, "max body", r.max_body_bytes == 0 ? "no bound" : size_text(r.max_body_bytes));
-    const auto verdict = limit::peek(r.levels, w.in.now_ns);
+    const auto verdict = limit::peek(
+        r.levels, {.monotonic_ns = w.in.now_ns, .unix_s = w.in.now.time_since_epoch().count()}, clients);
     if (verdict.refused == problem::none) return;
     const std::int64_t seconds = (verdict.verdict.retry_after_ns + 999'999'999) / 1'000'000'000;
     if (seconds > 0) add(s, "retry after", fmt::format("{} s", seconds));
     w.refuse(s, verdict.refused,
-             fmt::format("The {} limit of {} is reached.", verdict.by->policy, verdict.by->owner));
+             fmt::format("The {} limit of {}{}{} is reached.", verdict.by->policy,
+                         verdict.by->owner, verdict.by->each.empty() ? "" : " for each ",
+                         verdict.by->each));
 }
 
 std::string endpoint_text(const tenant::endpoint_spec& e) {

@@ -1,4 +1,6 @@
 // All or nothing over the levels of one exchange: charge in order, undo in reverse.
+#include <array>
+#include <cassert>
 #include <gatehouse/limit/admission.hpp>
 
 namespace gatehouse::limit {
@@ -16,44 +18,113 @@ void leave_concurrency(const level& l) noexcept {
     if (l.concurrency_gauge != nullptr) l.concurrency_gauge->leave();
 }
 
-void undo(std::span<const level> charged) noexcept {
+bool has_quota(const level& l) noexcept {
+    return l.account != nullptr && l.requests.count > 0;
+}
+
+// A quota's answer as a rate's, for those who show it.
+gcra_verdict as_verdict(const quota_verdict& v) noexcept {
+    constexpr std::int64_t second_ns = 1'000'000'000;
+    return {.admitted = v.admitted,
+            .retry_after_ns = v.admitted ? 0 : v.reset_s * second_ns,
+            .remaining = v.remaining,
+            .reset_ns = v.reset_s * second_ns};
+}
+
+// In which period each level was charged; only those with a quota are set.
+using charged_periods = std::array<period, levels_max>;
+
+void undo(std::span<const level> charged, const charged_periods& periods) noexcept {
     for (std::size_t i = charged.size(); i-- > 0;) {
+        if (has_quota(charged[i])) charged[i].account->give_back(periods[i]);
         if (has_rate(charged[i])) charged[i].rate_cell->give_back(charged[i].rate);
         leave_concurrency(charged[i]);
     }
 }
 
-// Keeps in `a` the level with the smallest part of its burst left.
-void note_nearest(admission& a, const level& l, const gcra_verdict& v) noexcept {
-    const auto part = [](const gcra_verdict& verdict, const level& of) {
-        return static_cast<double>(verdict.remaining) / static_cast<double>(of.rate.burst);
-    };
-    if (a.by != nullptr && part(a.verdict, *a.by) <= part(v, l)) return;
-    a.by = &l;
-    a.verdict = v;
+void undo(std::span<const client_charge> charged) noexcept {
+    for (const client_charge& c : charged)
+        if (c.cell != nullptr) c.cell->give_back(c.of->bound.rate);
+}
+
+admission refusal(problem what, const level& by, const gcra_verdict& v) noexcept {
+    return {.refused = what, .by = &by, .by_quota = what == problem::quota_exhausted, .verdict = v};
+}
+
+// The level with the smallest part of its burst, or of its quota, left.
+class nearest {
+   public:
+    void note(const level& l, const gcra_verdict& v) noexcept { note(l, v, l.rate.burst, false); }
+    void note(const level& l, const quota_verdict& v) noexcept {
+        note(l, as_verdict(v), l.requests.count, true);
+    }
+    const admission& found() const noexcept { return found_; }
+
+   private:
+    void note(const level& l, const gcra_verdict& v, std::uint64_t whole, bool by_quota) noexcept {
+        const double part = static_cast<double>(v.remaining) / static_cast<double>(whole);
+        if (part >= part_) return;
+        part_ = part;
+        found_.by = &l;
+        found_.by_quota = by_quota;
+        found_.verdict = v;
+    }
+    admission found_;
+    double part_ = 2;
+};
+
+// One level, all or nothing. None: charged, and `bound` has noted it.
+admission charge(const level& l, const moment& now, period& charged, nearest& bound) noexcept {
+    if (l.concurrency_gauge != nullptr && !l.concurrency_gauge->try_enter(l.concurrency))
+        return refusal(problem::concurrency_limited, l, peek_rate(l, now.monotonic_ns));
+    if (has_rate(l)) {
+        const gcra_verdict v = l.rate_cell->take(l.rate, now.monotonic_ns);
+        if (!v.admitted) {
+            leave_concurrency(l);
+            return refusal(problem::rate_limited, l, v);
+        }
+        bound.note(l, v);
+    }
+    if (has_quota(l)) {
+        const quota_verdict v = l.account->take(l.requests, now.unix_s);
+        if (!v.admitted) {
+            if (has_rate(l)) l.rate_cell->give_back(l.rate);
+            leave_concurrency(l);
+            return refusal(problem::quota_exhausted, l, as_verdict(v));
+        }
+        charged = v.charged;
+        bound.note(l, v);
+    }
+    return {};
 }
 
 }  // namespace
 
-admission admit(std::span<const level> levels, std::int64_t now_ns) noexcept {
-    admission a;
-    for (std::size_t i = 0; i < levels.size(); ++i) {
-        const level& l = levels[i];
-        if (l.concurrency_gauge != nullptr && !l.concurrency_gauge->try_enter(l.concurrency)) {
-            undo(levels.first(i));
-            return {
-                .refused = problem::concurrency_limited, .by = &l, .verdict = peek_rate(l, now_ns)};
-        }
-        if (!has_rate(l)) continue;
-        const gcra_verdict v = l.rate_cell->take(l.rate, now_ns);
+admission admit(std::span<const level> levels, const moment& now,
+                std::span<client_charge> clients) noexcept {
+    nearest bound;
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+        client_charge& c = clients[i];
+        c.cell = nullptr;
+        if (!c.of->cells) continue;
+        const auto [v, cell] = c.of->cells->take(c.key, c.of->bound.rate, now.monotonic_ns);
         if (!v.admitted) {
-            leave_concurrency(l);
-            undo(levels.first(i));
-            return {.refused = problem::rate_limited, .by = &l, .verdict = v};
+            undo(clients.first(i));
+            return refusal(problem::rate_limited, c.of->bound, v);
         }
-        note_nearest(a, l, v);
+        c.cell = cell;
+        bound.note(c.of->bound, v);
     }
-    return a;
+    assert(levels.size() <= levels_max);
+    charged_periods periods;
+    for (std::size_t i = 0; i < levels.size(); ++i) {
+        const admission a = charge(levels[i], now, periods[i], bound);
+        if (a.refused == problem::none) continue;
+        undo(levels.first(i), periods);
+        undo(clients);
+        return a;
+    }
+    return bound.found();
 }
 
 void release(std::span<const level> levels) noexcept {
@@ -78,19 +149,31 @@ void leave_connections(std::span<const level> levels) noexcept {
         if (l.connections_gauge != nullptr) l.connections_gauge->leave();
 }
 
-admission peek(std::span<const level> levels, std::int64_t now_ns) noexcept {
-    admission a;
+admission peek(std::span<const level> levels, const moment& now,
+               std::span<const client_charge> clients) noexcept {
+    nearest bound;
+    for (const client_charge& c : clients) {
+        if (!c.of->cells) continue;
+        const gcra_verdict v = c.of->cells->peek(c.key, c.of->bound.rate, now.monotonic_ns);
+        if (!v.admitted) return refusal(problem::rate_limited, c.of->bound, v);
+        bound.note(c.of->bound, v);
+    }
     for (const level& l : levels) {
         if (l.concurrency_gauge != nullptr && l.concurrency > 0 &&
             l.concurrency_gauge->value() >= l.concurrency)
-            return {
-                .refused = problem::concurrency_limited, .by = &l, .verdict = peek_rate(l, now_ns)};
-        if (!has_rate(l)) continue;
-        const gcra_verdict v = l.rate_cell->peek(l.rate, now_ns);
-        if (!v.admitted) return {.refused = problem::rate_limited, .by = &l, .verdict = v};
-        note_nearest(a, l, v);
+            return refusal(problem::concurrency_limited, l, peek_rate(l, now.monotonic_ns));
+        if (has_rate(l)) {
+            const gcra_verdict v = l.rate_cell->peek(l.rate, now.monotonic_ns);
+            if (!v.admitted) return refusal(problem::rate_limited, l, v);
+            bound.note(l, v);
+        }
+        if (has_quota(l)) {
+            const quota_verdict v = l.account->peek(l.requests, now.unix_s);
+            if (!v.admitted) return refusal(problem::quota_exhausted, l, as_verdict(v));
+            bound.note(l, v);
+        }
     }
-    return a;
+    return bound.found();
 }
 
 }  // namespace gatehouse::limit

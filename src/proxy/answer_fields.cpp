@@ -32,11 +32,11 @@ std::string_view identifier_of(const http::request_head& request, std::string_vi
 }
 
 // `a.by` is the level nearest its bound, or the one that refused.
-static void append_ratelimit(std::string& out, const parameters& p, const limit::admission& a, const bound_route* route) {
-    if (!p.ratelimit_fields || !route || !a.by) return;
-    const auto index = static_cast<std::size_t>(a.by - route->route->levels.data());
-    if (index >= route->ratelimit_policies.size() || route->ratelimit_policies[index].empty()) return;
-    out += route->ratelimit_policies[index];
+static void append_ratelimit(std::string& out, const parameters& p, const limit::admission& a) {
+    if (!p.ratelimit_fields || !a.by) return;
+    const std::string& policy = a.by_quota ? a.by->quota_fields : a.by->rate_fields;
+    if (policy.empty()) return;
+    out += policy;
     append(out, a.verdict.remaining);
     out += ";t=";
     append(out, static_cast<std::uint64_t>(seconds_up(a.verdict.admitted ? a.verdict.reset_ns : a.verdict.retry_after_ns)));
@@ -44,31 +44,39 @@ static void append_ratelimit(std::string& out, const parameters& p, const limit:
 }
 
 void write_extra_fields(std::string& out, std::string_view request_id, std::string_view hsts_field,
-                        const parameters& p, const limit::admission& a, const bound_route* route) {
+                        const parameters& p, const limit::admission& a) {
     out.assign("X-Request-Id: ").append(request_id).append("\r\n").append(hsts_field);
-    append_ratelimit(out, p, a, route);
+    append_ratelimit(out, p, a);
 }
 
-void write_refusal_fields(std::string& out, problem what, const limit::admission& a, const bound_route* route,
-                          const parameters& p, const tenant::effective* e) {
+void write_refusal_fields(std::string& out, problem what, const limit::admission& a, const parameters& p,
+                          const tenant::effective* e) {
     out.clear();
-    append_ratelimit(out, p, a, route);
+    append_ratelimit(out, p, a);
     if (what == problem::wrong_region && e) out.append("X-Gatehouse-Region: ").append(e->region).append("\r\n");
 }
 
 std::string_view refusal_detail(std::string& out, const limit::admission& a) {
     out.clear();
     if (!a.by || a.refused == problem::none) return out;
-    const char* what = a.refused == problem::rate_limited ? "rate" : "concurrency";
-    fmt::format_to(std::back_inserter(out), "The {} limit of {} {} is reached.", what, a.by->policy, a.by->owner);
+    const char* what = a.by_quota                           ? "quota"
+                       : a.refused == problem::rate_limited ? "rate limit"
+                                                            : "concurrency limit";
+    fmt::format_to(std::back_inserter(out), "The {} of {} {}{}{} is reached.", what, a.by->policy, a.by->owner,
+                   a.by->each.empty() ? "" : " for each ", a.by->each);
     return out;
 }
 
 std::int64_t retry_after_seconds(const limit::admission& a) noexcept {
-    if (a.refused == problem::rate_limited) {
+    if (a.refused == problem::rate_limited || a.refused == problem::quota_exhausted) {
         return std::max<std::int64_t>(1, seconds_up(a.verdict.retry_after_ns));
     }
     return 1;
+}
+
+std::int64_t spread_seconds(std::int64_t seconds, std::uint64_t random) noexcept {
+    const auto most_more = static_cast<std::uint64_t>(std::clamp<std::int64_t>(seconds / 4, 2, 60));
+    return seconds + static_cast<std::int64_t>(random % (most_more + 1));
 }
 
 static void append_authority(std::string& out, std::string_view host, std::uint16_t port, std::uint16_t default_port) {

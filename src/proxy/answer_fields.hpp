@@ -14,13 +14,16 @@ std::string_view identifier_of(const http::request_head& request, std::string_vi
 
 // All of these overwrite `out`.
 void write_extra_fields(std::string& out, std::string_view request_id, std::string_view hsts_field,
-                        const parameters& p, const limit::admission& a, const bound_route* route);
-void write_refusal_fields(std::string& out, problem what, const limit::admission& a, const bound_route* route,
-                          const parameters& p, const tenant::effective* e);
+                        const parameters& p, const limit::admission& a);
+void write_refusal_fields(std::string& out, problem what, const limit::admission& a, const parameters& p,
+                          const tenant::effective* e);
 // The sentence for a refusal by a limit: which policy, whose.
 std::string_view refusal_detail(std::string& out, const limit::admission& a);
 // Whole seconds until it is worth coming back, at least 1.
 std::int64_t retry_after_seconds(const limit::admission& a) noexcept;
+// At least `seconds`, and up to a quarter more, so that those refused together do not come back
+// together: at least up to 2 s, at most up to 60 s more.
+std::int64_t spread_seconds(std::int64_t seconds, std::uint64_t random) noexcept;
 
 // Where a redirect of the listener (to HTTPS), of redirect_hosts, or of a route leads.
 void write_location(std::string& out, const http::request_head& request, const client_facts& client,

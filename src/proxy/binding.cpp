@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <gatehouse/proxy/binding.hpp>
 #include <gatehouse/tenant/decide.hpp>
 
@@ -16,16 +14,6 @@ static proxy::timeouts overlay(proxy::timeouts t, const tenant::upstream_timeout
     overlay(t.request_body_idle, said.request_body_idle);
     overlay(t.tunnel_idle, said.tunnel_idle);
     return t;
-}
-
-// Up to the value that changes with each request (draft-ietf-httpapi-ratelimit-headers-08).
-static std::string policy_fields(const limit::level& level) {
-    constexpr std::int64_t second_ns = 1'000'000'000;
-    if (level.rate.interval_ns == 0) return {};
-    const bool often = level.rate.interval_ns <= second_ns;
-    const std::int64_t quota = often ? second_ns / level.rate.interval_ns : 1;
-    const std::int64_t window_s = often ? 1 : level.rate.interval_ns / second_ns;
-    return fmt::format("RateLimit-Policy: \"{0}\";q={1};w={2}\r\nRateLimit: \"{0}\";r=", level.policy, quota, window_s);
 }
 
 static void add_endpoints(std::vector<const upstream::endpoint*>& out, const upstream::pool& p,
@@ -47,7 +35,6 @@ binding_ptr bindings::make(const tenant::record_ptr& r) const {
         bound_route bound;
         bound.route = &route;
         bound.timeouts = overlay(parameters_->timeouts, route.timeouts);
-        for (const limit::level& level : route.levels) bound.ratelimit_policies.push_back(policy_fields(level));
         if (route.pool) {
             const auto found = pools_->find(route.pool->name);
             if (found != pools_->end()) {

@@ -7,6 +7,7 @@
 #include "answer_fields.hpp"
 #include "choose_endpoint.hpp"
 #include "client_address.hpp"
+#include "client_keys.hpp"
 #include "failure.hpp"
 #include "retry.hpp"
 #include "tunnel.hpp"
@@ -174,7 +175,7 @@ class exchange {
         return from(tenant::guard_route(*found, guard_input_));
     }
 
-    // --- admit: rate, concurrency, body size ---
+    // --- admit: rules for single clients, concurrency, rate, quota, body size ---
 
     failure admit() {
         stage_ = stage::admit;
@@ -182,7 +183,8 @@ class exchange {
         if (r.max_body_bytes != 0 && request_.content_length > r.max_body_bytes) {
             return refused(problem::body_too_large, "The request's body is larger than this tenant may send.");
         }
-        admission_ = limit::admit(r.levels, gate_.loop.now_ns());
+        find_clients(s_.clients, r.rules, request_, guard_input_);
+        admission_ = limit::admit(r.levels, {.monotonic_ns = gate_.loop.now_ns(), .unix_s = gate_.loop.unix_seconds()}, s_.clients);
         if (admission_.refused == problem::none) {
             admitted_ = true;
             return {};
@@ -581,7 +583,7 @@ class exchange {
                 co_return;
             }
         }
-        write_refusal_fields(s_.extra_fields, f.what, admission_, route_, gate_.settings(), e);
+        write_refusal_fields(s_.extra_fields, f.what, admission_, gate_.settings(), e);
         const http::field* accept = request_.find(http::known::accept);
         const http::own_answer a{.problem = f.what,
                                  .detail = f.detail.empty() ? refusal_detail(s_.host_out, admission_) : f.detail,
@@ -600,9 +602,9 @@ class exchange {
         if (!ec) ending_ = a.keep_alive ? ending::keep_alive : ending::close_after_draining;
     }
 
-    static std::int64_t retry_after(const failure& f) {
-        if (f.retry_after_s > 0) return f.retry_after_s;
-        return gatehouse::row(f.what).retry_after ? default_retry_after_s : 0;
+    std::int64_t retry_after(const failure& f) {
+        if (f.retry_after_s > 0) return spread_seconds(f.retry_after_s, gate_.random());
+        return gatehouse::row(f.what).retry_after ? spread_seconds(default_retry_after_s, gate_.random()) : 0;
     }
 
     // --- settle: release, count, log; once ---
@@ -684,7 +686,7 @@ class exchange {
         return request_.keep_alive && !gate_.draining && !may_never_come && left <= drained_body_bytes;
     }
     void write_extra_fields() {
-        proxy::write_extra_fields(s_.extra_fields, request_id(), hsts_field(), gate_.settings(), admission_, route_);
+        proxy::write_extra_fields(s_.extra_fields, request_id(), hsts_field(), gate_.settings(), admission_);
     }
     std::uint64_t choice_key() const { return proxy::choice_key(route_->pool ? &route_->pool->spec : nullptr, request_, client_text_); }
 

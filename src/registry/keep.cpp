@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <charconv>
 #include <map>
+#include <utility>
 
 namespace gatehouse::registry {
 namespace {
@@ -66,7 +67,35 @@ void add_reasons(store::change& out, const std::string& file, const std::string&
         out.reasons.push_back(to_row(file, id, d));
 }
 
+constexpr std::pair<quota_period, std::string_view> period_names[] = {
+    {quota_period::hour, "hour"}, {quota_period::day, "day"}, {quota_period::month, "month"}};
+
 }  // namespace
+
+std::vector<limit::quota_use> from_rows(const std::vector<store::quota_row>& rows) {
+    std::vector<limit::quota_use> out;
+    for (const auto& r : rows)
+        for (const auto& [kind, name] : period_names)
+            if (r.period == name)
+                out.push_back({.owner = r.tenant,
+                               .route = r.route,
+                               .in = limit::period_at(kind, r.begin),
+                               .count = r.used});
+    return out;
+}
+
+std::vector<store::quota_row> to_rows(const std::vector<limit::quota_use>& used) {
+    std::vector<store::quota_row> out;
+    for (const auto& u : used)
+        for (const auto& [kind, name] : period_names)
+            if (u.in.kind == kind)
+                out.push_back({.tenant = u.owner,
+                               .route = u.route,
+                               .period = std::string(name),
+                               .begin = limit::begin_of(u.in),
+                               .used = u.count});
+    return out;
+}
 
 kept from_rows(const store::contents& c, std::vector<std::string>& unreadable) {
     kept out;

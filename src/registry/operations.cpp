@@ -68,6 +68,8 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
     }
     fleet_id_ = o.fleet_id;
     drained_ = std::move(o.drained);
+    for (const auto& use : o.quotas)
+        outside_.directory.quotas()->set_base(use);
     revision_ = o.changes.revision;
     rules_revision_ = 1;
     publish(std::move(o.changes), make_rules(settings_, rules_revision_).platform,
@@ -151,6 +153,18 @@ void service::impl::set_drained(drain_change c, std::function<void(std::string)>
                     done(std::move(o.report.refused));
                 });
     });
+}
+
+// Beside the operations: in_pool() without its turn.
+void service::impl::keep_quotas(std::vector<limit::quota_use> used,
+                                std::function<void(std::string why_not)> done) {
+    in_pool(
+        [used = std::move(used)](pipeline& p) {
+            outcome out;
+            out.report.refused = p.write_quotas(used);
+            return out;
+        },
+        [done = std::move(done)](outcome o) { done(std::move(o.report.refused)); });
 }
 
 void service::impl::stop() {

@@ -56,6 +56,7 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
                   id);
     stored_revision_ = contents.revision;
     restore_drained(contents, out);
+    restore_quotas(file, contents, out);
     return out;
 }
 
@@ -100,6 +101,26 @@ outcome pipeline::write_drained(const drain_change& c) {
     if (const auto why = db_.write_drained(put, drop); why)
         out.report.refused = fmt::format("it cannot be stored: {}", why.text);
     return out;
+}
+
+void pipeline::restore_quotas(const std::string& file, const store::contents& c, opened& out) {
+    const std::int64_t now = utc_now().time_since_epoch().count();
+    std::vector<store::quota_row> ended;
+    for (auto& use : from_rows(c.quotas)) {
+        if (limit::end_of(use.in) > now)
+            out.quotas.push_back(std::move(use));
+        else
+            ended.push_back({.tenant = use.owner, .route = use.route});
+    }
+    auto why = quota_db_.open(file);
+    if (!why && !ended.empty()) why = quota_db_.write({}, ended);
+    // Left over, they do no harm.
+    if (why) log::warn("quotas of periods that are over are not forgotten: {}", why.text);
+}
+
+std::string pipeline::write_quotas(const std::vector<limit::quota_use>& used) {
+    const std::lock_guard lock(quota_mutex_);
+    return quota_db_.write(to_rows(used), {}).text;
 }
 
 void pipeline::read(std::span<const std::string> files, batch& into) const {

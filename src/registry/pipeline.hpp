@@ -4,10 +4,12 @@
 
 #include "tenant_files.hpp"
 
+#include <gatehouse/limit/quota.hpp>
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/registry/state.hpp>
 #include <gatehouse/store/central_db.hpp>
 #include <gatehouse/store/state_lock.hpp>
+#include <mutex>
 #include <set>
 #include <span>
 #include <string>
@@ -28,6 +30,7 @@ struct opened {
     change_set changes;  // what was kept; to publish
     bool as_before = false;  // there are tenants, and the settings are those they were judged by
     tenant::drained_endpoints drained;
+    std::vector<limit::quota_use> quotas;  // of periods that go on
 };
 
 // What becomes drained and what is no longer.
@@ -53,6 +56,8 @@ class pipeline {
     // Stores what could not be stored before.
     outcome retry();
     outcome write_drained(const drain_change& c);  // report.refused: nothing changed, and why
+    // Why not; empty: stored. Beside any other call.
+    std::string write_quotas(const std::vector<limit::quota_use>& used);
     // Everything that is wrong now.
     diagnostics all_diagnostics() const { return state_.all_diagnostics(); }
 
@@ -61,9 +66,12 @@ class pipeline {
     std::string judged_by() const;
     static outcome refuse_rules(outcome out);
     void restore_drained(const store::contents& c, opened& out);
+    void restore_quotas(const std::string& file, const store::contents& c, opened& out);
     state state_;
     store::state_lock lock_;
     store::central_db db_;
+    std::mutex quota_mutex_;
+    store::quota_db quota_db_;
     std::uint64_t stored_revision_ = 0;
     std::string stored_judged_by_;
     // Decided but not stored, hence not in force.

@@ -25,6 +25,10 @@ void service::set_drained(tenant::drained_endpoints put, std::vector<tenant::end
                           std::function<void(std::string)> done) {
     impl_->set_drained({.put = std::move(put), .drop = std::move(drop)}, std::move(done));
 }
+void service::keep_quotas(std::vector<limit::quota_use> used,
+                          std::function<void(std::string why_not)> done) {
+    impl_->keep_quotas(std::move(used), std::move(done));
+}
 void service::stop() {
     impl_->stop();
 }

@@ -23,6 +23,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
     void apply_settings(config::settings settings, std::function<void(change_report)> done);
     void reload(bool force, std::function<void(change_report)> done);
     void set_drained(drain_change c, std::function<void(std::string why_not)> done);
+    void keep_quotas(std::vector<limit::quota_use> used, std::function<void(std::string why_not)> done);
     void stop();
 
     const table& known() const noexcept { return table_; }

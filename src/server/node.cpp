@@ -26,6 +26,8 @@ static constexpr std::size_t pool_threads = 4;
 static constexpr std::int64_t second_ns = 1'000'000'000;
 static constexpr std::int64_t ticket_rotation_ns = 12 * 3600 * second_ns;
 static constexpr auto tick_interval = std::chrono::milliseconds(500);
+// A little less than two ticks, so that it is every second one.
+static constexpr std::int64_t quota_interval_ns = 900'000'000;
 
 static std::size_t worker_count(const config::settings& s) {
     if (s.node.workers != 0) return s.node.workers;
@@ -64,6 +66,10 @@ node::node(const config::settings& s, std::string settings_file)
                             if (publisher_) publisher_->tenant_changed(id);
                         },
                     .on_restored = [this] { registry_ready({}, {}); }}),
+      quotas_(*directory_.quotas(),
+              [this](std::vector<limit::quota_use> used, std::function<void(std::string)> done) {
+                  registry_.keep_quotas(std::move(used), std::move(done));
+              }),
       started_unix_s_(std::time(nullptr)) {
     certificates_.on_replaced([this](const std::string& pattern) {
         asio::post(control_, [this, pattern] {
@@ -320,6 +326,7 @@ void node::finish() {
     publisher_.reset();
     if (follower_) follower_->stop();
     if (admin_) admin_->stop();
+    if (!workers_.empty()) quotas_.finish(std::time(nullptr));   // stored before the pool ends
     registry_.stop();
     pools_.stop();
     health_.stop();
@@ -332,6 +339,14 @@ void node::finish() {
 
 // --- now and then ---
 
+// Tables of clients that have long gone, when those of all tenants are many.
+void node::free_unused_cells(std::int64_t now_ns) {
+    std::vector<std::shared_ptr<const void>> unused = directory_.client_memory()->take_unused(now_ns);
+    if (unused.empty()) return;
+    directory_.retire(std::move(unused));
+    directory_changed();
+}
+
 void node::tick() {
     const std::int64_t now = monotonic_ns();
     pools_.tell_ejections(now);
@@ -342,6 +357,11 @@ void node::tick() {
         next_rotation_ns_ = now + ticket_rotation_ns;
     }
     if (phase_ == phase::serving) certificates_.watch_expiry();
+    free_unused_cells(now);
+    if (!workers_.empty() && now >= next_quotas_ns_) {
+        quotas_.gather(std::time(nullptr));
+        next_quotas_ns_ = now + quota_interval_ns;
+    }
     tick_timer_.expires_after(tick_interval);
     tick_due_ns_ = now + std::chrono::nanoseconds(tick_interval).count();
     tick_timer_.async_wait([this](const boost::system::error_code& ec) {

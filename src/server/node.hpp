@@ -20,6 +20,7 @@
 #include "following.hpp"
 #include "listeners.hpp"
 #include "publishing.hpp"
+#include "quotas.hpp"
 #include "worker.hpp"
 
 namespace gatehouse::server {
@@ -56,6 +57,7 @@ class node final : public admin::node_view {
     const registry::tenant_row* find_tenant(std::string_view id) const override;
     bool load(std::string_view host, std::string_view id, std::function<void()> done) override;
     tenant::effective_ptr effective(std::string_view id) const override;
+    std::vector<admin::quota_row> quotas_nearly_used() const override;
     void visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const override;
     const config::settings& settings() const override { return settings_; }
     explain::report explain(explain::explain_input in) const override;
@@ -104,6 +106,7 @@ class node final : public admin::node_view {
     void finish();
     // now and then
     void tick();
+    void free_unused_cells(std::int64_t now_ns);
 
     std::function<void(std::function<void()>)> pool_executor();
 
@@ -125,6 +128,7 @@ class node final : public admin::node_view {
     upstream::pools pools_;
     upstream::health health_;
     registry::service registry_;
+    quotas quotas_;
     std::unique_ptr<registry::follower> follower_;   // null: tenants are the registry's own
     std::unique_ptr<watch::folder> certs_folder_;
     registry::region_keys region_keys_;   // until the publisher has them
@@ -147,6 +151,7 @@ class node final : public admin::node_view {
     int exit_code_ = 0;
     std::size_t workers_draining_ = 0;
     double control_lag_s_ = 0;
+    std::int64_t next_quotas_ns_ = 0;
     std::int64_t started_unix_s_ = 0, tick_due_ns_ = 0, next_rotation_ns_ = 0;
 };
 

@@ -158,6 +158,8 @@ tenant::effective_ptr node::effective(std::string_view id) const {
     return r && (*r)->tenant ? tenant::make_effective(*r, directory_) : nullptr;
 }
 
+std::vector<admin::quota_row> node::quotas_nearly_used() const { return quotas_.nearly_used(std::time(nullptr)); }
+
 void node::visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const {
     directory_.for_each([&f](const tenant::record_ptr& r) { f(r); });
 }

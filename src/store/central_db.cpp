@@ -10,7 +10,7 @@
 namespace gatehouse::store {
 namespace {
 
-constexpr std::int64_t schema_version = 3;
+constexpr std::int64_t schema_version = 4;
 constexpr std::size_t fleet_id_bytes = 8;
 
 // migrations[n] leads from version n to n + 1; existing ones are never edited.
@@ -29,6 +29,9 @@ constexpr const char* migrations[] = {
     R"(ALTER TABLE tenants ADD COLUMN packed BLOB NOT NULL DEFAULT '';
        ALTER TABLE tenants ADD COLUMN file_stamp INTEGER NOT NULL DEFAULT 0;
        INSERT OR IGNORE INTO meta VALUES('judged_by','');)",
+    R"(CREATE TABLE quotas(tenant TEXT NOT NULL, route TEXT NOT NULL, period TEXT NOT NULL,
+           begin INTEGER NOT NULL, used INTEGER NOT NULL,
+           PRIMARY KEY(tenant, route)) WITHOUT ROWID;)",
 };
 static_assert(std::size(migrations) == schema_version);
 
@@ -198,17 +201,30 @@ failure read_drained(database& db, contents& out) {
     return s.error();
 }
 
+failure read_quotas(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT tenant,route,period,begin,used FROM quotas", why);
+    while (s.step())
+        out.quotas.push_back({.tenant = std::string(s.text(0)),
+                              .route = std::string(s.text(1)),
+                              .period = std::string(s.text(2)),
+                              .begin = s.integer(3),
+                              .used = static_cast<std::uint64_t>(s.integer(4))});
+    return s.error();
+}
+
 }  // namespace
 
 std::optional<contents> central_db::read(failure& why) {
     contents out;
-    // One snapshot over the five tables.
+    // One snapshot over all tables.
     if (why = db_.execute("BEGIN"); why) return std::nullopt;
     why = read_meta(db_, out);
     if (!why) why = read_tenants(db_, out);
     if (!why) why = read_hosts(db_, out);
     if (!why) why = read_reasons(db_, out);
     if (!why) why = read_drained(db_, out);
+    if (!why) why = read_quotas(db_, out);
     (void)db_.execute("ROLLBACK");
     if (why) return std::nullopt;
     return out;
@@ -282,6 +298,29 @@ failure central_db::write_drained(const std::vector<drained_row>& put,
     if (why) return why;
     for (const auto& r : drop)
         if (!remove.bind(1, r.pool).bind(2, r.endpoint).run()) return remove.error();
+    return t.commit();
+}
+
+failure quota_db::open(const std::string& file) {
+    failure why;
+    db_ = database::open(file, access::read_write, why);
+    return why;
+}
+
+failure quota_db::write(const std::vector<quota_row>& put, const std::vector<quota_row>& drop) {
+    transaction t(db_);
+    if (t.begun()) return t.begun();
+    failure why;
+    auto insert = db_.prepare("INSERT OR REPLACE INTO quotas VALUES(?1,?2,?3,?4,?5)", why);
+    if (why) return why;
+    for (const auto& r : put) {
+        insert.bind(1, r.tenant).bind(2, r.route).bind(3, r.period).bind(4, r.begin);
+        if (!insert.bind(5, static_cast<std::int64_t>(r.used)).run()) return insert.error();
+    }
+    auto remove = db_.prepare("DELETE FROM quotas WHERE tenant=?1 AND route=?2", why);
+    if (why) return why;
+    for (const auto& r : drop)
+        if (!remove.bind(1, r.tenant).bind(2, r.route).run()) return remove.error();
     return t.commit();
 }
 

@@ -4,6 +4,7 @@
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/tenant/decide.hpp>
 #include <gatehouse/tenant/effective.hpp>
+#include <map>
 
 #include "overlay.hpp"
 
@@ -12,6 +13,7 @@ namespace {
 
 using tenant_type = gatehouse::tenant::tenant;
 constexpr std::size_t most_ancestors = 8;
+static_assert(most_ancestors + 2 <= limit::levels_max);  // the route and the tenant besides
 
 // The effective settings while they are made; what is needed only until they are.
 struct draft {
@@ -19,6 +21,7 @@ struct draft {
     const directory& d;
     std::string pool;                             // of routes that name none
     std::optional<std::uint64_t> max_body_bytes;  // the least of tenant and parents
+    std::vector<limit::rule> rules;               // of tenant and parents
 
     const tenant_type& at(std::size_t i) const {
         return i == 0 ? out.own : out.above[i - 1];
@@ -138,9 +141,27 @@ limits limits_at(draft& w, std::size_t i) {
     return overlay(plan->second.limits, t.limits);
 }
 
+// `route`: its path; empty: of the tenant itself.
+void add_quota(const draft& w, limit::level& l, const std::string& route) {
+    if (l.requests.count > 0) l.account = w.d.quotas()->account(l.owner, route, l.requests);
+}
+
 // No bound at all is 0 in a limit, so that 0 never wins over a bound.
 void bound(std::optional<std::uint64_t>& least, const std::optional<std::uint64_t>& by) {
     if (by && *by > 0) least = least ? std::min(*least, *by) : *by;
+}
+
+void add_rules(draft& w, std::vector<limit::rule>& out, const std::string& policy,
+               const std::string& owner, const std::string& path,
+               const std::vector<client_rule>& rules, state* counts) {
+    std::map<std::string, std::size_t> seen;
+    for (const client_rule& r : rules) {
+        const std::size_t nth = seen[r.key]++;
+        out.push_back(make_rule(policy, owner, r,
+                                counts == nullptr
+                                    ? nullptr
+                                    : counts->client_cells(path, r.key, nth, w.d.client_memory())));
+    }
 }
 
 void make_levels(draft& w) {
@@ -148,8 +169,11 @@ void make_levels(draft& w) {
         const limits l = limits_at(w, i);
         bound(w.max_body_bytes, l.max_body_bytes);
         const auto& state = w.record_at(i).state;
-        w.out.levels.push_back(make_level(i == 0 ? "tenant" : "parent", w.at(i).id, l,
-                                          state ? &state->cells : nullptr));
+        const char* policy = i == 0 ? "tenant" : "parent";
+        w.out.levels.push_back(
+            make_level(policy, w.at(i).id, l, state ? &state->cells : nullptr));
+        add_quota(w, w.out.levels.back(), "");
+        add_rules(w, w.rules, policy, w.at(i).id, "", l.rules, state.get());
     }
 }
 
@@ -182,13 +206,17 @@ effective_route make_route(draft& w, const route& spec) {
     bound(max_body, spec.limits.max_body_bytes);
     r.max_body_bytes = max_body.value_or(0);
     r.spec.max_body_bytes = max_body;
-    if (spec.limits.rate || spec.limits.concurrency || spec.limits.connections) {
+    add_rules(w, r.rules, "route", w.out.self->id, r.spec.path, spec.limits.rules,
+              w.out.self->state.get());
+    r.rules.insert(r.rules.end(), w.rules.begin(), w.rules.end());
+    if (spec.limits.rate || spec.limits.concurrency || spec.limits.connections || spec.limits.quota) {
         auto cells = w.out.self->state ? w.out.self->state->route_cells(r.spec.path) : nullptr;
         r.levels.push_back(make_level("route", w.out.self->id, spec.limits, cells.get()));
+        add_quota(w, r.levels.back(), r.spec.path);
         if (cells) r.kept.push_back(std::move(cells));
-        for (const auto& [key, value] : limit_texts(spec.limits))
-            w.origin("limits." + key + " of route " + r.spec.path, value, "route " + r.spec.path);
     }
+    for (const auto& [key, value] : limit_texts(spec.limits))
+        w.origin("limits." + key + " of route " + r.spec.path, value, "route " + r.spec.path);
     r.levels.insert(r.levels.end(), w.out.levels.begin(), w.out.levels.end());
     return r;
 }
@@ -286,7 +314,7 @@ effective_ptr make_effective(const record_ptr& r, const directory& d) {
     e->self = r;
     e->own = r->tenant->unpack();
     e->platform = d.current_platform();
-    draft w{.out = *e, .d = d, .pool = {}, .max_body_bytes = {}};
+    draft w{.out = *e, .d = d, .pool = {}, .max_body_bytes = {}, .rules = {}};
     find_ancestors(w);
     inherit_settings(w);
     make_levels(w);

@@ -1,6 +1,8 @@
 // Limits and timeouts laid over each other.
 #include "overlay.hpp"
 
+#include <fmt/format.h>
+
 namespace gatehouse::tenant {
 namespace {
 
@@ -29,6 +31,23 @@ std::string text_of(const std::vector<client_rule>& rules) {
         if (r.burst) out += " burst " + std::to_string(*r.burst);
     }
     return out;
+}
+
+// draft-ietf-httpapi-ratelimit-headers-08.
+std::string rate_fields(std::string_view policy, const limit::gcra_parameters& p) {
+    constexpr std::int64_t second_ns = 1'000'000'000;
+    if (p.interval_ns == 0) return {};
+    const bool often = p.interval_ns <= second_ns;
+    const std::int64_t quota = often ? second_ns / p.interval_ns : 1;
+    const std::int64_t window_s = often ? 1 : p.interval_ns / second_ns;
+    return fmt::format("RateLimit-Policy: \"{0}\";q={1};w={2}\r\nRateLimit: \"{0}\";r=", policy,
+                       quota, window_s);
+}
+
+// A calendar period has no length that always holds, so the policy tells none.
+std::string quota_fields(std::string_view policy, const quota& q) {
+    return fmt::format("RateLimit-Policy: \"{0};quota\";q={1}\r\nRateLimit: \"{0};quota\";r=", policy,
+                       q.count);
 }
 
 }  // namespace
@@ -79,6 +98,11 @@ limit::level make_level(std::string policy, std::string owner, const limits& l,
     level.policy = std::move(policy);
     level.owner = std::move(owner);
     if (l.rate) level.rate = limit::make_parameters(*l.rate, l.burst.value_or(0));
+    level.rate_fields = rate_fields(level.policy, level.rate);
+    if (l.quota) {
+        level.requests = *l.quota;
+        level.quota_fields = quota_fields(level.policy, *l.quota);
+    }
     level.concurrency = l.concurrency.value_or(0);
     level.connections = l.connections.value_or(0);
     if (cells == nullptr) return level;
@@ -86,6 +110,20 @@ limit::level make_level(std::string policy, std::string owner, const limits& l,
     level.concurrency_gauge = &cells->concurrency;
     level.connections_gauge = &cells->connections;
     return level;
+}
+
+limit::rule make_rule(const std::string& policy, const std::string& owner, const client_rule& r,
+                      std::shared_ptr<limit::client_cells> cells) {
+    constexpr std::string_view field = "field:";
+    limit::rule rule;
+    rule.bound.policy = policy;
+    rule.bound.owner = owner;
+    rule.bound.each = r.key;
+    rule.bound.rate = limit::make_parameters(r.rate, r.burst.value_or(0));
+    rule.bound.rate_fields = rate_fields(owner + ";" + r.key, rule.bound.rate);
+    if (r.key.starts_with(field)) rule.field = r.key.substr(field.size());
+    rule.cells = std::move(cells);
+    return rule;
 }
 
 }  // namespace gatehouse::tenant

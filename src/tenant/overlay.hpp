@@ -5,6 +5,7 @@
 #include <gatehouse/limit/admission.hpp>
 #include <gatehouse/tenant/model.hpp>
 #include <gatehouse/tenant/state.hpp>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,5 +21,8 @@ std::vector<std::pair<std::string, std::string>> limit_texts(const limits& l);
 
 // A level with the budget `l`, counted in `cells` (null: not counted).
 limit::level make_level(std::string policy, std::string owner, const limits& l, limit_cells* cells);
+// One of its rules, which counts in `cells`.
+limit::rule make_rule(const std::string& policy, const std::string& owner, const client_rule& r,
+                      std::shared_ptr<limit::client_cells> cells);
 
 }  // namespace gatehouse::tenant

@@ -33,6 +33,10 @@ tenants = {
     "kid2": {"name": "Kid 2", "parent": "family", "limits": {"rate": "100/s"}},
     "crew": {"name": "Crew", "pool": "main", "limits": {"concurrency": 2}},
     "mate": {"name": "Mate", "parent": "crew"},
+    "keyed": {"name": "Keyed", "pool": "main", "limits": {"rules": [{"key": "field:X-Api-Key", "rate": "3/m", "burst": 3}]}},
+    "each": {"name": "Each", "pool": "main", "limits": {"rules": [{"key": "client_ip", "rate": "4/m", "burst": 4}]},
+             "routes": [{"path": "/one", "limits": {"rules": [{"key": "client_ip", "rate": "1/m", "burst": 1}]}}, {"path": "/"}]},
+    "pupil": {"name": "Pupil", "parent": "each"},
 }
 
 
@@ -128,6 +132,35 @@ def test_family_is_bounded_by_the_parent(world):
     answer = world.get("/", host="kid2.family.localhost")
     assert answer.status == 429
     assert "family" in answer.json()["detail"] or "parent" in answer.json()["detail"]
+
+
+def test_rule_by_field(world):
+    """Each value has a budget of its own; those without the field share one."""
+    def codes(n, *fields):
+        with world.client() as client:
+            return [client.get("/", "keyed.localhost", fields).status for _ in range(n)]
+    assert codes(5, ("X-Api-Key", "a")) == [200] * 3 + [429] * 2
+    assert codes(3, ("x-api-key", "b")) == [200] * 3
+    assert codes(4) == [200] * 3 + [429]
+    assert codes(1, ("X-Api-Key", "a"), ("X-Api-Key", "new")) == [429]   # counts as none
+    with world.upstream.silent():
+        answer = world.get("/", "keyed.localhost", fields=[("X-Api-Key", "a")])
+    assert answer.problem() == "rate-limited"
+    assert answer.json()["detail"] == "The rate limit of tenant keyed for each field:X-Api-Key is reached."
+    assert '"keyed;field:X-Api-Key";r=0' in answer.fields.get("ratelimit")
+    assert '"keyed;field:X-Api-Key"' in answer.fields.get("ratelimit-policy")
+
+
+def test_rule_by_address_of_family_and_route(world):
+    """A parent's rule bounds a client over the whole family; a route's refusal gives back."""
+    assert world.get("/one", host="each.localhost").status == 200
+    answers = [world.get("/one", host="each.localhost") for _ in range(5)]
+    assert [a.status for a in answers] == [429] * 5
+    assert answers[0].json()["detail"] == "The rate limit of route each for each client_ip is reached."
+    assert [world.get("/", host=h).status for h in ("pupil.each.localhost", "each.localhost", "pupil.each.localhost")] == [200] * 3
+    refused = world.get("/", host="pupil.each.localhost")
+    assert refused.status == 429
+    assert refused.json()["detail"] == "The rate limit of parent each for each client_ip is reached."
 
 
 def test_rate_survives_an_edit(world):

@@ -173,6 +173,9 @@ def busy(build, dev_certs):
     with Client(world.gate.port) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
         assert client.response().status == 400
+    world.gate.write_tenant("used", {"name": "Used", "pool": "main", "routes": [{"path": "/", "limits": {"quota": "1/month"}}]})
+    until(lambda: world.get("/", "used.localhost").status == 429, 5 * slow)
+    until(lambda: exported(world.gate)["gatehouse_quota_used_ratio"][1], 5 * slow)
     return world
 
 

@@ -35,6 +35,12 @@ struct drain_answer {
     upstream::endpoint_row endpoint;  // as it is now; a name's addresses as one
 };
 
+// How much of a quota is used; 1: all.
+struct quota_row {
+    std::string tenant, route;  // a path; empty: of the tenant itself
+    double used = 0;
+};
+
 // What one server of the admin API leaves to the next, when a reload gives it another address: no
 // counter falls, and a token stays in force.
 struct server_memory {
@@ -79,6 +85,8 @@ class node_view {
     virtual tenant::effective_ptr effective(std::string_view id) const = 0;  // null: not in force
     // directory::for_each.
     virtual void visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const = 0;
+    // Over four fifths used: the nearest to their end, at most 100.
+    virtual std::vector<quota_row> quotas_nearly_used() const = 0;
 
     virtual const config::settings& settings() const = 0;  // those in force
     // The node fills in now, now_ns and node_region.

@@ -20,6 +20,8 @@ struct rate {
 };
 
 enum class quota_period : std::uint8_t { hour, day, month };   // calendar, UTC
+// The largest that can be counted: a million million.
+inline constexpr std::uint64_t quota_max = 1'000'000'000'000;
 struct quota {
     std::uint64_t count = 0;
     quota_period period = quota_period::day;

@@ -31,6 +31,10 @@ class gcra_cell {
     // it already and one token too many could pass.
     void give_back(const gcra_parameters& p) noexcept;
     gcra_verdict peek(const gcra_parameters& p, std::int64_t now_ns) const noexcept;
+    // Back at full burst, under whatever parameters.
+    bool is_full(std::int64_t now_ns) const noexcept {
+        return theoretical_arrival_ns_.load(std::memory_order_relaxed) <= now_ns;
+    }
 
    private:
     std::atomic<std::int64_t> theoretical_arrival_ns_{0};

@@ -21,7 +21,6 @@ struct bound_route {
     std::vector<const upstream::endpoint*> endpoints;
     std::size_t preferred_count = 0;
     proxy::timeouts timeouts{};
-    std::vector<std::string> ratelimit_policies;          // ready lines, one a level of the route; "" without rate
     mutable std::uint64_t cursor = 0;                     // of round robin
     mutable std::uint32_t retry_credit = 50;              // in fifths of a retry; see retry.hpp
 };

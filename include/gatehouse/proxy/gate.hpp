@@ -28,6 +28,7 @@ struct scratch {
     http::head_scan response_scan;
     std::string target, upstream_out, client_out, extra_fields, host_out;
     net::buffer upstream_in;
+    std::vector<limit::client_charge> clients;
 };
 
 class gate {

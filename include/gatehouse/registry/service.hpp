@@ -9,6 +9,7 @@
 #include <functional>
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/config/load.hpp>
+#include <gatehouse/limit/quota.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <memory>
 #include <string>
@@ -75,6 +76,9 @@ class service {
     // not, empty when it is stored and drained() says so.
     void set_drained(tenant::drained_endpoints put, std::vector<tenant::endpoint_name> drop,
                      std::function<void(std::string why_not)> done);
+    // Stores what was used of quotas, without waiting for what else is to be stored; `done` gets why
+    // not, empty when it is. After `ready` or on_restored.
+    void keep_quotas(std::vector<limit::quota_use> used, std::function<void(std::string why_not)> done);
     // Nothing is called back after this.
     void stop();
 

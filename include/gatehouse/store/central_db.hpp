@@ -1,5 +1,5 @@
 // state_dir/central.db: the last good document of each tenant, host ownership, why files are in
-// quarantine, the fleet's id, drained endpoints. Holds text and numbers; what they mean is the registry's.
+// quarantine, the fleet's id, drained endpoints, what was used of quotas. Holds text and numbers; what they mean is the registry's.
 // One thread at a time (it moves between the threads of the blocking pool).
 #pragma once
 
@@ -38,6 +38,14 @@ struct drained_row {
     std::int64_t since = 0;      // UTC seconds
 };
 
+// What a tenant used of a quota.
+struct quota_row {
+    std::string tenant, route;  // a path; empty: of the tenant itself
+    std::string period;         // "hour", "day", "month"
+    std::int64_t begin = 0;     // of the period, UTC seconds
+    std::uint64_t used = 0;
+};
+
 // One change set, written whole or not at all.
 struct change {
     std::uint64_t revision = 0;
@@ -59,6 +67,7 @@ struct contents {
     std::vector<std::pair<std::string, std::string>> hosts;
     std::vector<reason_row> reasons;
     std::vector<drained_row> drained;
+    std::vector<quota_row> quotas;
 };
 
 class central_db {
@@ -83,6 +92,20 @@ class central_db {
     failure write_tenants(const change& c);
     failure write_hosts(const change& c);
     failure write_reasons(const change& c);
+    database db_;
+};
+
+// The counts of quotas in central.db, on a connection of their own: they are stored while a long
+// change is. One thread at a time.
+class quota_db {
+ public:
+    // central_db has made or migrated the file.
+    failure open(const std::string& file);
+    bool is_open() const noexcept { return db_.is_open(); }
+    // Rows to add or replace, and rows to remove (by tenant and route); all or none.
+    failure write(const std::vector<quota_row>& put, const std::vector<quota_row>& drop);
+
+ private:
     database db_;
 };
 

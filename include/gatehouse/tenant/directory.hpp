@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <gatehouse/limit/quota.hpp>
 #include <gatehouse/tenant/host_index.hpp>
 #include <gatehouse/tenant/host_list.hpp>
 #include <gatehouse/tenant/model.hpp>
@@ -72,6 +73,10 @@ class directory {
     std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_acquire); }
     // Same lifetime rule; copy the shared_ptr to keep it.
     const platform_ptr& current_platform() const noexcept;
+    // What the cells of single clients take, of all tenants together. Any thread.
+    const std::shared_ptr<limit::client_memory>& client_memory() const noexcept { return client_memory_; }
+    // What was used of the quotas of all tenants. Any thread.
+    const std::shared_ptr<limit::quota_book>& quotas() const noexcept { return quotas_; }
     // Records that are not gone.
     std::size_t tenant_count() const noexcept { return tenants_count_.load(std::memory_order_relaxed); }
 
@@ -104,6 +109,9 @@ class directory {
     const host_index* all_ids_ = nullptr;
     std::atomic<bool> stale_{false};
     std::vector<std::shared_ptr<const void>> retired_;
+    static constexpr std::size_t client_bytes_max = 64 * 1024 * 1024;
+    const std::shared_ptr<limit::client_memory> client_memory_ = std::make_shared<limit::client_memory>(client_bytes_max);
+    const std::shared_ptr<limit::quota_book> quotas_ = std::make_shared<limit::quota_book>();
 };
 
 }  // namespace gatehouse::tenant

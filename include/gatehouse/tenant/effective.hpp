@@ -23,6 +23,7 @@ struct effective_route {
     std::uint64_t max_body_bytes = 0;  // 0: unbounded; the least of route and tenant and parents
     allowed_endpoints endpoints;       // of the pool, by region and residency
     std::vector<limit::level> levels;  // route (when it has limits), tenant, parents upward
+    std::vector<limit::rule> rules;    // for single clients: the route's, the tenant's, its parents'
     std::vector<std::shared_ptr<limit_cells>> kept;   // owns the route's cells
 };
 

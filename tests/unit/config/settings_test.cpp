@@ -226,12 +226,12 @@ level = "debug"
     CHECK(s.log.level == log::level::debug);
 
     // What comes later says so, and nothing else does.
-    for (const auto* key : {"limits.memory", "plans.pro.quota",
-                            "plans.pro.bandwidth", "plans.pro.weight", "plans.pro.on_redis_loss"}) {
+    for (const auto* key : {"limits.memory", "plans.pro.bandwidth", "plans.pro.weight",
+                            "plans.pro.on_redis_loss"}) {
         INFO(key);
         CHECK(count_at(loaded.diagnostics, severity::warning, key) == 1);
     }
-    CHECK(loaded.diagnostics.size() == 5);
+    CHECK(loaded.diagnostics.size() == 4);
 }
 
 TEST_CASE("one mistake, one error at its key and line") {
@@ -305,6 +305,7 @@ TEST_CASE("one mistake, one error at its key and line") {
         {"[plans.a]\nbandwidth = \"1B/s\"", "plans.a.bandwidth", "out of range"},
         {"[plans.a]\nmax_body = \"0B\"", "plans.a.max_body", "out of range"},
         {"[plans.a]\nweight = 1001", "plans.a.weight", "out of range"},
+        {"[plans.a]\nquota = \"1000000000001/day\"", "plans.a.quota", "is not a quota"},
         {"[plans.a]\nrules = [ { rate = \"1/s\" } ]", "plans.a.rules[0].key", "is missing"},
         {"[plans.a]\nrules = [ { key = \"field:\", rate = \"1/s\" } ]", "plans.a.rules[0].key",
          "is not a key"},

@@ -116,9 +116,8 @@ database = "parent"
     CHECK(t.maintenance[0].message == "Back at three");
     CHECK(t.billing == tenant::billing{"cus_1", "sub_1", "active"});
     CHECK(t.database == "parent");
-    CHECK(loaded.diagnostics.size() == 2);
+    CHECK(loaded.diagnostics.size() == 1);
     CHECK(count_at(loaded.diagnostics, severity::warning, "database") == 1);
-    CHECK(count_at(loaded.diagnostics, severity::warning, "limits.rules") == 1);
 }
 
 TEST_CASE("one mistake of a tenant, one error at its key") {

@@ -256,7 +256,7 @@ TEST_CASE("limits: asked, never charged") {
         CHECK_FALSE(explain(d, in).refused);
     const auto e = effective_of(d, "acme");
     for (int i = 0; i < 2; ++i) {
-        REQUIRE(gatehouse::limit::admit(e->levels, in.now_ns).refused == problem::none);
+        REQUIRE(gatehouse::limit::admit(e->levels, {in.now_ns, 0}).refused == problem::none);
         gatehouse::limit::release(e->levels);
     }
     auto r = explain(d, in);
@@ -273,6 +273,39 @@ TEST_CASE("limits: asked, never charged") {
     REQUIRE(r.refused);
     CHECK(r.refused->problem == problem::concurrency_limited);
     CHECK(r.refused->detail == "The tenant limit of agency is reached.");
+}
+
+TEST_CASE("rules for single clients: which, how much is left, whose") {
+    tenant::directory d;
+    fill(d);
+    settings limited;
+    limited.id = "acme";
+    limited.pool = "shared";
+    limited.limits.rules = {{"client_ip", {1, std::chrono::seconds(1)}, 2},
+                            {"field:X-Api-Key", {5, std::chrono::seconds(1)}, 5}};
+    d.put(record_of(limited, {"acme.localhost"}));
+    auto in = asking("acme.localhost");
+    in.fields = {{"x-api-key", "k"}};
+    in.client.reset();
+    CHECK(fact_of(explain(d, in), stage::admit, "tenant acme for each client_ip") ==
+          "2 tokens, client unknown");
+    in.client = gatehouse::parse_ip("192.0.2.1").value();
+    const auto e = effective_of(d, "acme");
+    const auto& rules = e->routes.back().rules;
+    REQUIRE(rules.size() >= 2);
+    for (int i = 0; i < 2; ++i)
+        rules[0].cells->take(gatehouse::limit::client_key(*in.client), rules[0].bound.rate,
+                             in.now_ns);
+    const auto r = explain(d, in);
+    CHECK(fact_of(r, stage::admit, "tenant acme for each client_ip") ==
+          "0 of 2 tokens of this client");
+    CHECK(fact_of(r, stage::admit, "tenant acme for each field:X-Api-Key") ==
+          "5 of 5 tokens of this client");
+    REQUIRE(r.refused);
+    CHECK(r.refused->problem == problem::rate_limited);
+    CHECK(r.refused->detail == "The tenant limit of acme for each client_ip is reached.");
+    in.client = gatehouse::parse_ip("192.0.2.2").value();
+    CHECK_FALSE(explain(d, in).refused);
 }
 
 TEST_CASE("redirects of a host and of a route") {

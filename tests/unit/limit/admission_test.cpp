@@ -54,7 +54,7 @@ TEST_CASE("admitted: every level is charged, by names the one nearest its bound"
     const std::vector<limit::level> levels{level_of(c[0], "route", 10, 100, 5),
                                            level_of(c[1], "tenant", 10, 4, 5),
                                            level_of(c[2], "parent", 1000, 1000, 0)};
-    const auto a = limit::admit(levels, now);
+    const auto a = limit::admit(levels, {now, 0});
     CHECK(a.refused == problem::none);
     REQUIRE(a.by == &levels[1]);  // 3/4 left; the others 99/100 and 999/1000
     CHECK(a.verdict.remaining == 3);
@@ -71,11 +71,11 @@ TEST_CASE("admitted: every level is charged, by names the one nearest its bound"
 TEST_CASE("without any rate by is null") {
     cells c;
     const std::vector<limit::level> levels{level_of(c, "tenant", 0, 0, 0)};
-    const auto a = limit::admit(levels, now);
+    const auto a = limit::admit(levels, {now, 0});
     CHECK(a.refused == problem::none);
     CHECK(a.by == nullptr);
     CHECK(c.concurrency.value() == 1);  // unbounded, and counted
-    CHECK(limit::admit({}, now).refused == problem::none);
+    CHECK(limit::admit({}, {now, 0}).refused == problem::none);
 }
 
 TEST_CASE("levels without cells bound nothing") {
@@ -85,8 +85,8 @@ TEST_CASE("levels without cells bound nothing") {
     l.connections = 1;
     const std::vector<limit::level> levels{l};
     for (int i = 0; i < 3; ++i) {
-        CHECK(limit::admit(levels, now).refused == problem::none);
-        CHECK(limit::peek(levels, now).refused == problem::none);
+        CHECK(limit::admit(levels, {now, 0}).refused == problem::none);
+        CHECK(limit::peek(levels, {now, 0}).refused == problem::none);
         CHECK(limit::enter_connections(levels, nullptr));
     }
     limit::release(levels);
@@ -111,9 +111,9 @@ TEST_CASE("a refusal at any level, by either bound, gives everything back") {
                 REQUIRE(l.concurrency_gauge->try_enter(1));
             }
             const snapshot before(levels);
-            CHECK(limit::peek(levels, now).by == &l);
+            CHECK(limit::peek(levels, {now, 0}).by == &l);
             CHECK(snapshot(levels) == before);
-            const auto a = limit::admit(levels, now);
+            const auto a = limit::admit(levels, {now, 0});
             CHECK(a.refused == (by_rate ? problem::rate_limited : problem::concurrency_limited));
             CHECK(a.by == &l);
             CHECK(a.verdict.retry_after_ns == (by_rate ? 500'000'000 : 0));
@@ -125,12 +125,99 @@ TEST_CASE("concurrency is asked before rate, level by level") {
     std::array<cells, 2> c;
     std::vector<limit::level> levels{level_of(c[0], "tenant", 1, 1, 1),
                                      level_of(c[1], "parent", 1, 1, 1)};
-    REQUIRE(limit::admit(levels, now).refused == problem::none);
-    CHECK(limit::admit(levels, now).refused == problem::concurrency_limited);
+    REQUIRE(limit::admit(levels, {now, 0}).refused == problem::none);
+    CHECK(limit::admit(levels, {now, 0}).refused == problem::concurrency_limited);
     limit::release(levels);
-    const auto a = limit::admit(levels, now);
+    const auto a = limit::admit(levels, {now, 0});
     CHECK(a.refused == problem::rate_limited);
     CHECK(a.by == &levels[0]);
+}
+
+TEST_CASE("rules of single clients are charged first, and given back by whoever refuses") {
+    const auto memory = std::make_shared<limit::client_memory>(1 << 20);
+    std::array<limit::rule, 2> rules;
+    for (std::size_t i = 0; i < 2; ++i) {
+        rules[i].bound.policy = "tenant";
+        rules[i].bound.each = i == 0 ? "client_ip" : "field:X";
+        rules[i].bound.rate = limit::make_parameters({1, 1s}, i == 0 ? 5 : 3);
+        rules[i].cells = std::make_shared<limit::client_cells>(memory);
+    }
+    std::array<limit::client_charge, 2> clients{
+        limit::client_charge{.of = &rules[0], .key = 7},
+        limit::client_charge{.of = &rules[1], .key = 8}};
+    const auto left = [&](std::size_t i) {
+        return rules[i].cells->peek(clients[i].key, rules[i].bound.rate, now).remaining;
+    };
+    std::array<cells, 1> c;
+    std::vector<limit::level> levels{level_of(c[0], "tenant", 100, 100, 2)};
+    auto a = limit::admit(levels, {now, 0}, clients);
+    CHECK(a.refused == problem::none);
+    CHECK(a.by == &rules[1].bound);  // 2/3 left; the others 4/5 and 99/100
+    CHECK(a.verdict.remaining == 2);
+    CHECK(limit::admit(levels, {now, 0}, clients).refused == problem::none);
+    const snapshot before(levels);
+
+    a = limit::admit(levels, {now, 0}, clients);
+    CHECK(a.refused == problem::concurrency_limited);
+    CHECK(a.by == levels.data());
+    CHECK(left(0) == 3);
+    CHECK(left(1) == 1);
+    CHECK(snapshot(levels) == before);
+
+    limit::release(levels);
+    CHECK(limit::admit(levels, {now, 0}, clients).refused == problem::none);
+    limit::release(levels);
+    CHECK(left(0) == 2);
+    a = limit::admit(levels, {now, 0}, clients);
+    CHECK(a.refused == problem::rate_limited);
+    CHECK(a.by == &rules[1].bound);
+    CHECK(a.verdict.retry_after_ns == 1'000'000'000);
+    CHECK(left(0) == 2);
+    CHECK(c[0].concurrency.value() == 1);
+    CHECK(limit::peek(levels, {now, 0}, clients).by == &rules[1].bound);
+
+    clients[1].key = 9;  // another client is not touched by that
+    CHECK(limit::admit(levels, {now, 0}, clients).refused == problem::none);
+    rules[0].cells = nullptr;  // not counted
+    CHECK(limit::peek({}, {now, 0}, std::span(clients).first(1)).by == nullptr);
+}
+
+TEST_CASE("quotas are charged with the level, and given back by whoever refuses") {
+    const auto book = std::make_shared<limit::quota_book>();
+    std::array<cells, 2> c;
+    std::vector<limit::level> levels{level_of(c[0], "tenant", 100, 100, 5),
+                                     level_of(c[1], "parent", 0, 0, 0)};
+    for (auto& l : levels) {
+        l.requests = {l.policy == "tenant" ? 10U : 3U, gatehouse::quota_period::day};
+        l.account = book->account(l.owner, l.policy, l.requests);
+    }
+    constexpr std::int64_t noon = 1'700'006'400 / 86'400 * 86'400 + 43'200;
+    const limit::moment at{now, noon};
+    auto a = limit::admit(levels, at);
+    CHECK(a.refused == problem::none);
+    CHECK(a.by == &levels[1]);  // 2/3 left; the others 9/10 and 99/100
+    CHECK(a.by_quota);
+    CHECK(a.verdict.remaining == 2);
+    CHECK(a.verdict.reset_ns == 43'200 * 1'000'000'000LL);
+    limit::release(levels);
+    for (int i = 0; i < 2; ++i) {
+        CHECK(limit::admit(levels, at).refused == problem::none);
+        limit::release(levels);
+    }
+    const snapshot before(levels);
+    CHECK(limit::peek(levels, at).refused == problem::quota_exhausted);
+    a = limit::admit(levels, at);
+    CHECK(a.refused == problem::quota_exhausted);
+    CHECK(a.by == &levels[1]);
+    CHECK(a.verdict.retry_after_ns == 43'200 * 1'000'000'000LL);
+    CHECK(snapshot(levels) == before);
+    CHECK(levels[0].account->used().count == 3);
+
+    levels[0].concurrency = 1;
+    REQUIRE(limit::admit(levels, {now, noon + 86'400}).refused == problem::none);
+    CHECK(limit::admit(levels, {now, noon + 86'400}).refused == problem::concurrency_limited);
+    for (const auto& l : levels)
+        CHECK(l.account->used().count == 1);
 }
 
 TEST_CASE("connections: all or nothing, and who refused") {
@@ -167,7 +254,7 @@ TEST_CASE("property: families under threads never exceed a bound and end at zero
             std::mt19937 random(t);
             for (std::int64_t i = 0; i < 20000; ++i) {
                 const auto& levels = paths[random() % paths.size()];
-                if (limit::admit(levels, now + i * 1000).refused != problem::none) {
+                if (limit::admit(levels, {now + i * 1000, 0}).refused != problem::none) {
                     ++refused;
                     continue;
                 }

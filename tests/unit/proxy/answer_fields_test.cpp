@@ -2,6 +2,8 @@
 #include "answer_fields.hpp"
 
 #include <catch2/catch.hpp>
+#include <set>
+#include <utility>
 
 using namespace gatehouse;
 using namespace gatehouse::proxy;
@@ -21,12 +23,10 @@ struct limited {
         effective.levels[0].policy = "route";
         effective.levels[1].policy = "tenant";
         effective.levels[1].owner = "acme";
-        bound.route = &effective;
-        bound.ratelimit_policies = {
-            "", "RateLimit-Policy: \"tenant\";q=5;w=1\r\nRateLimit: \"tenant\";r="};
+        effective.levels[1].rate_fields =
+            "RateLimit-Policy: \"tenant\";q=5;w=1\r\nRateLimit: \"tenant\";r=";
     }
     tenant::effective_route effective;
-    bound_route bound;
     parameters settings;
 };
 
@@ -50,38 +50,42 @@ TEST_CASE("the fields of an answer") {
     limited f;
     std::string out = "old";
     limit::admission a;
-    write_extra_fields(out, "id1", "Strict-Transport-Security: max-age=1\r\n", f.settings, a,
-                       &f.bound);
+    write_extra_fields(out, "id1", "Strict-Transport-Security: max-age=1\r\n", f.settings, a);
     CHECK(out == "X-Request-Id: id1\r\nStrict-Transport-Security: max-age=1\r\n");
 
     a.by = &f.effective.levels[1];
     a.verdict = {.admitted = true, .retry_after_ns = 0, .remaining = 3, .reset_ns = second_ns + 1};
-    write_extra_fields(out, "id1", "", f.settings, a, &f.bound);
+    write_extra_fields(out, "id1", "", f.settings, a);
     CHECK(out ==
           "X-Request-Id: id1\r\nRateLimit-Policy: \"tenant\";q=5;w=1\r\nRateLimit: "
           "\"tenant\";r=3;t=2\r\n");
 
     SECTION("a level without a rate says nothing of it") {
         a.by = &f.effective.levels[0];
-        write_extra_fields(out, "id1", "", f.settings, a, &f.bound);
+        write_extra_fields(out, "id1", "", f.settings, a);
         CHECK(out == "X-Request-Id: id1\r\n");
     }
     SECTION("switched off") {
         f.settings.ratelimit_fields = false;
-        write_extra_fields(out, "id1", "", f.settings, a, &f.bound);
-        CHECK(out == "X-Request-Id: id1\r\n");
-    }
-    SECTION("before a route was found") {
-        write_extra_fields(out, "id1", "", f.settings, a, nullptr);
+        write_extra_fields(out, "id1", "", f.settings, a);
         CHECK(out == "X-Request-Id: id1\r\n");
     }
     SECTION("refused: when to come back") {
         a.refused = problem::rate_limited;
         a.verdict = {
             .admitted = false, .retry_after_ns = 200, .remaining = 0, .reset_ns = 9 * second_ns};
-        write_refusal_fields(out, problem::rate_limited, a, &f.bound, f.settings, nullptr);
+        write_refusal_fields(out, problem::rate_limited, a, f.settings, nullptr);
         CHECK(out == "RateLimit-Policy: \"tenant\";q=5;w=1\r\nRateLimit: \"tenant\";r=0;t=1\r\n");
         CHECK(refusal_detail(out, a) == "The rate limit of tenant acme is reached.");
+    }
+    SECTION("by its quota") {
+        f.effective.levels[1].quota_fields =
+            "RateLimit-Policy: \"tenant;quota\";q=5\r\nRateLimit: \"tenant;quota\";r=";
+        a.by_quota = true;
+        write_extra_fields(out, "id1", "", f.settings, a);
+        CHECK(out ==
+              "X-Request-Id: id1\r\nRateLimit-Policy: \"tenant;quota\";q=5\r\nRateLimit: "
+              "\"tenant;quota\";r=3;t=2\r\n");
     }
 }
 
@@ -90,11 +94,11 @@ TEST_CASE("a refusal for the region names it") {
     tenant::effective e;
     e.region = "eu-west";
     std::string out = "old";
-    write_refusal_fields(out, problem::wrong_region, {}, nullptr, f.settings, &e);
+    write_refusal_fields(out, problem::wrong_region, {}, f.settings, &e);
     CHECK(out == "X-Gatehouse-Region: eu-west\r\n");
-    write_refusal_fields(out, problem::forbidden, {}, nullptr, f.settings, &e);
+    write_refusal_fields(out, problem::forbidden, {}, f.settings, &e);
     CHECK(out.empty());
-    write_refusal_fields(out, problem::wrong_region, {}, nullptr, f.settings, nullptr);
+    write_refusal_fields(out, problem::wrong_region, {}, f.settings, nullptr);
     CHECK(out.empty());
 }
 
@@ -109,6 +113,13 @@ TEST_CASE("whose limit refused") {
     CHECK(refusal_detail(out, a).empty());  // admitted; `by` is the nearest to its bound
     a.refused = problem::concurrency_limited;
     CHECK(refusal_detail(out, a) == "The concurrency limit of parent pixel is reached.");
+    a.refused = problem::quota_exhausted;
+    a.by_quota = true;
+    CHECK(refusal_detail(out, a) == "The quota of parent pixel is reached.");
+    a.by_quota = false;
+    l.each = "client_ip";
+    a.refused = problem::rate_limited;
+    CHECK(refusal_detail(out, a) == "The rate limit of parent pixel for each client_ip is reached.");
 }
 
 TEST_CASE("seconds until it is worth coming back") {
@@ -124,6 +135,21 @@ TEST_CASE("seconds until it is worth coming back") {
     CHECK(after(problem::rate_limited, second_ns + 1) == 2);
     CHECK(after(problem::rate_limited, 3600 * second_ns) == 3600);
     CHECK(after(problem::concurrency_limited, 0) == 1);
+    CHECK(after(problem::quota_exhausted, 86'400 * second_ns) == 86'400);
+}
+
+TEST_CASE("those refused together are told different times, none too early") {
+    const auto range = [](std::int64_t seconds) {
+        std::set<std::int64_t> told;
+        for (std::uint64_t random = 0; random < 1000; ++random)
+            told.insert(spread_seconds(seconds, random * 0x9e3779b97f4a7c15U));
+        CHECK(told.size() == static_cast<std::size_t>(*told.rbegin() - *told.begin() + 1));
+        return std::pair(*told.begin(), *told.rbegin());
+    };
+    CHECK(range(1) == std::pair<std::int64_t, std::int64_t>(1, 3));
+    CHECK(range(8) == std::pair<std::int64_t, std::int64_t>(8, 10));
+    CHECK(range(40) == std::pair<std::int64_t, std::int64_t>(40, 50));
+    CHECK(range(86400) == std::pair<std::int64_t, std::int64_t>(86400, 86460));
 }
 
 TEST_CASE("where redirects lead") {

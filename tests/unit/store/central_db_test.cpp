@@ -256,6 +256,28 @@ TEST_CASE("drained endpoints are kept, replaced and dropped") {
     CHECK(c.tenants.size() == 1);
 }
 
+TEST_CASE("what was used of quotas is kept, beside a change that is being written") {
+    temp_folder folder;
+    const auto file = folder / "central.db";
+    auto db = open(file);
+    {
+        gatehouse::store::quota_db quotas;
+        REQUIRE_FALSE(quotas.open(file));
+        REQUIRE_FALSE(quotas.write({{.tenant = "acme", .route = "", .period = "day", .begin = 86400, .used = 7},
+                                    {.tenant = "acme", .route = "/x", .period = "hour", .begin = 3600, .used = 1}},
+                                   {}));
+        REQUIRE_FALSE(quotas.write({{.tenant = "acme", .route = "", .period = "day", .begin = 172800, .used = 2}},
+                                   {{.tenant = "acme", .route = "/x"}}));
+    }
+    const auto c = read(db);
+    REQUIRE(c.quotas.size() == 1);
+    CHECK(c.quotas[0].tenant == "acme");
+    CHECK(c.quotas[0].route.empty());
+    CHECK(c.quotas[0].period == "day");
+    CHECK(c.quotas[0].begin == 172800);
+    CHECK(c.quotas[0].used == 2);
+}
+
 // The first version's schema as it was shipped.
 constexpr const char* version_1 = R"(
     CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -47,6 +47,7 @@ TEST_CASE("find, resolve, guard, match, rewrite and admit allocate nothing") {
     t.routes->front().strip_prefix = "/api";
     t.routes->front().add_prefix = "/version-one";
     t.allow.emplace_back();
+    t.limits.rules = {{"client_ip", gatehouse::rate{100, std::chrono::seconds(1)}, {}}};
     d.put(record_of(t, {"*.a-rather-long-customer-domain.example"}));
     const auto e = effective_of(d, t.id);
     gatehouse::ip_address client;
@@ -55,6 +56,11 @@ TEST_CASE("find, resolve, guard, match, rewrite and admit allocate nothing") {
     target.reserve(256);
     const std::string path = "/api/some/rather/long/path/behind/it?and=a&query=too";
     const std::string named = "/t/a-tenant-with-a-long-identifier/api";
+
+    const auto& rules = e->routes.front().rules;
+    std::vector<gatehouse::limit::client_charge> clients{
+        {.of = rules.data(), .key = gatehouse::limit::client_key(client)}};
+    gatehouse::limit::admit({}, {1'000'000'000, 0}, clients);  // the first makes the table
 
     const std::size_t before = allocations;
     const auto own = tenant::resolve(d, {.host = "shop.a-rather-long-customer-domain.example",
@@ -78,7 +84,7 @@ TEST_CASE("find, resolve, guard, match, rewrite and admit allocate nothing") {
         *e, {.client = client, .client_known = true, .now = {}, .node_region = "eu-west"});
     const auto* route = tenant::match_route(*e, std::string_view(path).substr(0, path.find('?')));
     const bool rewritten = route != nullptr && tenant::rewrite_target(*route, path, target);
-    const auto admitted = gatehouse::limit::admit(e->levels, 1'000'000'000);
+    const auto admitted = gatehouse::limit::admit(e->levels, {1'000'000'000, 0}, clients);
     gatehouse::limit::release(e->levels);
     CHECK(allocations == before);
 

@@ -153,6 +153,80 @@ TEST_CASE("levels: route, tenant, parents upward, each with its owner's cells") 
           api.levels[0].rate_cell);  // cells outlive it
 }
 
+TEST_CASE("rules for single clients: the route's, the tenant's or its plan's, the parents'") {
+    tenant::directory d;
+    fill_platform(d);
+    auto platform = std::make_shared<tenant::platform>(*d.current_platform());
+    platform->plans["pro"].limits.rules = {{"client_ip", rate{9, 1s}, 9}};
+    d.set_platform(std::move(platform));
+    auto agency = named("agency");
+    agency.plan = "pro";
+    agency.limits.rules = {{"client_ip", rate{3, 1s}, 3}, {"client_ip", rate{60, 60s}, 30}};
+    auto child = named("child", "agency");
+    child.plan = "pro";
+    child.pool = "shared";
+    child.routes = {route_to("/api"), route_to("/")};
+    child.routes->front().limits.rules = {{"field:X-Api-Key", rate{2, 1s}, {}}};
+    d.put(record_of(agency, {}));
+    d.put(record_of(child, {}));
+    const auto e = effective_of(d, "child");
+    const auto& rules = e->routes[0].rules;
+    REQUIRE(rules.size() == 4);
+    CHECK(rules[0].bound.policy == "route");
+    CHECK(rules[0].bound.owner == "child");
+    CHECK(rules[0].field == "X-Api-Key");
+    CHECK(rules[0].bound.rate.burst == 2);
+    CHECK(rules[0].bound.rate_fields ==
+          "RateLimit-Policy: \"child;field:X-Api-Key\";q=2;w=1\r\nRateLimit: "
+          "\"child;field:X-Api-Key\";r=");
+    CHECK(rules[1].bound.policy == "tenant");
+    CHECK(rules[1].bound.each == "client_ip");
+    CHECK(rules[1].field.empty());
+    CHECK(rules[1].bound.rate.burst == 9);
+    CHECK(rules[2].bound.policy == "parent");
+    CHECK(rules[2].bound.owner == "agency");
+    CHECK(rules[2].bound.rate.burst == 3);  // the tenant's list stands for the plan's
+    CHECK(rules[3].bound.rate.burst == 30);
+    CHECK(rules[2].cells != rules[3].cells);
+    CHECK(e->routes[1].rules.size() == 3);
+    CHECK(e->routes[1].rules[0].cells == rules[1].cells);
+    CHECK(effective_of(d, "agency")->levels.size() == 1);
+    CHECK(effective_of(d, "child")->routes[0].rules[0].cells == rules[0].cells);  // outlive it
+    CHECK(from(*e, "limits.rules") == "client_ip 9/s burst 9 < plan pro");
+}
+
+TEST_CASE("quotas: accounts of tenant, parents and route, which outlive the tenant's state") {
+    tenant::directory d;
+    fill_platform(d);
+    auto platform = std::make_shared<tenant::platform>(*d.current_platform());
+    platform->plans["pro"].limits.quota = gatehouse::quota{1000, gatehouse::quota_period::month};
+    d.set_platform(std::move(platform));
+    auto agency = named("agency");
+    agency.plan = "pro";
+    auto child = named("child", "agency");
+    child.pool = "shared";
+    child.routes = {route_to("/api"), route_to("/")};
+    child.routes->front().limits.quota = gatehouse::quota{5, gatehouse::quota_period::hour};
+    d.put(record_of(agency, {}));
+    d.put(record_of(child, {}));
+    const auto e = effective_of(d, "child");
+    const auto& levels = e->routes[0].levels;
+    REQUIRE(levels.size() == 3);
+    REQUIRE(levels[0].account);
+    CHECK(levels[0].account->route() == "/api");
+    CHECK(levels[0].account->owner() == "child");
+    CHECK(levels[0].quota_fields ==
+          "RateLimit-Policy: \"route;quota\";q=5\r\nRateLimit: \"route;quota\";r=");
+    CHECK_FALSE(levels[1].account);
+    REQUIRE(levels[2].account);
+    CHECK(levels[2].account->owner() == "agency");
+    CHECK(levels[2].account->configured().count == 1000);
+    CHECK(from(*e, "limits.quota of agency") == "1000/month < plan pro");
+    const auto before = levels[2].account;
+    d.put(record_of(agency, {}));
+    CHECK(effective_of(d, "child")->routes[1].levels.back().account == before);
+}
+
 TEST_CASE("a family's budget is charged by every child") {
     tenant::directory d;
     fill_platform(d);
@@ -163,10 +237,10 @@ TEST_CASE("a family's budget is charged by every child") {
     d.put(record_of(named("one", "agency"), {}));
     d.put(record_of(named("two", "agency"), {}));
     const auto one = effective_of(d, "one"), two = effective_of(d, "two");
-    CHECK(gatehouse::limit::admit(one->levels, 1000).refused == problem::none);
-    CHECK(gatehouse::limit::admit(two->levels, 1000).refused == problem::none);
-    CHECK(gatehouse::limit::admit(one->levels, 1000).refused == problem::none);
-    const auto a = gatehouse::limit::admit(two->levels, 1000);
+    CHECK(gatehouse::limit::admit(one->levels, {1000, 0}).refused == problem::none);
+    CHECK(gatehouse::limit::admit(two->levels, {1000, 0}).refused == problem::none);
+    CHECK(gatehouse::limit::admit(one->levels, {1000, 0}).refused == problem::none);
+    const auto a = gatehouse::limit::admit(two->levels, {1000, 0});
     CHECK(a.refused == problem::rate_limited);
     REQUIRE(a.by != nullptr);
     CHECK(a.by->owner == "agency");
@@ -448,5 +522,5 @@ TEST_CASE("a record without a state has levels that count nothing") {
     d.put(r);
     const auto e = effective_of(d, "far");
     for (int i = 0; i < 3; ++i)
-        CHECK(gatehouse::limit::admit(e->routes.at(0).levels, 0).refused == problem::none);
+        CHECK(gatehouse::limit::admit(e->routes.at(0).levels, {0, 0}).refused == problem::none);
 }
