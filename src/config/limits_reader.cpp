@@ -50,7 +50,6 @@ void read_limits(table_reader& in, tenant::limits& out) {
     in.later("quota", "quotas");
     in.later("bandwidth", "bandwidth limits");
     in.later("weight", "fair queues");
-    in.later("on_redis_loss", "limits of a fleet");
     in.later("rules", "limits of single clients");
 }
 

@@ -168,7 +168,9 @@ const tenant::effective_route* route(walk& w, const tenant::effective& e, std::s
 std::string level_text(const limit::level& l, std::int64_t now_ns) {
     std::string out;
     const auto say = [&out](std::string part) { out += (out.empty() ? "" : ", ") + part; };
-    if (l.rate.interval_ns > 0 && l.rate_cell != nullptr)
+    if (l.rate.interval_ns > 0 && l.fleet_share != nullptr)
+        say(fmt::format("{} tokens left on this node", l.fleet_share->peek(now_ns).remaining));
+    else if (l.rate.interval_ns > 0 && l.rate_cell != nullptr)
         say(fmt::format("{} of {} tokens", l.rate_cell->peek(l.rate, now_ns).remaining,
                         l.rate.burst));
     const auto count = [&](const char* what, const limit::gauge* gauge, std::uint32_t most) {
@@ -180,6 +182,22 @@ std::string level_text(const limit::level& l, std::int64_t now_ns) {
     return out.empty() ? "no bound" : out;
 }
 
+// How nodes keep this rate together, and by how much all of them may exceed it, where that is more
+// than docs/configuration.md says.
+void add_share(step& s, const limit::level& l) {
+    if (l.fleet_share == nullptr) return;
+    const limit::fleet_view v = l.fleet_share->list().view();
+    const limit::share_terms t = limit::make_terms(l.rate, v);
+    const std::string who = fmt::format("share of {} {}", l.policy, l.owner);
+    if (v.lost)
+        add(s, who, fmt::format("Redis is away: one of {} parts, as on_redis_loss says", v.nodes));
+    else
+        add(s, who, fmt::format("{} nodes, Redis answers in {:.1f} ms", v.nodes, static_cast<double>(v.rtt_ns) / 1e6));
+    if (t.excess > t.promised && !v.lost)
+        add(s, who + " at most",
+            fmt::format("{:g}/s x W + {:.0f} requests in any window W of a second or more", t.per_second, t.excess));
+}
+
 void admit(walk& w, const tenant::effective& e, const tenant::effective_route& r) {
     step& s = w.begin(stage::admit);
     for (const auto& origin : e.origins) {
@@ -189,8 +207,10 @@ void admit(walk& w, const tenant::effective& e, const tenant::effective_route& r
         if (origin.key.starts_with("limits.") && !other_route)
             add(s, origin.key, fmt::format("{} (from {})", origin.value, origin.from));
     }
-    for (const limit::level& l : r.levels)
+    for (const limit::level& l : r.levels) {
         add(s, l.policy + " " + l.owner, level_text(l, w.in.now_ns));
+        add_share(s, l);
+    }
     add(s, "max body", r.max_body_bytes == 0 ? "no bound" : size_text(r.max_body_bytes));
     const auto verdict = limit::peek(r.levels, w.in.now_ns);
     if (verdict.refused == problem::none) return;

@@ -91,9 +91,10 @@ void fleet::impl::start() {
 }
 
 void fleet::impl::stop() {
+    client_.reset();   // what was asked is answered: in vain
     stopped_ = true;
     timer_.cancel();
-    client_.reset();
+    for (auto& s : used_) deps_.shares.put_back(std::move(s));
     used_.clear();
 }
 

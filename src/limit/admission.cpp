@@ -5,11 +5,21 @@ namespace gatehouse::limit {
 namespace {
 
 bool has_rate(const level& l) noexcept {
-    return l.rate_cell != nullptr && l.rate.interval_ns > 0;
+    return l.rate.interval_ns > 0 && (l.fleet_share != nullptr || l.rate_cell != nullptr);
+}
+
+gcra_verdict take_rate(const level& l, std::int64_t now_ns) noexcept {
+    return l.fleet_share != nullptr ? l.fleet_share->take(now_ns) : l.rate_cell->take(l.rate, now_ns);
+}
+
+void give_back_rate(const level& l) noexcept {
+    if (l.fleet_share != nullptr) return l.fleet_share->give_back();
+    l.rate_cell->give_back(l.rate);
 }
 
 gcra_verdict peek_rate(const level& l, std::int64_t now_ns) noexcept {
-    return has_rate(l) ? l.rate_cell->peek(l.rate, now_ns) : gcra_verdict{};
+    if (!has_rate(l)) return {};
+    return l.fleet_share != nullptr ? l.fleet_share->peek(now_ns) : l.rate_cell->peek(l.rate, now_ns);
 }
 
 void leave_concurrency(const level& l) noexcept {
@@ -18,7 +28,7 @@ void leave_concurrency(const level& l) noexcept {
 
 void undo(std::span<const level> charged) noexcept {
     for (std::size_t i = charged.size(); i-- > 0;) {
-        if (has_rate(charged[i])) charged[i].rate_cell->give_back(charged[i].rate);
+        if (has_rate(charged[i])) give_back_rate(charged[i]);
         leave_concurrency(charged[i]);
     }
 }
@@ -45,7 +55,7 @@ admission admit(std::span<const level> levels, std::int64_t now_ns) noexcept {
                 .refused = problem::concurrency_limited, .by = &l, .verdict = peek_rate(l, now_ns)};
         }
         if (!has_rate(l)) continue;
-        const gcra_verdict v = l.rate_cell->take(l.rate, now_ns);
+        const gcra_verdict v = take_rate(l, now_ns);
         if (!v.admitted) {
             leave_concurrency(l);
             undo(levels.first(i));
@@ -86,7 +96,7 @@ admission peek(std::span<const level> levels, std::int64_t now_ns) noexcept {
             return {
                 .refused = problem::concurrency_limited, .by = &l, .verdict = peek_rate(l, now_ns)};
         if (!has_rate(l)) continue;
-        const gcra_verdict v = l.rate_cell->peek(l.rate, now_ns);
+        const gcra_verdict v = peek_rate(l, now_ns);
         if (!v.admitted) return {.refused = problem::rate_limited, .by = &l, .verdict = v};
         note_nearest(a, l, v);
     }

@@ -82,6 +82,18 @@ std::shared_ptr<share> share_list::take_one() noexcept {
     return std::move(one->self_);
 }
 
+void share_list::put_back(std::shared_ptr<share> s) noexcept {
+    share& one = *s;
+    one.self_ = std::move(s);
+    push(one);
+}
+
+void share_list::push(share& s) noexcept {
+    s.next_ = used_.load(std::memory_order_relaxed);
+    while (!used_.compare_exchange_weak(s.next_, &s, std::memory_order_release, std::memory_order_relaxed)) {
+    }
+}
+
 // --- the path of a request ---
 
 void share::set_limit(const gcra_parameters& p, share_loss l) noexcept {
@@ -131,9 +143,7 @@ void share::enlist() noexcept {
     const fleet_view v = list_.view();
     draw_line(make_terms(limit(), v), v);
     late_limit_.store(std::min(paid_, taken_.load(std::memory_order_relaxed)) + credit(v), std::memory_order_relaxed);
-    next_ = list_.used_.load(std::memory_order_relaxed);
-    while (!list_.used_.compare_exchange_weak(next_, this, std::memory_order_release, std::memory_order_relaxed)) {
-    }
+    list_.push(*this);
 }
 
 // --- control ---

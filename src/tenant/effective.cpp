@@ -143,6 +143,25 @@ void bound(std::optional<std::uint64_t>& least, const std::optional<std::uint64_
     if (by && *by > 0) least = least ? std::min(*least, *by) : *by;
 }
 
+limit::share_loss loss_of(const limits& l) noexcept {
+    switch (l.on_redis_loss.value_or(redis_loss::share)) {
+        case redis_loss::open:
+            return limit::share_loss::open;
+        case redis_loss::closed:
+            return limit::share_loss::closed;
+        case redis_loss::share:
+            break;
+    }
+    return limit::share_loss::share;
+}
+
+// The rate is the fleet's where nodes share them.
+void share_rate(draft& w, limit::level& level, const limits& l, state* s, const std::string& name) {
+    if (!w.out.platform->shares_rates || w.d.shares() == nullptr || s == nullptr || level.rate.interval_ns == 0) return;
+    level.fleet_share = s->share(name, *w.d.shares());
+    level.fleet_share->set_limit(level.rate, loss_of(l));
+}
+
 void make_levels(draft& w) {
     for (std::size_t i = 0; i < w.chain_length(); ++i) {
         const limits l = limits_at(w, i);
@@ -150,6 +169,7 @@ void make_levels(draft& w) {
         const auto& state = w.record_at(i).state;
         w.out.levels.push_back(make_level(i == 0 ? "tenant" : "parent", w.at(i).id, l,
                                           state ? &state->cells : nullptr));
+        share_rate(w, w.out.levels.back(), l, state.get(), w.at(i).id);
     }
 }
 
@@ -186,6 +206,7 @@ effective_route make_route(draft& w, const route& spec) {
         auto cells = w.out.self->state ? w.out.self->state->route_cells(r.spec.path) : nullptr;
         r.levels.push_back(make_level("route", w.out.self->id, spec.limits, cells.get()));
         if (cells) r.kept.push_back(std::move(cells));
+        share_rate(w, r.levels.back(), spec.limits, w.out.self->state.get(), w.out.self->id + r.spec.path);
         for (const auto& [key, value] : limit_texts(spec.limits))
             w.origin("limits." + key + " of route " + r.spec.path, value, "route " + r.spec.path);
     }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <gatehouse/base/problem.hpp>
 #include <gatehouse/limit/gcra.hpp>
+#include <gatehouse/limit/share.hpp>
 #include <span>
 #include <string>
 
@@ -16,6 +17,7 @@ struct level {
     std::string owner;           // tenant id
     gcra_parameters rate;        // interval 0: none
     gcra_cell* rate_cell = nullptr;
+    share* fleet_share = nullptr;    // the rate is the fleet's, and this is charged instead
     std::uint32_t concurrency = 0;   // 0: none
     gauge* concurrency_gauge = nullptr;
     std::uint32_t connections = 0;   // 0: none

@@ -54,6 +54,7 @@ class share_list {
     // Until when nothing is owed unless control comes by again: a node that was frozen has no credit.
     void set_view(const fleet_view& v, std::int64_t awake_until_ns) noexcept;
     std::shared_ptr<share> take_one() noexcept;   // null: none
+    void put_back(std::shared_ptr<share> s) noexcept;   // for whoever takes them next
 
     // --- any thread ---
     fleet_view view() const noexcept;
@@ -63,6 +64,7 @@ class share_list {
 
    private:
     friend class share;
+    void push(share& s) noexcept;
     std::atomic<share*> used_{nullptr};
     share* taken_ = nullptr;   // control's: used ones not yet given out
     std::atomic<std::int64_t> awake_until_ns_{0};

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <gatehouse/limit/gcra.hpp>
+#include <gatehouse/limit/share.hpp>
 #include <memory>
 #include <string>
 
@@ -35,9 +36,13 @@ class state {
     std::atomic<std::uint32_t> last_used_s{0};
     // The cells of one of its routes, by path; made on first asking, kept for good. Takes a lock.
     std::shared_ptr<limit_cells> route_cells(const std::string& path);
+    // Its part of a rate of the fleet, by the name all nodes give it; made on first asking, kept for
+    // as long as this. `list` outlives it. Takes a lock.
+    limit::share* share(const std::string& name, limit::share_list& list);
 
    private:
     struct route_table;
+    route_table& table();
     std::atomic<route_table*> routes_{nullptr};   // most tenants have none
 };
 

@@ -227,11 +227,11 @@ level = "debug"
 
     // What comes later says so, and nothing else does.
     for (const auto* key : {"limits.memory", "plans.pro.quota",
-                            "plans.pro.bandwidth", "plans.pro.weight", "plans.pro.on_redis_loss"}) {
+                            "plans.pro.bandwidth", "plans.pro.weight"}) {
         INFO(key);
         CHECK(count_at(loaded.diagnostics, severity::warning, key) == 1);
     }
-    CHECK(loaded.diagnostics.size() == 5);
+    CHECK(loaded.diagnostics.size() == 4);
 }
 
 TEST_CASE("one mistake, one error at its key and line") {

@@ -183,6 +183,17 @@ TEST_CASE("share: one that is destroyed while in the list is kept until it is ta
     CHECK(seen.expired());
 }
 
+TEST_CASE("share: one that is put back comes out again, debts and all") {
+    subject s;
+    CHECK(s.take(3, start) == 3);
+    auto used = s.list.take_one();
+    s.list.put_back(std::move(used));
+    used = s.list.take_one();
+    REQUIRE(used == s.tenant);
+    CHECK(s.list.take_one() == nullptr);
+    CHECK(used->tick(start + 600 * ms, four) >= 3);
+}
+
 TEST_CASE("pulse: lost after a second, nodes as counted, a Redis that forgot them is not believed at once") {
     fleet_pulse p;
     std::int64_t now = start;
