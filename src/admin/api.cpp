@@ -245,6 +245,13 @@ json::value follower_json(const std::optional<registry::follower_status>& f) {
             {"refused", json::array(f->refused.begin(), f->refused.end())}};
 }
 
+json::value shares_json(const std::optional<gatehouse::fleet::fleet_status>& f) {
+    if (!f) return nullptr;
+    return {{"lost", f->view.lost},   {"why", f->why},         {"nodes", f->view.nodes},
+            {"present", f->view.present}, {"redis_ms", static_cast<double>(f->view.rtt_ns) / 1e6},
+            {"in_use", f->shares},    {"asks", f->asks},       {"failed", f->failed}};
+}
+
 api_answer not_publishing(std::string_view why) {
     return api_problem(409, "not-publishing", "The registry is not published now", why);
 }
@@ -296,6 +303,7 @@ api_answer api::node(const parsed&) {
                                     {"quarantined", node_.quarantined_count()},
                                     {"publisher", publisher_json(node_.publisher())},
                                     {"follower", follower_json(node_.follower())},
+                                    {"shares", shares_json(node_.fleet())},
                                     {"workers", std::move(workers)}});
 }
 

@@ -247,6 +247,23 @@ void add_follower(std::vector<MetricFamily>& out, const node_view& node) {
     one("gatehouse_follower_loading", "Requests and handshakes that wait for a tenant.", gauge, static_cast<double>(s.loading));
 }
 
+void add_shares(std::vector<MetricFamily>& out, const node_view& node) {
+    const auto f = node.fleet();
+    const gatehouse::fleet::fleet_status s = f.value_or(gatehouse::fleet::fleet_status());
+    const auto one = [&](const char* name, const char* help, auto type, double value) {
+        out.push_back(family(name, help, type, {metric(type, f ? value : 0)}));
+    };
+    one("gatehouse_share_nodes", "Nodes that keep the rates of tenants together, this one too; 0: no Redis.", gauge, s.view.nodes);
+    one("gatehouse_share_lost", "1: Redis does not answer, so this node keeps its part of each rate alone.", gauge, s.view.lost ? 1 : 0);
+    one("gatehouse_share_redis_seconds", "What Redis takes to answer, averaged.", gauge, static_cast<double>(s.view.rtt_ns) / 1e9);
+    one("gatehouse_shares", "Rates in use on this node that are kept with others.", gauge, static_cast<double>(s.shares));
+    one("gatehouse_share_calls_total", "Calls of Redis for rates.", total, static_cast<double>(s.calls));
+    one("gatehouse_share_asks_total", "Rates asked for in them.", total, static_cast<double>(s.asks));
+    one("gatehouse_share_asks_failed_total", "Of those, without an answer.", total, static_cast<double>(s.failed));
+    one("gatehouse_share_tokens_asked_total", "Tokens asked for.", total, static_cast<double>(s.asked));
+    one("gatehouse_share_tokens_granted_total", "Tokens granted.", total, static_cast<double>(s.granted));
+}
+
 void add_certificates(std::vector<MetricFamily>& out, const node_view& node) {
     std::int64_t first = 0;
     std::size_t bad = 0;
@@ -419,6 +436,7 @@ std::string metrics_text(const node_view& node, const std::vector<tenant_series>
     add_workers(out, all);
     add_publisher(out, node);
     add_follower(out, node);
+    add_shares(out, node);
     add_certificates(out, node);
     add_endpoints(out, node);
     add_quotas(out, node);

@@ -141,6 +141,7 @@ constexpr const char* text = R"json({
         "tenants": { "type": "integer" }, "quarantined": { "type": "integer" },
         "publisher": { "nullable": true, "$ref": "#/components/schemas/Publisher" },
         "follower": { "nullable": true, "$ref": "#/components/schemas/Follower" },
+        "shares": { "nullable": true, "$ref": "#/components/schemas/Shares" },
         "workers": { "type": "array", "items": { "type": "object", "properties": { "connections": { "type": "integer" }, "requests": { "type": "integer" }, "requests_in_flight": { "type": "integer" }, "tunnels": { "type": "integer" } } } } } },
       "Publisher": { "type": "object", "properties": {
         "state": { "type": "string", "enum": [ "away", "standby", "comparing", "current" ] }, "why": { "type": "string" },
@@ -154,6 +155,11 @@ constexpr const char* text = R"json({
         "expired": { "type": "boolean" }, "taken": { "type": "integer" }, "hosts": { "type": "integer" },
         "in_memory": { "type": "integer" }, "loading": { "type": "integer" },
         "refused": { "type": "array", "items": { "type": "string" } } } },
+      "Shares": { "type": "object", "description": "of rates that all nodes keep together", "properties": {
+        "lost": { "type": "boolean", "description": "Redis does not answer: this node keeps its part alone" }, "why": { "type": "string" },
+        "nodes": { "type": "integer" }, "present": { "type": "integer", "description": "of them, in touch with Redis" },
+        "redis_ms": { "type": "number", "description": "what Redis takes to answer" }, "in_use": { "type": "integer" },
+        "asks": { "type": "integer" }, "failed": { "type": "integer" } } },
       "Certificate": { "type": "object", "required": [ "pattern", "in_memory" ], "properties": { "pattern": { "type": "string" }, "tenant": { "type": "string", "description": "whose host it is" }, "in_memory": { "type": "boolean", "description": "a good one is" }, "file": { "type": "string", "description": "in certs_dir" }, "not_after": { "type": "string", "format": "date-time" }, "error": { "type": "string" } } },
       "Diagnostic": { "type": "object", "required": [ "severity", "message" ], "properties": { "severity": { "enum": [ "error", "warning" ] }, "file": { "type": "string" }, "line": { "type": "integer" }, "key": { "type": "string" }, "message": { "type": "string" }, "advice": { "type": "string" } } },
       "Pool": { "type": "object", "required": [ "name", "balance", "host", "tls", "slow_start", "endpoints" ], "properties": {

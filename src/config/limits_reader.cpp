@@ -49,7 +49,6 @@ void read_limits(table_reader& in, tenant::limits& out) {
     read_client_rules(in, out.rules);
     in.later("bandwidth", "bandwidth limits");
     in.later("weight", "fair queues");
-    in.later("on_redis_loss", "limits of a fleet");
 }
 
 void read_upstream_timeouts(table_reader& in, tenant::upstream_timeouts& out) {

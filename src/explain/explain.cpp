@@ -169,7 +169,9 @@ const tenant::effective_route* route(walk& w, const tenant::effective& e, std::s
 std::string level_text(const limit::level& l, const walk& w) {
     std::string out;
     const auto say = [&out](std::string part) { out += (out.empty() ? "" : ", ") + part; };
-    if (l.rate.interval_ns > 0 && l.rate_cell != nullptr)
+    if (l.rate.interval_ns > 0 && l.fleet_share != nullptr)
+        say(fmt::format("{} tokens left on this node", l.fleet_share->peek(w.in.now_ns).remaining));
+    else if (l.rate.interval_ns > 0 && l.rate_cell != nullptr)
         say(fmt::format("{} of {} tokens", l.rate_cell->peek(l.rate, w.in.now_ns).remaining,
                         l.rate.burst));
     if (l.requests.count > 0 && l.account)
@@ -218,6 +220,22 @@ void add_rules(walk& w, step& s, const tenant::effective_route& r,
     }
 }
 
+// How nodes keep this rate together, and by how much all of them may exceed it, where that is more
+// than docs/configuration.md says.
+void add_share(step& s, const limit::level& l) {
+    if (l.fleet_share == nullptr) return;
+    const limit::fleet_view v = l.fleet_share->list().view();
+    const limit::share_terms t = limit::make_terms(l.rate, v);
+    const std::string who = fmt::format("share of {} {}", l.policy, l.owner);
+    if (v.lost)
+        add(s, who, fmt::format("Redis is away: one of {} parts, as on_redis_loss says", v.nodes));
+    else
+        add(s, who, fmt::format("{} nodes, Redis answers in {:.1f} ms", v.nodes, static_cast<double>(v.rtt_ns) / 1e6));
+    if (t.excess > t.promised && !v.lost)
+        add(s, who + " at most",
+            fmt::format("{:g}/s x W + {:.0f} requests in any window W of a second or more", t.per_second, t.excess));
+}
+
 void admit(walk& w, const tenant::effective& e, const tenant::effective_route& r) {
     step& s = w.begin(stage::admit);
     for (const auto& origin : e.origins) {
@@ -229,8 +247,10 @@ void admit(walk& w, const tenant::effective& e, const tenant::effective_route& r
     }
     const auto clients = clients_of(w, r);
     add_rules(w, s, r, clients);
-    for (const limit::level& l : r.levels)
+    for (const limit::level& l : r.levels) {
         add(s, l.policy + " " + l.owner, level_text(l, w));
+        add_share(s, l);
+    }
     add(s, "max body", r.max_body_bytes == 0 ? "no bound" : size_text(r.max_body_bytes));
     const auto verdict = limit::peek(
         r.levels, {.monotonic_ns = w.in.now_ns, .unix_s = w.in.now.time_since_epoch().count()}, clients);

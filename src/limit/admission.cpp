@@ -7,11 +7,21 @@ namespace gatehouse::limit {
 namespace {
 
 bool has_rate(const level& l) noexcept {
-    return l.rate_cell != nullptr && l.rate.interval_ns > 0;
+    return l.rate.interval_ns > 0 && (l.fleet_share != nullptr || l.rate_cell != nullptr);
+}
+
+gcra_verdict take_rate(const level& l, std::int64_t now_ns) noexcept {
+    return l.fleet_share != nullptr ? l.fleet_share->take(now_ns) : l.rate_cell->take(l.rate, now_ns);
+}
+
+void give_back_rate(const level& l) noexcept {
+    if (l.fleet_share != nullptr) return l.fleet_share->give_back();
+    l.rate_cell->give_back(l.rate);
 }
 
 gcra_verdict peek_rate(const level& l, std::int64_t now_ns) noexcept {
-    return has_rate(l) ? l.rate_cell->peek(l.rate, now_ns) : gcra_verdict{};
+    if (!has_rate(l)) return {};
+    return l.fleet_share != nullptr ? l.fleet_share->peek(now_ns) : l.rate_cell->peek(l.rate, now_ns);
 }
 
 void leave_concurrency(const level& l) noexcept {
@@ -37,7 +47,7 @@ using charged_periods = std::array<period, levels_max>;
 void undo(std::span<const level> charged, const charged_periods& periods) noexcept {
     for (std::size_t i = charged.size(); i-- > 0;) {
         if (has_quota(charged[i])) charged[i].account->give_back(periods[i]);
-        if (has_rate(charged[i])) charged[i].rate_cell->give_back(charged[i].rate);
+        if (has_rate(charged[i])) give_back_rate(charged[i]);
         leave_concurrency(charged[i]);
     }
 }
@@ -78,7 +88,7 @@ admission charge(const level& l, const moment& now, period& charged, nearest& bo
     if (l.concurrency_gauge != nullptr && !l.concurrency_gauge->try_enter(l.concurrency))
         return refusal(problem::concurrency_limited, l, peek_rate(l, now.monotonic_ns));
     if (has_rate(l)) {
-        const gcra_verdict v = l.rate_cell->take(l.rate, now.monotonic_ns);
+        const gcra_verdict v = take_rate(l, now.monotonic_ns);
         if (!v.admitted) {
             leave_concurrency(l);
             return refusal(problem::rate_limited, l, v);
@@ -88,7 +98,7 @@ admission charge(const level& l, const moment& now, period& charged, nearest& bo
     if (has_quota(l)) {
         const quota_verdict v = l.account->take(l.requests, now.unix_s);
         if (!v.admitted) {
-            if (has_rate(l)) l.rate_cell->give_back(l.rate);
+            if (has_rate(l)) give_back_rate(l);
             leave_concurrency(l);
             return refusal(problem::quota_exhausted, l, as_verdict(v));
         }
@@ -163,7 +173,7 @@ admission peek(std::span<const level> levels, const moment& now,
             l.concurrency_gauge->value() >= l.concurrency)
             return refusal(problem::concurrency_limited, l, peek_rate(l, now.monotonic_ns));
         if (has_rate(l)) {
-            const gcra_verdict v = l.rate_cell->peek(l.rate, now.monotonic_ns);
+            const gcra_verdict v = peek_rate(l, now.monotonic_ns);
             if (!v.admitted) return refusal(problem::rate_limited, l, v);
             bound.note(l, v);
         }

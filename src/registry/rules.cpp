@@ -22,6 +22,7 @@ rules make_rules(const config::settings& s, std::uint64_t revision) {
     for (const auto& region : s.regions)
         p->region_addresses.emplace(region.name, region.address);
     p->relays = s.node.wrong_region == config::wrong_region::relay;
+    p->shares_rates = s.registry.redis.has_value();
     return {.platform = std::move(p), .child_name = s.platform.child_name};
 }
 

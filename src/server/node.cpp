@@ -13,6 +13,7 @@
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/server/node.hpp>
+#include <limits>
 
 #include "listeners.hpp"
 #include "reload.hpp"
@@ -71,6 +72,7 @@ node::node(const config::settings& s, std::string settings_file)
                   registry_.keep_quotas(std::move(used), std::move(done));
               }),
       started_unix_s_(std::time(nullptr)) {
+    directory_.set_shares(&shares_);
     certificates_.on_replaced([this](const std::string& pattern) {
         asio::post(control_, [this, pattern] {
             each_worker([pattern](worker& w) { w.certificate_replaced(pattern); });
@@ -195,6 +197,7 @@ void node::begin_serving() {
         return fail(e.what());
     }
     phase_ = phase::serving;
+    start_fleet();   // before the first request looks for its share
     hand_over(std::exchange(listeners_, {}));
     for (auto& w : workers_) w->start();
     health_.start();
@@ -230,6 +233,14 @@ void node::watch_certificates() {
 void node::start_publisher(registry::region_keys keys) {
     publisher_ = make_publisher(settings_, std::move(keys), registry_.fleet_id(), {control_, pool_executor(), directory_});
     if (publisher_) publisher_->start();
+}
+
+// Anew with every reload that names another Redis: what was fetched from the one before is used up.
+void node::start_fleet() {
+    fleet_ = make_fleet(settings_, {.control = control_, .run_in_pool = pool_executor(), .shares = shares_});
+    if (fleet_) return fleet_->start();
+    // A reload that adds a Redis has its platform in force a moment before this comes by again.
+    shares_.set_view({.nodes = 1, .present = 1, .rtt_ns = 0, .lost = true, .settled = true}, std::numeric_limits<std::int64_t>::max());
 }
 
 // --- signals ---
@@ -301,6 +312,7 @@ void node::drain() {
 
 void node::stop_accepting() {
     phase_ = phase::draining;
+    if (fleet_) fleet_->leave();
     workers_draining_ = workers_.size();
     each_worker([this](worker& w) {
         w.drain([this] { asio::post(control_, [this] { worker_drained(); }); });
@@ -324,6 +336,7 @@ void node::finish() {
     tick_timer_.cancel();
     certs_folder_.reset();
     publisher_.reset();
+    fleet_.reset();
     if (follower_) follower_->stop();
     if (admin_) admin_->stop();
     if (!workers_.empty()) quotas_.finish(std::time(nullptr));   // stored before the pool ends

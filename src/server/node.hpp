@@ -21,6 +21,7 @@
 #include "listeners.hpp"
 #include "publishing.hpp"
 #include "quotas.hpp"
+#include "sharing.hpp"
 #include "worker.hpp"
 
 namespace gatehouse::server {
@@ -42,6 +43,7 @@ class node final : public admin::node_view {
     std::uint64_t access_log_lost() const override;
     std::optional<registry::publisher_status> publisher() const override;
     std::optional<registry::follower_status> follower() const override;
+    std::optional<gatehouse::fleet::fleet_status> fleet() const override;
     bool publish() override;
     void diff(std::function<void(registry::differences)> done) override;
     double control_loop_lag_s() const override { return control_lag_s_; }
@@ -95,6 +97,7 @@ class node final : public admin::node_view {
     // change
     void watch_certificates();
     void start_publisher(registry::region_keys keys);
+    void start_fleet();
     void hand_over(listener_rows rows);
     void directory_changed();
     void each_worker(std::function<void(worker&)> f);
@@ -117,6 +120,7 @@ class node final : public admin::node_view {
     boost::asio::signal_set signals_;
     boost::asio::steady_timer drain_timer_, tick_timer_;
 
+    limit::share_list shares_;
     tenant::directory directory_;
     connection_limits connections_;
     tls::ticket_keys ticket_keys_;
@@ -133,6 +137,7 @@ class node final : public admin::node_view {
     std::unique_ptr<watch::folder> certs_folder_;
     registry::region_keys region_keys_;   // until the publisher has them
     std::unique_ptr<registry::publisher> publisher_;   // null: none
+    std::unique_ptr<gatehouse::fleet::fleet> fleet_;   // null: no Redis
     bool has_registry_ = true;   // false: nothing that was published came yet
     mutable registry::tenant_row followed_row_;   // find_tenant()'s last answer
     admin::server_memory admin_memory_;

@@ -65,6 +65,12 @@ void node::registry_answered(registry::change_report report) {
     });
 }
 
+static bool other_fleet(const config::settings& a, const config::settings& b) {
+    const auto &before = a.registry.redis, &now = b.registry.redis;
+    if (!before || !now) return before.has_value() != now.has_value();
+    return before->url != now->url || before->prefix != now->prefix || a.node.id != b.node.id;
+}
+
 void node::take_settings(new_settings& n) {
     for (config::diagnostic& d : fit_file_limit(n.settings)) n.warnings.push_back(std::move(d));
     const config::settings before = std::exchange(settings_, n.settings);
@@ -89,6 +95,7 @@ void node::take_settings(new_settings& n) {
         if (has_registry_) follower_->set_ready();
     }
     start_publisher(std::move(n.region_keys));
+    if (other_fleet(before, settings_)) start_fleet();
     take_admin(n);
 }
 

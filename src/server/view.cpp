@@ -59,6 +59,11 @@ std::optional<registry::publisher_status> node::publisher() const {
     return publisher_->status();
 }
 
+std::optional<gatehouse::fleet::fleet_status> node::fleet() const {
+    if (!fleet_) return std::nullopt;
+    return fleet_->status();
+}
+
 std::optional<registry::follower_status> node::follower() const {
     if (!follower_) return std::nullopt;
     return follower_->status();

@@ -164,6 +164,25 @@ void add_rules(draft& w, std::vector<limit::rule>& out, const std::string& polic
     }
 }
 
+limit::share_loss loss_of(const limits& l) noexcept {
+    switch (l.on_redis_loss.value_or(redis_loss::share)) {
+        case redis_loss::open:
+            return limit::share_loss::open;
+        case redis_loss::closed:
+            return limit::share_loss::closed;
+        case redis_loss::share:
+            break;
+    }
+    return limit::share_loss::share;
+}
+
+// The rate is the fleet's where nodes share them.
+void share_rate(draft& w, limit::level& level, const limits& l, state* s, const std::string& name) {
+    if (!w.out.platform->shares_rates || w.d.shares() == nullptr || s == nullptr || level.rate.interval_ns == 0) return;
+    level.fleet_share = s->share(name, *w.d.shares());
+    level.fleet_share->set_limit(level.rate, loss_of(l));
+}
+
 void make_levels(draft& w) {
     for (std::size_t i = 0; i < w.chain_length(); ++i) {
         const limits l = limits_at(w, i);
@@ -172,6 +191,7 @@ void make_levels(draft& w) {
         const char* policy = i == 0 ? "tenant" : "parent";
         w.out.levels.push_back(
             make_level(policy, w.at(i).id, l, state ? &state->cells : nullptr));
+        share_rate(w, w.out.levels.back(), l, state.get(), w.at(i).id);
         add_quota(w, w.out.levels.back(), "");
         add_rules(w, w.rules, policy, w.at(i).id, "", l.rules, state.get());
     }
@@ -214,6 +234,7 @@ effective_route make_route(draft& w, const route& spec) {
         r.levels.push_back(make_level("route", w.out.self->id, spec.limits, cells.get()));
         add_quota(w, r.levels.back(), r.spec.path);
         if (cells) r.kept.push_back(std::move(cells));
+        share_rate(w, r.levels.back(), spec.limits, w.out.self->state.get(), w.out.self->id + r.spec.path);
     }
     for (const auto& [key, value] : limit_texts(spec.limits))
         w.origin("limits." + key + " of route " + r.spec.path, value, "route " + r.spec.path);

@@ -1,4 +1,4 @@
-// Cells of routes and rules, made on first asking.
+// Cells of routes and rules, and shares, made on first asking.
 #include <gatehouse/tenant/state.hpp>
 #include <map>
 #include <mutex>
@@ -11,6 +11,7 @@ struct state::cell_table {
     std::map<std::string, std::shared_ptr<limit_cells>> routes;
     std::map<std::tuple<std::string, std::string, std::size_t>, std::shared_ptr<limit::client_cells>>
         rules;
+    std::map<std::string, std::shared_ptr<limit::share>> shares;
 };
 
 state::~state() {
@@ -47,6 +48,14 @@ std::shared_ptr<limit::client_cells> state::client_cells(
         memory->add(of_rule);
     }
     return of_rule;
+}
+
+limit::share* state::share(const std::string& name, limit::share_list& list) {
+    cell_table& table = made_cells();
+    const std::lock_guard lock(table.mutex);
+    auto& found = table.shares[name];
+    if (!found) found = std::make_shared<limit::share>(name, list);
+    return found.get();
 }
 
 }  // namespace gatehouse::tenant

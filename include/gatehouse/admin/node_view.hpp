@@ -8,6 +8,7 @@
 #include <gatehouse/admin/tenant_ranking.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/explain/report.hpp>
+#include <gatehouse/fleet/fleet.hpp>
 #include <gatehouse/proxy/counters.hpp>
 #include <gatehouse/registry/follower.hpp>
 #include <gatehouse/registry/publisher.hpp>
@@ -63,6 +64,7 @@ class node_view {
     virtual std::uint64_t access_log_lost() const = 0;  // access_log::lines_lost()
     virtual std::optional<registry::publisher_status> publisher() const = 0;  // nothing: not one
     virtual std::optional<registry::follower_status> follower() const = 0;    // nothing: not one
+    virtual std::optional<gatehouse::fleet::fleet_status> fleet() const = 0;             // nothing: no Redis
     // On a node that follows, a tenant may have to come into memory before anything here knows it.
     // True: `done` is called when it has, or cannot. By host, or where that is empty by id.
     virtual bool load(std::string_view host, std::string_view id, std::function<void()> done) = 0;

@@ -7,6 +7,7 @@
 #include <gatehouse/limit/client_cells.hpp>
 #include <gatehouse/limit/gcra.hpp>
 #include <gatehouse/limit/quota.hpp>
+#include <gatehouse/limit/share.hpp>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,6 +24,7 @@ struct level {
     std::string rate_fields;
     gcra_parameters rate;        // interval 0: none
     gcra_cell* rate_cell = nullptr;
+    share* fleet_share = nullptr;    // the rate is the fleet's, and this is charged instead
     std::uint32_t concurrency = 0;   // 0: none
     gauge* concurrency_gauge = nullptr;
     std::uint32_t connections = 0;   // 0: none

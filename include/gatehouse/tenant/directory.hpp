@@ -48,6 +48,7 @@ struct platform {
     std::map<std::string, pool, std::less<>> pools;
     std::map<std::string, std::string, std::less<>> region_addresses;   // where to redirect or relay: host:port
     bool relays = false;               // connections of strict tenants of other regions
+    bool shares_rates = false;         // with other nodes, through Redis
 };
 using platform_ptr = std::shared_ptr<const platform>;
 
@@ -67,6 +68,7 @@ class directory {
     // be loaded first, whatever the two above say. Never elsewhere.
     bool must_load_host(std::string_view host) const noexcept;
     bool must_load_tenant(std::string_view id) const noexcept;
+    limit::share_list* shares() const noexcept { return shares_; }   // null: rates are this node's alone
     // Nothing that is known may be served any more: it was not confirmed for too long.
     bool is_stale() const noexcept { return stale_.load(std::memory_order_acquire); }
     // Moves with every change; read it before looking up.
@@ -89,6 +91,8 @@ class directory {
     // Those that exist besides; they outlive the directory. Before the first reader.
     void set_names(const host_index* hosts, const host_index* ids);
     void set_stale(bool stale);
+    // Where shares of rates are kept; outlives the directory's tenants. Before the first reader.
+    void set_shares(limit::share_list* shares) { shares_ = shares; }
     // Calls f(record) for each tenant, gone ones too, in no order; f must not change the directory.
     template <class F>
     void for_each(F&& f) const { visit([](void* ctx, const record_ptr& r) { (*static_cast<F*>(ctx))(r); }, &f); }
@@ -108,6 +112,7 @@ class directory {
     const host_index* all_hosts_ = nullptr;   // null: everything is in memory
     const host_index* all_ids_ = nullptr;
     std::atomic<bool> stale_{false};
+    limit::share_list* shares_ = nullptr;
     std::vector<std::shared_ptr<const void>> retired_;
     static constexpr std::size_t client_bytes_max = 64 * 1024 * 1024;
     const std::shared_ptr<limit::client_memory> client_memory_ = std::make_shared<limit::client_memory>(client_bytes_max);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <gatehouse/limit/client_cells.hpp>
 #include <gatehouse/limit/gcra.hpp>
+#include <gatehouse/limit/share.hpp>
 #include <memory>
 #include <string>
 
@@ -40,6 +41,9 @@ class state {
     // that have this key.
     std::shared_ptr<limit::client_cells> client_cells(const std::string& path, const std::string& key, std::size_t nth,
                                                       const std::shared_ptr<limit::client_memory>& memory);
+    // Its part of a rate of the fleet, by the name all nodes give it; made on first asking, kept for
+    // as long as this. `list` outlives it. Takes a lock.
+    limit::share* share(const std::string& name, limit::share_list& list);
 
    private:
     struct cell_table;

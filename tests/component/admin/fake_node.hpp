@@ -65,6 +65,8 @@ struct fake_node : gatehouse::admin::node_view {
     std::uint64_t access_log_lost() const override { return 3; }
     std::optional<gatehouse::registry::follower_status> following;
     std::optional<gatehouse::registry::follower_status> follower() const override { return following; }
+    std::optional<gatehouse::fleet::fleet_status> sharing;
+    std::optional<gatehouse::fleet::fleet_status> fleet() const override { return sharing; }
     bool load(std::string_view, std::string_view, std::function<void()>) override { return false; }
     std::optional<gatehouse::registry::publisher_status> publishing;
     std::optional<gatehouse::registry::publisher_status> publisher() const override { return publishing; }

@@ -226,8 +226,7 @@ level = "debug"
     CHECK(s.log.level == log::level::debug);
 
     // What comes later says so, and nothing else does.
-    for (const auto* key : {"limits.memory", "plans.pro.bandwidth", "plans.pro.weight",
-                            "plans.pro.on_redis_loss"}) {
+    for (const auto* key : {"limits.memory", "plans.pro.bandwidth", "plans.pro.weight"}) {
         INFO(key);
         CHECK(count_at(loaded.diagnostics, severity::warning, key) == 1);
     }

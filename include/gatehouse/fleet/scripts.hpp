@@ -1,0 +1,51 @@
+// What Redis does for shares, as Lua, on Redis' own clock; limit::share_bank is the same as values.
+// Every key ends by itself.
+#pragma once
+
+namespace gatehouse::fleet::scripts {
+
+// KEYS nodes (a sorted set by time), since. ARGV node, latest time to be done (0: any), present and
+// counted for, ms. {now, since, nodes, present}; {now, 0, 0, 0}: too late, not done.
+inline constexpr const char* pulse = R"(
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+if ARGV[2] ~= '0' and now > tonumber(ARGV[2]) then return {now, 0, 0, 0} end
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+local since = tonumber(redis.call('GET', KEYS[2]))
+if not since or not last[2] or tonumber(last[2]) < now - ARGV[3] then since = now end
+redis.call('SET', KEYS[2], string.format('%.0f', since), 'PX', 60000)
+redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now - ARGV[4]))
+redis.call('PEXPIRE', KEYS[1], 60000)
+local present = redis.call('ZCOUNT', KEYS[1], string.format('%.0f', now - ARGV[3]), '+inf')
+return {now, since, redis.call('ZCARD', KEYS[1]), present}
+)";
+
+// KEYS since, then buckets. ARGV latest time to be done, then of each bucket tokens wanted, gained a
+// second, capacity. {now, granted, ...}; {now}: too late, not done.
+inline constexpr const char* ask = R"(
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local out = {now}
+if now > tonumber(ARGV[1]) then return out end
+local since = tonumber(redis.call('GET', KEYS[1])) or now
+for i = 2, #KEYS do
+  local want, gain, capacity = tonumber(ARGV[3 * i - 4]), tonumber(ARGV[3 * i - 3]), tonumber(ARGV[3 * i - 2])
+  local level, at = 0, since
+  local found = redis.call('GET', KEYS[i])
+  if found then
+    local l, a = string.match(found, '^(%S+) (%S+)$')
+    level, at = tonumber(l) or 0, tonumber(a) or since
+  end
+  at = math.max(at, since)
+  level = math.min(capacity, level + gain * math.max(0, now - at) / 1000)
+  local granted = math.min(want, math.floor(level))
+  level = level - granted
+  local full = math.min(math.ceil((capacity - level) / gain * 1000), 1e11)
+  redis.call('SET', KEYS[i], string.format('%.17g %.0f', level, now), 'PX', string.format('%.0f', full + 1000))
+  out[i] = granted
+end
+return out
+)";
+
+}  // namespace gatehouse::fleet::scripts
