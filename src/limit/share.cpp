@@ -121,7 +121,7 @@ gcra_verdict share::take(std::int64_t now_ns) noexcept {
         const std::int64_t most = allowed(now_ns);
         if (seen >= most) {
             refused_.fetch_add(1, std::memory_order_relaxed);
-            return peek(now_ns);
+            return refusal();   // not peek(): control may have paid since
         }
         if (taken_.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed))
             return {.remaining = static_cast<std::uint64_t>(most - seen - 1),
@@ -131,8 +131,12 @@ gcra_verdict share::take(std::int64_t now_ns) noexcept {
 
 gcra_verdict share::peek(std::int64_t now_ns) const noexcept {
     const std::int64_t left = allowed(now_ns) - taken_.load(std::memory_order_relaxed);
+    if (left <= 0) return refusal();
+    return {.remaining = static_cast<std::uint64_t>(left), .reset_ns = interval_ns_.load(std::memory_order_relaxed)};
+}
+
+gcra_verdict share::refusal() const noexcept {
     const std::int64_t interval = interval_ns_.load(std::memory_order_relaxed);
-    if (left > 0) return {.remaining = static_cast<std::uint64_t>(left), .reset_ns = interval};
     return {.admitted = false, .retry_after_ns = std::max(interval, share_tick_ns), .remaining = 0, .reset_ns = interval};
 }
 

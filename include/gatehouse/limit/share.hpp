@@ -105,6 +105,7 @@ class share : public std::enable_shared_from_this<share> {
         std::int64_t upto = 0, expires_ns = 0;   // paid_ behind it
     };
     std::int64_t allowed(std::int64_t now_ns) const noexcept;
+    gcra_verdict refusal() const noexcept;
     void enlist() noexcept;
     std::int64_t credit(const fleet_view& v) const noexcept;
     void draw_line(const share_terms& t, const fleet_view& v) noexcept;

@@ -230,7 +230,7 @@ level = "debug"
         INFO(key);
         CHECK(count_at(loaded.diagnostics, severity::warning, key) == 1);
     }
-    CHECK(loaded.diagnostics.size() == 4);
+    CHECK(loaded.diagnostics.size() == 3);
 }
 
 TEST_CASE("one mistake, one error at its key and line") {
