@@ -159,7 +159,7 @@ def test_sighup_with_a_broken_file_changes_nothing(build):
     world.gate.signal(signal.SIGHUP)
     time.sleep(0.5)
     assert world.gate.alive() and world.get("/").status == 200
-    assert "gatehouse.toml" in world.gate.stderr()
+    until(lambda: "gatehouse.toml" in world.gate.stderr())
     world.gate.stop()
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from kit.certs import make_dev_certs
-from kit.gate import Gate, binary
+from kit.gate import Gate, binary, until
 from kit.redis import Redis
 
 
@@ -168,7 +168,7 @@ def test_a_second_publisher_stands_by_and_takes_over(tmp_path, redis, certs):
         with second:
             assert within(5, lambda: state(second) == "standby")
             assert any("center publishes this registry" in w for w in second.admin_json("/v1/node")["warnings"])
-            assert "center publishes this registry" in second.stderr()
+            until(lambda: "center publishes this registry" in second.stderr())
             assert signed(redis, "tenant:only-second") is None
             first.kill()
             assert within(20, lambda: is_current(second))   # when the lease has run out
@@ -290,7 +290,7 @@ def test_a_folder_of_certificates_that_cannot_be_read_takes_none_away(tmp_path, 
         gate.certs_dir.rename(away)
         assert run_verb(gate, "registry", "publish").returncode == 0
         assert signed(redis, "cert:shop.acme.example") == before
-        assert "cannot be listed" in gate.stderr()
+        until(lambda: "cannot be listed" in gate.stderr())
         away.rename(gate.certs_dir)
         assert run_verb(gate, "registry", "publish").returncode == 0
 

@@ -71,7 +71,7 @@ def test_what_needs_a_restart_says_so(own):
     assert said.returncode == 0, said.stdout + said.stderr
     for key in ("node.workers", "node.state_dir"):
         assert re.search(rf"gatehouse\.toml: {key}: .*restart", said.stdout), said.stdout
-        assert key in gate.stderr()
+        until(lambda: key in gate.stderr())
     assert not (gate.folder / "other-state" / "central.db").exists()
     assert own.get("/").status == 200
 
@@ -435,7 +435,7 @@ def test_a_refused_reload_changes_nothing(own, spoil):
     for _ in range(3):
         said = refused(gate)
         assert key in said and shown in said, said
-    assert "refused" in gate.stderr()
+    until(lambda: "refused" in gate.stderr())
     assert gate.admin_json("/v1/node")["id"] == "edge-test"
     assert refused_to_connect(port)
     assert own.get("/kept", fields=[("X_Under", "x")]).status == 200

@@ -154,7 +154,7 @@ def test_broken_file_keeps_the_last_good(temporary, broken):
     time.sleep(0.5)
     assert field(world, "x-tenant-version") == "good"
     assert status(world, "globex.localhost") == 200
-    assert "acme.toml" in world.gate.stderr()
+    until(lambda: "acme.toml" in world.gate.stderr())
 
 
 def test_quarantine_is_shown(temporary):
@@ -212,7 +212,7 @@ def test_two_claimants_at_a_first_start(build):
     both = {"acme": {**tenants["acme"], "hosts": ["both.example"]}, "globex": {**tenants["globex"], "hosts": ["both.example"]}}
     world = build(tenants=both)
     assert status(world, "both.example") == 404
-    assert "both.example" in world.gate.stderr()
+    until(lambda: "both.example" in world.gate.stderr())
     world.gate.stop()
 
 
