@@ -151,35 +151,52 @@ void add_answers(std::vector<MetricFamily>& out, const workers& all) {
                          total, std::move(by_problem)));
 }
 
-void add_request_time(std::vector<MetricFamily>& out, const workers& all) {
-    using proxy::duration_buckets;
+// `bounds` in parts of a second, so many; what is in none of them has a bucket of its own behind them.
+// `in_bucket`: how many of one, not cumulative.
+template <class Bounds, class InBucket>
+ClientMetric histogram(const Bounds& bounds, double parts, InBucket in_bucket, double sum_s) {
     ClientMetric m;
     std::uint64_t cumulative = 0;
-    for (std::size_t i = 0; i < duration_buckets::size(); ++i) {
-        for (const auto* w : all)
-            cumulative += w->request_time.bucket(i);
-        const double bound = i < duration_buckets::bounds_us.size()
-                                 ? static_cast<double>(duration_buckets::bounds_us[i]) / 1e6
-                                 : std::numeric_limits<double>::infinity();
+    for (std::size_t i = 0; i <= bounds.size(); ++i) {
+        cumulative += in_bucket(i);
+        const double bound =
+            i < bounds.size() ? static_cast<double>(bounds[i]) / parts : std::numeric_limits<double>::infinity();
         m.histogram.bucket.push_back({.cumulative_count = cumulative, .upper_bound = bound});
     }
     m.histogram.sample_count = cumulative;
-    m.histogram.sample_sum = sum(all, [](const auto& w) { return w.request_time.sum_us(); }) / 1e6;
+    m.histogram.sample_sum = sum_s;
+    return m;
+}
+
+void add_request_time(std::vector<MetricFamily>& out, const workers& all) {
+    const auto in_bucket = [&all](std::size_t i) {
+        std::uint64_t n = 0;
+        for (const auto* w : all) n += w->request_time.bucket(i);
+        return n;
+    };
+    const double sum_s = sum(all, [](const auto& w) { return w.request_time.sum_us(); }) / 1e6;
     out.push_back(family("gatehouse_request_seconds", "From a request's head to its end.",
-                         MetricType::Histogram, {m}));
+                         MetricType::Histogram,
+                         {histogram(proxy::duration_buckets::bounds_us, 1e6, in_bucket, sum_s)}));
 }
 
 void add_workers(std::vector<MetricFamily>& out, const workers& all) {
-    std::vector<ClientMetric> lag, connections;
+    std::vector<ClientMetric> lag, connections, turns;
     for (std::size_t i = 0; i < all.size(); ++i) {
         const labels l = {{"worker", std::to_string(i)}};
         lag.push_back(metric(gauge, static_cast<double>(all[i]->loop_lag_max_ns.value()) / 1e9, l));
         connections.push_back(
             metric(gauge, static_cast<double>(all[i]->connections_active.value()), l));
+        turns.push_back(histogram(
+            net::turn_times::bounds_ns, 1e9, [w = all[i]](std::size_t n) { return w->turns[n].value(); },
+            static_cast<double>(all[i]->turns_ns.value()) / 1e9));
+        turns.back().label = l;
     }
     out.push_back(family("gatehouse_worker_loop_lag_seconds",
                          "The longest a worker's loop was late in the last ten seconds.", gauge,
                          std::move(lag)));
+    out.push_back(family("gatehouse_worker_turn_seconds", "How long the turns of a worker's loop took.",
+                         MetricType::Histogram, std::move(turns)));
     out.push_back(family("gatehouse_worker_connections", "Client connections open, by worker.",
                          gauge, std::move(connections)));
 }

@@ -2,6 +2,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -42,7 +43,6 @@ struct loop::impl {
     std::deque<std::coroutine_handle<>> turns;
     std::vector<std::function<void(std::int64_t)>> sweeps;
     std::string date;
-    std::int64_t longest_turn_ns = 0;
     bool scheduled_posted = false, turn_posted = false;
 
     impl() { head.next = head.previous = &head; }
@@ -198,11 +198,11 @@ void loop::note_turn(std::int64_t began_ns) noexcept {
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     const std::int64_t took = now.tv_sec * 1'000'000'000LL + now.tv_nsec - began_ns;
-    if (took > impl_->longest_turn_ns) impl_->longest_turn_ns = took;
-}
-
-std::int64_t loop::take_longest_turn_ns() noexcept {
-    return std::exchange(impl_->longest_turn_ns, 0);
+    std::size_t bucket = 0;
+    while (bucket < turn_times::bounds_ns.size() && took > turn_times::bounds_ns[bucket]) ++bucket;
+    ++turn_times_.counts[bucket];
+    turn_times_.sum_ns += took;
+    turn_times_.longest_ns = std::max(turn_times_.longest_ns, took);
 }
 
 void loop::schedule(std::coroutine_handle<> h) {

@@ -166,6 +166,9 @@ void worker::sweep(std::int64_t now_ns) {
     counters_.log_dropped.set(ring_->dropped());
     counters_.buffers_in_use.set(loop_.buffers().lent());
     counters_.coroutines.set(net::lent_frames());
+    const net::turn_times& turns = loop_.turns();
+    for (std::size_t i = 0; i < turns.counts.size(); ++i) counters_.turns[i].set(turns.counts[i]);
+    counters_.turns_ns.set(static_cast<std::uint64_t>(turns.sum_ns));
     constexpr std::int64_t lag_window_ns = 10'000'000'000, trim_interval_ns = 10'000'000'000;
     lag_max_ns_ = std::max<std::uint64_t>(lag_max_ns_, static_cast<std::uint64_t>(loop_.take_longest_turn_ns()));
     if (now_ns >= lag_window_ends_ns_) {

@@ -3,6 +3,7 @@
 // loop's thread alone, except post() and stop().
 #pragma once
 
+#include <array>
 #include <coroutine>
 #include <cstdint>
 #include <functional>
@@ -19,6 +20,14 @@ class io_context;
 namespace gatehouse::net {
 
 class buffer_pool;
+
+// How long the turns of a loop took, by bucket; the last is everything longer.
+struct turn_times {
+    static constexpr std::array<std::int64_t, 11> bounds_ns = {50'000,    100'000,   250'000,    500'000,    1'000'000,  2'500'000,
+                                                               5'000'000, 10'000'000, 25'000'000, 50'000'000, 100'000'000};
+    std::array<std::uint64_t, bounds_ns.size() + 1> counts{};
+    std::int64_t sum_ns = 0, longest_ns = 0;
+};
 
 // Who is told about a descriptor's events and, a few times a second, of the time.
 class event_source {
@@ -103,7 +112,8 @@ class loop {
     }
 
     buffer_pool& buffers() noexcept { return *buffers_; }
-    std::int64_t take_longest_turn_ns() noexcept;  // since last asked; for the lag metric
+    const turn_times& turns() const noexcept { return turn_times_; }   // longest_ns: since last asked
+    std::int64_t take_longest_turn_ns() noexcept { return std::exchange(turn_times_.longest_ns, 0); }
 
    private:
     struct impl;
@@ -122,6 +132,7 @@ class loop {
     std::int64_t unix_seconds_ = 0;
     std::int64_t wall_offset_us_ = 0;   // wall clock less the monotonic one, looked at every sweep
     std::vector<std::coroutine_handle<>> after_events_;
+    turn_times turn_times_;
     bool looking_at_events_ = false;
 };
 

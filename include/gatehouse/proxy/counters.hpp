@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <gatehouse/base/problem.hpp>
 #include <gatehouse/http/proxy_header.hpp>
+#include <gatehouse/net/loop.hpp>
 
 namespace gatehouse::proxy {
 
@@ -92,6 +93,8 @@ struct alignas(64) worker_counters {
     counter retries;
     // the worker itself
     counter log_dropped;      // access records that found the ring full
+    std::array<counter, net::turn_times::bounds_ns.size() + 1> turns;  // of the loop, by how long they took
+    counter turns_ns;
     counter loop_lag_max_ns;  // gauge: the worst of the last full ten seconds; the worker sets it
     counter buffers_in_use;   // gauge
     counter coroutines;       // gauge: frames that live
