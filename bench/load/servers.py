@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 root = pathlib.Path(__file__).resolve().parents[2]
 body = "x" * 99 + "\n"
@@ -293,6 +294,27 @@ def start_gatehouse(folder, origin_port, certificate, binary, *, core=proxy_core
     http, https, _ = gatehouse_configuration(folder, origin_port, workers=workers, connections=connections, log=log)
     (folder / "tenants" / "bench.toml").write_text(f'id = "bench"\nname = "Bench"\npool = "origin"\nhosts = ["{host}"]\n')
     return Server("gatehouse", [binary, "serve", "--config", folder / "gatehouse.toml"], core, folder, env=env, http=http, https=https)
+
+
+def turns(admin_port):
+    """{upper bound in seconds: turns of all workers' loops that took at most so long}, as /metrics tells it."""
+    found = {}
+    with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/metrics", timeout=10) as answer:
+        for bound, count in re.findall(r'^gatehouse_worker_turn_seconds_bucket\{.*le="([^"]+)"\} (\d+)', answer.read().decode(), re.M):
+            found[float(bound)] = found.get(float(bound), 0) + int(count)
+    return found
+
+
+def turn_p999_ms(before, after):
+    """The 99.9th percentile of the turns between two looks, by straight line within its bucket."""
+    wanted = 0.999 * (after[float("inf")] - before[float("inf")])
+    low, below = 0.0, 0
+    for bound in sorted(after):
+        within = after[bound] - before[bound]
+        if within >= wanted:
+            return 1000 * (low + (bound - low) * (wanted - below) / (within - below) if bound != float("inf") else low)
+        low, below = bound, within
+    return 1000 * low
 
 
 def wrk(url, seconds, connections=64, core=load_core, script=None):
