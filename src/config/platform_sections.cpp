@@ -134,7 +134,7 @@ void read_registry(table_reader& root, registry_settings& out) {
         in.section("redis",
                    [&](table_reader& redis_in) { read_redis(redis_in, out.redis.emplace()); });
     });
-    const bool follows = out.redis && out.redis->follow;
+    const bool follows = out.follows();
     if (follows && named)
         where.error("has no meaning on a node that follows: tenants come from Redis",
                     "remove it, or set registry.redis.mode = \"publish\"");

@@ -22,7 +22,7 @@ void read_sections(table_reader& root, settings& out) {
     read_platform(root, out.platform);
     read_registry(root, out.registry);
     read_regions(root, out.regions);
-    read_tls(root, out.tls, !(out.registry.redis && out.registry.redis->follow));
+    read_tls(root, out.tls, !out.registry.follows());
     read_timeouts(root, out.timeouts);
     read_node_limits(root, out.limits);
     read_plans(root, out.plans);
@@ -42,14 +42,14 @@ place place_of(document& doc, const toml::table& table, std::string_view section
 
 void check_default_plan(const settings& s, const place& where) {
     const std::string& wanted = s.platform.default_plan;
-    const bool follows = s.registry.redis && s.registry.redis->follow;
+    const bool follows = s.registry.follows();
     const auto named = [&](const tenant::plan& p) { return p.name == wanted; };
     if (wanted.empty() || follows || std::any_of(s.plans.begin(), s.plans.end(), named)) return;
     where.error("there is no plan " + shown(wanted), "write [plans." + wanted + ']');
 }
 
 void check_publisher(const settings& s, const place& where) {
-    if (!s.registry.redis || s.registry.redis->follow) return;
+    if (!s.registry.publishes()) return;
     const auto has_key = [](const region_settings& r) { return !r.key_file.empty(); };
     if (std::any_of(s.regions.begin(), s.regions.end(), has_key)) return;
     where.error("no region has a key, so nothing can be signed or sealed for edges",
@@ -58,7 +58,7 @@ void check_publisher(const settings& s, const place& where) {
 
 // What an edge takes from the publisher must not stand in its own file as well.
 void check_follower(const settings& s, document& doc, const toml::table& table) {
-    if (!s.registry.redis || !s.registry.redis->follow) return;
+    if (!s.registry.follows()) return;
     for (const char* section : {"plans", "pools"})
         if (const toml::node* node = table.get(section))
             place(doc, node->source().begin.line, section)
@@ -89,7 +89,7 @@ void check_redirect_regions(const settings& s, const place& where) {
 
 // Each connection of such a listener would be closed.
 void check_trusted_proxies(const settings& s, document& doc, const toml::table& table) {
-    const bool follows = s.registry.redis && s.registry.redis->follow;
+    const bool follows = s.registry.follows();
     if (follows || !s.platform.trusted_proxies.empty()) return;
     for (std::size_t i = 0; i < s.listeners.size(); ++i) {
         if (!s.listeners[i].proxy_protocol_required) continue;
@@ -110,7 +110,7 @@ loaded<settings> read_settings(std::string_view text, document doc) {
         check_default_plan(out, place_of(doc, *table, "platform", "default_plan"));
         check_publisher(out, place_of(doc, *table, "registry", "redis"));
         check_follower(out, doc, *table);
-        if (!out.registry.redis || !out.registry.redis->follow)
+        if (!out.registry.follows())
             check_redirect_regions(out, place_of(doc, *table, "node", "wrong_region"));
         check_trusted_proxies(out, doc, *table);
     }

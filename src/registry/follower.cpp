@@ -144,6 +144,10 @@ class follower::impl : public std::enable_shared_from_this<impl> {
     void forget_names();
     void begin();
     void began(const std::string& last);
+    template <class F>
+    void ask_for_publisher(milliseconds within, F then) {
+        commands_->send({"HMGET", key("publisher"), "epoch", "complete", "registry", "node"}, within, std::move(then));
+    }
     void heard(const redis::reply& publisher);
     void read_stream();
     void take_entries(const redis::reply& r);
@@ -329,8 +333,7 @@ void follower::impl::lost(const std::string& why) {
 void follower::impl::begin() {
     ++turn_;
     busy_ = true;
-    commands_->send({"HMGET", key("publisher"), "epoch", "complete", "registry", "node"}, deadline,
-                    good([](impl& self, const redis::reply& r) { self.heard(r); }));
+    ask_for_publisher(deadline, good([](impl& self, const redis::reply& r) { self.heard(r); }));
     commands_->send({"XREVRANGE", key("changes"), "+", "-", "COUNT", "1"}, deadline,
                     good([](impl& self, const redis::reply& r) { self.began(first_id(r)); }));
 }
@@ -541,8 +544,7 @@ void follower::impl::fetch(std::vector<std::string> keys, bool ends_batch) {
                         if (r->is_error()) return self.lost(r->text);
                         *values = std::move(*r);
                     }));
-    commands_->send({"HMGET", key("publisher"), "epoch", "complete", "registry", "node"}, deadline,
-                    good([](impl& self, const redis::reply& r) { self.heard(r); }));
+    ask_for_publisher(deadline, good([](impl& self, const redis::reply& r) { self.heard(r); }));
     commands_->send({"XRANGE", key("changes"), "-", "+", "COUNT", "1"}, deadline,
                     good([values, keys = std::move(keys), ends_batch](impl& self, const redis::reply& r) mutable {
                         // Entries between where we were and the stream's first are lost.
@@ -768,10 +770,9 @@ void follower::impl::beat() {
     });
     if (!commands_->is_up()) return;
     tell_fleet();
-    commands_->send({"HMGET", key("publisher"), "epoch", "complete", "registry", "node"}, beat_deadline,
-                    mine([](impl& self, const result<redis::reply>& r) {
-                        if (r && !r->is_error() && !self.busy_) self.look_at_publisher(*r);
-                    }));
+    ask_for_publisher(beat_deadline, mine([](impl& self, const result<redis::reply>& r) {
+                          if (r && !r->is_error() && !self.busy_) self.look_at_publisher(*r);
+                      }));
 }
 
 void follower::impl::tell_fleet() {

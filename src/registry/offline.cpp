@@ -79,8 +79,6 @@ std::unique_ptr<tenant::directory> directory_of(const state& known) {
     return directory;
 }
 
-bool follows(const config::settings& s) { return s.registry.redis && s.registry.redis->follow; }
-
 // Strict tenants of regions without an address are refused, where others are relayed.
 diagnostics relay_remarks(const config::settings& s, const state& known) {
     diagnostics out;
@@ -125,7 +123,7 @@ std::vector<config::diagnostic> check(const std::string& settings_file) {
     if (std::string why; load_region_keys(s.regions, why).empty() && !why.empty())
         out.push_back({.severity = config::severity::error, .file = s.file, .line = 0, .key = "regions",
                        .message = why, .advice = "put the right key there"});
-    if (follows(s)) return out;  // what is published was judged where it was published
+    if (s.registry.follows()) return out;  // what is published was judged where it was published
     state judged(make_rules(s, 1));
     auto found = read_folder(s, judged);
     if (!found) {
@@ -142,7 +140,7 @@ std::vector<config::diagnostic> check(const std::string& settings_file) {
 
 result<std::unique_ptr<tenant::directory>> offline_directory(const config::settings& s,
                                                              std::vector<config::diagnostic>& out) {
-    if (follows(s)) {
+    if (s.registry.follows()) {
         out.push_back({.severity = config::severity::error, .file = s.file, .line = 0, .key = "registry.redis.mode",
                        .message = "this node follows: its tenants are known to it while it runs",
                        .advice = "start it, or ask the node that publishes"});

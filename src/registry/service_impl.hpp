@@ -37,7 +37,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
 
  private:
     // Tenants come from another registry: files are not read, those kept are left alone.
-    bool follows() const noexcept { return settings_.registry.redis && settings_.registry.redis->follow; }
+    bool follows() const noexcept { return settings_.registry.follows(); }
     using report_handler = std::function<void(change_report)>;
     using outcome_handler = std::function<void(outcome)>;
     struct publication;

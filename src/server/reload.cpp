@@ -39,12 +39,10 @@ void keep_until_restart(new_settings& n, const config::settings& now) {
     keep(n.settings.node.state_dir, now.node.state_dir, "node.state_dir");
 }
 
-bool follows(const config::settings& s) { return s.registry.redis && s.registry.redis->follow; }
-
 void keep_following(new_settings& n, const config::settings& now) {
-    if (follows(n.settings) != follows(now))
+    if (n.settings.registry.follows() != now.registry.follows())
         return refuse(n, "registry.redis.mode", "is another one, and a node begins or ends to follow when it starts", "restart the node");
-    if (!follows(now)) return;
+    if (!now.registry.follows()) return;
     const auto tied = [](const config::redis_settings& r) { return std::tie(r.url, r.prefix, r.cache_tenants, r.max_stale); };
     if (tied(*n.settings.registry.redis) == tied(*now.registry.redis)) return;
     n.warnings.push_back(say(config::severity::warning, n.settings, "registry.redis",
@@ -93,7 +91,7 @@ void load_token(new_settings& n, const config::settings& now) {
 void look_at_certificates(new_settings& n, const config::settings& now) {
     const std::string& folder = n.settings.tls.certs_dir;
     std::error_code ec;
-    if (follows(now) || folder == now.tls.certs_dir || std::filesystem::is_directory(folder, ec)) return;
+    if (now.registry.follows() || folder == now.tls.certs_dir || std::filesystem::is_directory(folder, ec)) return;
     refuse(n, "tls.certs_dir", folder + " is no folder", "make it, with the certificates in it");
 }
 

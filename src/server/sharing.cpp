@@ -25,7 +25,7 @@ std::unique_ptr<fleet::fleet> make_fleet(const config::settings& s, fleet::fleet
     o.redis.backoff_max = milliseconds{500};
     o.prefix = s.registry.redis->prefix;
     o.node_id = s.node.id;
-    if (!s.registry.redis->follow) o.heartbeat = heartbeat_of(s);
+    if (s.registry.publishes()) o.heartbeat = heartbeat_of(s);
     return std::make_unique<fleet::fleet>(std::move(o), std::move(d));
 }
 

@@ -53,6 +53,8 @@ struct redis_settings {
 struct registry_settings {
     std::string tenants_dir;                  // absolute
     std::optional<redis_settings> redis;
+    bool follows() const noexcept { return redis && redis->follow; }
+    bool publishes() const noexcept { return redis && !redis->follow; }
 };
 
 struct region_settings {
