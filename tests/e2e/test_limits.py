@@ -134,6 +134,37 @@ def test_family_is_bounded_by_the_parent(world):
     assert "family" in answer.json()["detail"] or "parent" in answer.json()["detail"]
 
 
+def test_forty_children_together_keep_their_parent(world):
+    """All at once, from many clients, while the parent's rate is changed and changed back."""
+    rate, burst, seconds = 100, 20, 3.0
+    limits = {"rate": f"{rate}/s", "burst": burst, "concurrency": 6}
+    world.gate.write_tenant("clan", {"name": "Clan", "pool": "main", "limits": limits})
+    for n in range(40):
+        world.gate.write_tenant(f"clan-{n}", {"name": f"Clan {n}", "parent": "clan"})
+    until(lambda: world.get("/", host="clan-39.clan.localhost").status in (200, 429), 5)
+    codes, begun = [], time.monotonic()
+
+    def ask(first):
+        with world.client() as client:
+            n = first
+            while time.monotonic() < begun + seconds:
+                codes.append(client.get("/", host=f"clan-{n % 40}.clan.localhost").status)
+                n += 1
+
+    threads = [threading.Thread(target=ask, args=(5 * i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for part in ("30/s", f"{rate}/s"):
+        time.sleep(seconds / 3)
+        world.gate.write_tenant("clan", {"name": "Clan", "pool": "main", "limits": {**limits, "rate": part}})
+    for t in threads:
+        t.join()
+    took = time.monotonic() - begun
+    assert set(codes) <= {200, 429}
+    assert codes.count(200) <= rate * took + burst, (codes.count(200), took)
+    assert codes.count(200) >= 0.5 * rate, codes.count(200)
+
+
 def test_rule_by_field(world):
     """Each value has a budget of its own; those without the field share one."""
     def codes(n, *fields):

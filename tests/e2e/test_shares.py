@@ -1,11 +1,14 @@
 """Rates that a publisher and an edge keep together through a real Redis."""
 import contextlib
+import random
+import signal
 import threading
 import time
 
 import pytest
 
 from kit.gate import until
+from kit.http_message import ProtocolError
 from kit.redis import Redis
 from kit.upstream import ScriptedUpstream
 from test_follower import Fleet, certs, is_following   # noqa: F401 (a fixture)
@@ -105,6 +108,57 @@ def test_a_frozen_redis_costs_nobody_time_and_each_node_keeps_its_part(nodes, re
         assert "Redis is away: one of 2 parts" in text
     until(lambda: not shares(nodes[1])["lost"], 5)
     assert nodes[1].get("/readyz", host=HOST).status in (200, 429)
+
+
+def test_nodes_and_redis_that_die_and_freeze(tmp_path, redis, certs, upstream):   # noqa: F811
+    """Three nodes; whatever becomes of them and of Redis, together they keep the bound."""
+    seed = random.randrange(1000)
+    chance = random.Random(seed)
+    with Fleet(tmp_path, redis, certs, upstream, TENANTS) as fleet:
+        edges = [fleet.edge("edge-1"), fleet.edge("edge-2")]
+        every = [fleet.center, *edges]
+        until(lambda: all(shares(n)["nodes"] == 3 and not shares(n)["lost"] for n in every), 10)
+        time.sleep(0.7)
+        times, ended, deaths = [], threading.Event(), 0
+
+        def ask(gate):
+            while not ended.is_set():
+                with contextlib.suppress(OSError, ProtocolError), gate.client() as client:
+                    while not ended.is_set():
+                        if client.get("/", host=HOST).status == 200:
+                            times.append(time.monotonic())
+                        time.sleep(1 / RATE)   # each alone asks for nearly all of it
+                time.sleep(0.02)
+
+        threads = [threading.Thread(target=ask, args=(gate,)) for gate in every]
+        for t in threads:
+            t.start()
+        try:
+            for _ in range(8):
+                time.sleep(chance.uniform(0.1, 0.6))
+                what = chance.choice(("kill", "freeze", "redis"))
+                if what == "redis":
+                    redis.freeze()
+                    time.sleep(chance.uniform(0.05, 1.5))
+                    redis.thaw()
+                    continue
+                edge = chance.choice(edges)
+                if what == "kill":
+                    edge.kill()
+                    deaths += 1
+                    edge.start()
+                    continue
+                edge.signal(signal.SIGSTOP)
+                time.sleep(chance.uniform(0.05, 1.5))
+                edge.signal(signal.SIGCONT)
+            until(lambda: all(shares(n)["nodes"] == 3 and not shares(n)["lost"] for n in every), 10)
+        finally:
+            ended.set()
+            for t in threads:
+                t.join()
+        credit = BURST / 2 / 3   # of a node, which takes what it owed with it
+        assert excess(times) <= BURST + max(RATE / 10, 3) + deaths * credit + 10, (seed, deaths)
+        assert len(times) >= 0.4 * RATE * (max(times) - min(times)), (seed, len(times))
 
 
 def test_what_a_plan_wants_without_redis(nodes, redis):

@@ -183,6 +183,55 @@ TEST_CASE("property: any window admits at most burst + rate * window") {
     }
 }
 
+TEST_CASE("property: millions of arrivals are judged as a bucket of tokens judges them") {
+    std::mt19937_64 random(7);
+    for (int round = 0; round < 40; ++round) {
+        const std::uint64_t burst = 1 + random() % 200;
+        auto p = limit::make_parameters({1 + random() % 5000, 1s}, burst);
+        limit::gcra_cell cell;
+        // In ns of refilling, so that nothing is rounded: one token is p.interval_ns of it.
+        std::int64_t now = start, filled_ns = static_cast<std::int64_t>(burst) * p.interval_ns;
+        for (int i = 0; i < 100'000; ++i) {
+            // Demand around the rate, with pauses; the clock of another worker may be a little behind.
+            const auto step = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(2 * p.interval_ns));
+            const std::int64_t passed = random() % 1000 == 0 ? 300 * step : step;
+            now += passed;
+            filled_ns = std::min(static_cast<std::int64_t>(burst) * p.interval_ns, filled_ns + passed);
+            const bool expected = filled_ns >= p.interval_ns;
+            const auto verdict = cell.take(p, now);
+            if (verdict.admitted != expected)
+                FAIL("round " << round << ", arrival " << i << ": " << verdict.admitted << " with " << filled_ns << " ns of "
+                              << p.interval_ns);
+            if (!expected) {
+                if (verdict.retry_after_ns != p.interval_ns - filled_ns) FAIL("round " << round << ", arrival " << i);
+                continue;
+            }
+            filled_ns -= p.interval_ns;
+            if (verdict.remaining != static_cast<std::uint64_t>(filled_ns / p.interval_ns)) FAIL("round " << round << ", arrival " << i);
+        }
+    }
+}
+
+TEST_CASE("a clock that jumps gives nobody more than the burst, and binds nobody for good") {
+    const auto p = limit::make_parameters({10, 1s}, 10);
+    limit::gcra_cell cell;
+    const auto admitted_at = [&](std::int64_t now) {
+        int n = 0;
+        for (int i = 0; i < 100; ++i) n += cell.take(p, now).admitted;
+        return n;
+    };
+    CHECK(admitted_at(start) == 10);
+    CHECK(admitted_at(start - 1) == 0);                    // another worker's, a little behind
+    CHECK(admitted_at(start + 3600 * second) == 10);       // a machine that slept
+    CHECK(admitted_at(start + 3600 * second + second / 10) == 1);
+    // Far behind: what was taken ahead counts for at most the burst, and is paid at the rate.
+    CHECK(admitted_at(start) == 0);
+    int later = 0;
+    for (std::int64_t t = 0; t < 3 * second; t += second / 10) later += admitted_at(start + t);
+    CHECK(later >= 19);
+    CHECK(later <= 31);
+}
+
 TEST_CASE("steady demand gets exactly the rate") {
     limit::gcra_cell cell;
     const auto p = limit::make_parameters({100, 1s}, 10);
