@@ -1,6 +1,7 @@
 #include "node.hpp"
 
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <boost/asio/post.hpp>
@@ -388,6 +389,7 @@ int serve(const config::settings& settings, const std::string& settings_file) {
     // Said, so that it does not grow: what is as large as the list of a folder goes back to the system
     // when it is freed.
     ::mallopt(M_MMAP_THRESHOLD, 512 * 1024);
+    change_policy(SCHED_OTHER, SCHED_BATCH);
     try {
         node n(settings, settings_file);
         return n.run();

@@ -1,6 +1,7 @@
 #include "worker.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <gatehouse/base/log.hpp>
@@ -11,6 +12,11 @@ namespace gatehouse::server {
 static std::uint64_t seed() {
     std::random_device device;
     return (std::uint64_t{device()} << 32) | device();
+}
+
+void change_policy(int from, int to) noexcept {
+    const sched_param none{};
+    if (::sched_getscheduler(0) == from) ::sched_setscheduler(0, to, &none);
 }
 
 std::size_t cache_share(const config::tls_settings& t, std::size_t worker_count) {
@@ -34,6 +40,7 @@ worker::~worker() { join(); }
 void worker::start() {
     thread_ = std::thread([this] {
         ::pthread_setname_np(::pthread_self(), "worker");
+        change_policy(SCHED_BATCH, SCHED_OTHER);
         loop_.run();
     });
 }

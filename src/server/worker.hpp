@@ -31,6 +31,10 @@ struct bound_listener {
     int fd = -1;
 };
 
+// The calling thread's scheduling, unless the operator chose another one. Threads inherit it: all but
+// the workers are SCHED_BATCH, which gets the same time and never interrupts a worker that serves.
+void change_policy(int from, int to) noexcept;
+
 // How many certificates a worker keeps of those in memory.
 std::size_t cache_share(const config::tls_settings& t, std::size_t worker_count);
 
