@@ -66,6 +66,8 @@ const plain_row plain_rows[] = {
      &worker_counters::client_bytes_out},
     {"gatehouse_requests_total", "Requests received.", total, &worker_counters::requests},
     {"gatehouse_requests", "Requests in flight.", gauge, &worker_counters::requests_active},
+    {"gatehouse_transfers_waiting", "Bodies and tunnels that wait for bandwidth.", gauge,
+     &worker_counters::transfers_waiting},
     {"gatehouse_tunnels_total", "Tunnels (WebSocket) opened.", total,
      &worker_counters::tunnels_opened},
     {"gatehouse_tunnels", "Tunnels open.", gauge, &worker_counters::tunnels_active},

@@ -79,6 +79,7 @@ struct alignas(64) worker_counters {
     std::array<counter, 6> responses;  // by class: [2] counts 2xx, [0] those that ended without any
     std::array<counter, problem_count> refused_by_problem;
     duration_buckets request_time;  // head complete to settled; tunnels do not count
+    counter transfers_waiting;       // gauge: bodies and tunnels that wait for bandwidth
     counter tunnels_opened;
     counter tunnels_active;  // gauge
     counter relays_opened;   // connections passed on to their home region

@@ -10,6 +10,7 @@
 #include <gatehouse/proxy/binding.hpp>
 #include <gatehouse/proxy/counters.hpp>
 #include <gatehouse/proxy/live.hpp>
+#include <gatehouse/proxy/pace.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <gatehouse/tenant/loader.hpp>
 #include <gatehouse/upstream/connections.hpp>
@@ -42,6 +43,7 @@ class gate {
     proxy::bindings bindings;
     upstream::connections upstreams;
     live_list live;                      // what a suspension closes
+    pace_list paces;                     // what waits for bandwidth
     tenant::loader* loader = nullptr;    // null: every tenant is in the directory
     bool draining = false;               // no connection is kept alive any more
 
