@@ -179,6 +179,9 @@ class exchange {
 
     failure admit() {
         stage_ = stage::admit;
+        if (gate_.pressure->load(std::memory_order_relaxed) == pressure::refuse) {
+            return refused(problem::overloaded, "The gateway is short of memory.");
+        }
         const tenant::effective_route& r = *route_->route;
         if (r.max_body_bytes != 0 && request_.content_length > r.max_body_bytes) {
             return refused(problem::body_too_large, "The request's body is larger than this tenant may send.");

@@ -228,6 +228,21 @@ def test_limit_that_comes_while_a_tunnel_is_open(world):
         assert time.monotonic() - begun > 1.8
 
 
+def test_the_end_of_a_drain_cuts_what_waits(build):
+    world = build(tenants={"crawl": tenants["crawl"]}, settings={"timeouts": {"drain": "1s"}})
+    world.upstream.on("/10m", body_of(10 * mib)).on("/sink", sink).on("/raw", echo_raw)
+    down, up, tunnel = world.client(), world.client(), world.client()
+    down.send(request("/10m", "crawl.localhost"))
+    up.send(request("/sink", "crawl.localhost", method="POST", body=b"u" * 300_000))
+    tunnel.send(ws.upgrade_request("/raw", host="crawl.localhost"))
+    assert tunnel.response().status == 101
+    tunnel.send(b"t" * 100_000)
+    until(lambda: waiting(world.gate) == 3, 5)
+    world.gate.stop(5)
+    for client in (down, up, tunnel):
+        client.close()
+
+
 def test_explain_and_effective_show_it(world):
     gate = world.gate
     assert "2MiB/s" in gate.admin("GET", "/v1/tenants/slow/effective")[1]

@@ -68,6 +68,7 @@ struct alignas(64) worker_counters {
     counter connections_accepted;
     counter connections_refused;  // over a connection limit, before anything was read
     counter connections_active;   // gauge
+    counter connections_shed;     // idle ones that were ended because the node was short of something
     std::array<counter, http::proxy_header_failure_count> proxy_headers_refused;
     counter handshakes_full, handshakes_resumed;
     std::array<counter, handshake_failure_count> handshakes_failed;

@@ -181,6 +181,31 @@ TEST_CASE("all levels are charged, the slowest decides") {
     CHECK(limit::reserve({}, limit::way::down, mb, start) == 0);
 }
 
+TEST_CASE("clocks that are looked at late or early move a bound of bytes by no more than they differ") {
+    constexpr std::int64_t skew = second / 10;
+    limit::byte_budget budget;
+    budget.set_rate(mb, start);
+    std::mt19937_64 random(5);
+    std::uint64_t gone = 0;
+    std::int64_t now = start;
+    for (int i = 0; i < 20'000; ++i) {
+        now += second / 1000;
+        const std::int64_t seen = now - static_cast<std::int64_t>(random() % skew);
+        if (budget.reserve(4000, seen) == 0) {
+            gone += 4000;
+        } else {
+            budget.give_back(4000);
+        }
+    }
+    const auto most = static_cast<std::uint64_t>((now - start) / 1000) + burst_of(mb);
+    CHECK(gone <= most + static_cast<std::uint64_t>(skew / 1000));   // the first look may be that much before `start`
+    CHECK(gone >= most - burst_of(mb) - 4000);
+    // An hour that was slept through is worth one burst.
+    now += 3600 * second;
+    CHECK(budget.reserve(burst_of(mb), now) == 0);
+    CHECK(budget.reserve(mb, now) == second);
+}
+
 TEST_CASE("threads lose no byte of a budget") {
     limit::byte_budget budget;
     budget.set_rate(mb, start);
