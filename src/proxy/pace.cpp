@@ -30,15 +30,17 @@ void pace::look() {
     limit::set_rates(levels_, way_, list_.loop_.now_ns());
 }
 
-bool pace::must_wait(std::size_t bytes) noexcept {
+bool pace::first_may_go(std::size_t bytes) noexcept {
     const std::int64_t now = list_.loop_.now_ns();
     const std::int64_t wait = limit::reserve(levels_, way_, bytes, now);
     until_ns_ = now + wait;
-    bytes_ = bytes;
-    return wait > 0;
+    return std::exchange(bytes_, bytes) == 0 && wait == 0;
 }
 
-void pace::wait(std::coroutine_handle<> h) noexcept {
+void pace::wait(std::coroutine_handle<> h) {
+    net::loop& loop = list_.loop_;
+    if (until_ns_ <= loop.now_ns()) return loop.schedule(h);
+    loop.start_ticking();
     waiter_ = h;
     pace& head = list_.head_;
     next_ = &head;
@@ -76,14 +78,19 @@ pace_list::pace_list(net::loop& l, const tenant::directory& d, bindings& b, work
     head_.next_ = head_.previous_ = &head_;
 }
 
-void pace_list::sweep(std::int64_t now_ns) {
+bool pace_list::tick(std::int64_t now_ns) {
     for (pace* p = head_.next_; p != &head_;) {
         pace* next = p->next_;
-        p->look();
-        // A limit was raised, or others have left.
-        p->until_ns_ = std::min(p->until_ns_, now_ns + limit::longest_wait_ns(p->levels_, p->way_, now_ns));
         if (now_ns >= p->until_ns_) p->wake();
         p = next;
+    }
+    return head_.next_ != &head_;
+}
+
+void pace_list::sweep(std::int64_t now_ns) {
+    for (pace* p = head_.next_; p != &head_; p = p->next_) {
+        p->look();
+        p->until_ns_ = std::min(p->until_ns_, now_ns + limit::longest_wait_ns(p->levels_, p->way_, now_ns));
     }
 }
 

@@ -1,5 +1,5 @@
 // Holds a transfer's bytes to the bandwidth of its route, tenant and parents: they wait, in the order
-// they came, until a sweep of the loop. Drops and refuses nothing. The loop's thread alone.
+// they came, on ticks of the loop. Drops and refuses nothing. The loop's thread alone.
 #pragma once
 
 #include <coroutine>
@@ -30,13 +30,14 @@ class pace {
     // Takes limits that were changed since. For a transfer that lasts, now and then: one without a
     // limit may have got one.
     void look();
-    // co_await pass(bytes), where it is limited(): goes on when they may be moved, or at cancel().
+    // co_await pass(bytes), where it is limited(): goes on when they may be moved, or at cancel(). From the
+    // second piece on others have their turn in between, so that none takes all that has gathered.
     auto pass(std::size_t bytes) noexcept {
         struct awaiter {
             pace& p;
             std::size_t bytes;
-            bool await_ready() const noexcept { return !p.must_wait(bytes); }
-            void await_suspend(std::coroutine_handle<> h) const noexcept { p.wait(h); }
+            bool await_ready() const noexcept { return p.first_may_go(bytes); }
+            void await_suspend(std::coroutine_handle<> h) const { p.wait(h); }
             void await_resume() const noexcept {}
         };
         return awaiter{*this, bytes};
@@ -48,8 +49,8 @@ class pace {
 
    private:
     friend class pace_list;
-    bool must_wait(std::size_t bytes) noexcept;
-    void wait(std::coroutine_handle<> h) noexcept;
+    bool first_may_go(std::size_t bytes) noexcept;
+    void wait(std::coroutine_handle<> h);
     void wake() noexcept;
     void leave() noexcept;
 
@@ -70,7 +71,8 @@ class pace {
 class pace_list {
    public:
     pace_list(net::loop& l, const tenant::directory& d, bindings& b, worker_counters& c) noexcept;
-    void sweep(std::int64_t now_ns);   // those whose time has come go on
+    bool tick(std::int64_t now_ns);    // those whose time has come go on; whether some still wait
+    void sweep(std::int64_t now_ns);   // takes what has changed: limits, and who has left
 
    private:
     friend class pace;
