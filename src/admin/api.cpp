@@ -197,6 +197,11 @@ api_answer api::ready(const parsed&) {
     // Open to all, so the state alone: why is at /v1/node.
     if (const auto f = node_.follower()) o["redis"] = registry::name(f->state);
     if (const auto p = node_.publisher()) o["redis"] = registry::name(p->state);
+    json::array overload;
+    for (const resource_row& r : node_.resources()) {
+        if (r.shortage != shortage::none) overload.push_back(json::string(r.name));
+    }
+    if (!overload.empty()) o["overload"] = std::move(overload);
     return json_answer(o, reasons.empty() ? 200 : 503);
 }
 

@@ -56,6 +56,8 @@ const plain_row plain_rows[] = {
      &worker_counters::connections_accepted},
     {"gatehouse_connections_refused_total", "Client connections closed over a limit.", total,
      &worker_counters::connections_refused},
+    {"gatehouse_connections_shed_total", "Idle client connections ended to make room.", total,
+     &worker_counters::connections_shed},
     {"gatehouse_connections", "Client connections open.", gauge,
      &worker_counters::connections_active},
     {"gatehouse_handshakes", "TLS handshakes in progress.", gauge,
@@ -66,6 +68,8 @@ const plain_row plain_rows[] = {
      &worker_counters::client_bytes_out},
     {"gatehouse_requests_total", "Requests received.", total, &worker_counters::requests},
     {"gatehouse_requests", "Requests in flight.", gauge, &worker_counters::requests_active},
+    {"gatehouse_transfers_waiting", "Bodies and tunnels that wait for bandwidth.", gauge,
+     &worker_counters::transfers_waiting},
     {"gatehouse_tunnels_total", "Tunnels (WebSocket) opened.", total,
      &worker_counters::tunnels_opened},
     {"gatehouse_tunnels", "Tunnels open.", gauge, &worker_counters::tunnels_active},
@@ -225,6 +229,22 @@ void add_node(std::vector<MetricFamily>& out, const node_view& node, const worke
         family("gatehouse_access_log_lost_total", "Access log lines that were not written.", total,
                {metric(total, full, {{"reason", "ring_full"}}),
                 metric(total, static_cast<double>(node.access_log_lost()), {{"reason", "sink"}})}));
+}
+
+void add_resources(std::vector<MetricFamily>& out, const node_view& node) {
+    std::vector<ClientMetric> used, bound, overload;
+    for (const resource_row& r : node.resources()) {
+        const labels l = {{"resource", std::string(r.name)}};
+        used.push_back(metric(gauge, static_cast<double>(r.used), l));
+        bound.push_back(metric(gauge, static_cast<double>(r.bound), l));
+        overload.push_back(metric(gauge, static_cast<double>(r.shortage), l));
+    }
+    out.push_back(family("gatehouse_overload",
+                         "How short the node is: 1 near the bound, idle connections are ended; 2 at it, work is refused.",
+                         gauge, std::move(overload)));
+    out.push_back(family("gatehouse_resource_used", "Bytes of memory, descriptors and connections in use.", gauge,
+                         std::move(used)));
+    out.push_back(family("gatehouse_resource_bound", "How many of them there may be.", gauge, std::move(bound)));
 }
 
 void add_publisher(std::vector<MetricFamily>& out, const node_view& node) {
@@ -451,6 +471,7 @@ std::string metrics_text(const node_view& node, const std::vector<tenant_series>
     add_answers(out, all);
     add_request_time(out, all);
     add_workers(out, all);
+    add_resources(out, node);
     add_publisher(out, node);
     add_follower(out, node);
     add_shares(out, node);

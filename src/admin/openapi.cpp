@@ -133,7 +133,7 @@ constexpr const char* text = R"json({
     "responses": { "Problem": { "description": "what went wrong", "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } } },
     "schemas": {
       "Problem": { "type": "object", "required": [ "type", "title", "status" ], "properties": { "type": { "type": "string" }, "title": { "type": "string" }, "status": { "type": "integer" }, "detail": { "type": "string" } } },
-      "Ready": { "type": "object", "required": [ "ready", "reasons" ], "properties": { "ready": { "type": "boolean" }, "reasons": { "type": "array", "items": { "type": "string" } } } },
+      "Ready": { "type": "object", "required": [ "ready", "reasons" ], "properties": { "ready": { "type": "boolean" }, "reasons": { "type": "array", "items": { "type": "string" } }, "overload": { "type": "array", "description": "what the node is short of", "items": { "enum": [ "memory", "descriptors", "connections" ] } } } },
       "Node": { "type": "object", "properties": {
         "id": { "type": "string" }, "region": { "type": "string" }, "version": { "type": "string" }, "fleet_id": { "type": "string" },
         "started": { "type": "string", "format": "date-time" }, "revision": { "type": "integer" }, "ready": { "type": "boolean" },

@@ -138,7 +138,6 @@ void read_node_limits(table_reader& root, limit_settings& out) {
         in.number("head_fields", out.head_fields, {8, 10'000});
         in.number("handshakes", out.handshakes, {1, 100'000});
         read_percent(in, "memory", out.memory_percent);
-        in.later("memory", "bounds on memory");
         in.number("connections", out.connections, {1, 10'000'000});
         in.number("connections_per_client", out.connections_per_client, {1, 10'000'000});
         in.choice("underscore_fields", out.underscore_fields, names::underscore_choices);

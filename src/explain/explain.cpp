@@ -188,6 +188,15 @@ std::string level_text(const limit::level& l, const walk& w) {
     return out.empty() ? "no bound" : out;
 }
 
+// What those who come now would wait for.
+std::string bandwidth_text(const limit::bandwidth& b, const walk& w) {
+    const auto wait = [&](limit::way direction) {
+        return static_cast<double>(b.budgets->of(direction).longest_wait_ns(w.in.now_ns)) / 1e9;
+    };
+    return fmt::format("{}/s each way, {:.1f} s to wait for uploads, {:.1f} s for downloads",
+                       size_text(b.bytes_a_second), wait(limit::way::up), wait(limit::way::down));
+}
+
 // The client of a rule, as far as the request tells it.
 std::string_view field_of(const walk& w, const std::string& name) {
     for (const auto& [field, value] : w.in.fields)
@@ -247,6 +256,8 @@ void admit(walk& w, const tenant::effective& e, const tenant::effective_route& r
     }
     const auto clients = clients_of(w, r);
     add_rules(w, s, r, clients);
+    for (const limit::bandwidth& b : r.bandwidths)
+        add(s, "bandwidth", bandwidth_text(b, w));
     for (const limit::level& l : r.levels) {
         add(s, l.policy + " " + l.owner, level_text(l, w));
         add_share(s, l);

@@ -122,9 +122,13 @@ result<int> open_listener(const address& a) {
     return fd;
 }
 
-result<int> begin_connect(const address& a) {
+result<int> begin_connect(const address& a, descriptor_use use) {
     const int fd = ::socket(a.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return system_error();
+    if (use == descriptor_use::traffic && is_reserved(fd)) {
+        ::close(fd);
+        return error_code(EMFILE, boost::system::system_category());
+    }
     const int on = 1;
     if (!a.is_unix()) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (::connect(fd, a.get(), a.bytes) != 0 && errno != EINPROGRESS) {

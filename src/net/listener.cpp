@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <gatehouse/base/log.hpp>
+#include <gatehouse/net/descriptors.hpp>
 #include <gatehouse/net/listener.hpp>
 
 namespace gatehouse::net {
@@ -36,6 +37,12 @@ bool listener::accept_one() {
     peer.bytes = sizeof peer.storage;
     const int fd =
         ::accept4(fd_, reinterpret_cast<sockaddr*>(&peer.storage), &peer.bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0 && is_reserved(fd)) {
+        ::close(fd);
+        errno = EMFILE;
+        pause();
+        return false;
+    }
     if (fd >= 0) {
         accepted_(fd, peer);
         return true;

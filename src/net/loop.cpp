@@ -35,15 +35,16 @@ struct loop::impl {
     asio::io_context context{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
     asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
     asio::posix::stream_descriptor epoll{context};
-    asio::steady_timer sweeper{context};
+    asio::steady_timer sweeper{context}, ticker{context};
     registration head;                          // of the circular list of all registrations
     std::vector<registration*> graveyard;       // removed while events may still name them
     std::vector<registration*> spare;
     std::vector<std::coroutine_handle<>> scheduled, running;
     std::deque<std::coroutine_handle<>> turns;
     std::vector<std::function<void(std::int64_t)>> sweeps;
+    std::function<bool(std::int64_t)> on_tick;
     std::string date;
-    bool scheduled_posted = false, turn_posted = false;
+    bool scheduled_posted = false, turn_posted = false, ticking = false;
 
     impl() { head.next = head.previous = &head; }
     ~impl() {
@@ -246,6 +247,24 @@ void loop::run_turn() {
 }
 
 void loop::on_sweep(std::function<void(std::int64_t)> f) { impl_->sweeps.push_back(std::move(f)); }
+
+void loop::on_tick(std::function<bool(std::int64_t)> f) { impl_->on_tick = std::move(f); }
+
+void loop::start_ticking() {
+    if (std::exchange(impl_->ticking, true)) return;
+    tick();
+}
+
+void loop::tick() {
+    impl_->ticker.expires_after(std::chrono::nanoseconds(tick_interval_ns));
+    impl_->ticker.async_wait([this](const boost::system::error_code& ec) {
+        if (ec) return;
+        update_time();
+        impl_->ticking = impl_->on_tick(now_ns_);
+        impl_->bury();
+        if (impl_->ticking) tick();
+    });
+}
 
 void loop::sweep() {
     update_time();

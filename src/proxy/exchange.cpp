@@ -179,6 +179,9 @@ class exchange {
 
     failure admit() {
         stage_ = stage::admit;
+        if (gate_.pressure->load(std::memory_order_relaxed) == pressure::refuse) {
+            return refused(problem::overloaded, "The gateway is short of memory.");
+        }
         const tenant::effective_route& r = *route_->route;
         if (r.max_body_bytes != 0 && request_.content_length > r.max_body_bytes) {
             return refused(problem::body_too_large, "The request's body is larger than this tenant may send.");
@@ -231,6 +234,13 @@ class exchange {
             co_return refused(problem::bad_request, "The target leaves the part of the application it may reach.");
         }
         body_is_whole_ = client_.whole_body(whole_body_, replayable_body_bytes);
+        up_.begin(*binding_->effective, route_->route);
+        down_.begin(*binding_->effective, route_->route);
+        if (up_.limited() && body_is_whole_ && !whole_body_.empty()) {
+            client_.watch_gone(&exchange::on_client_gone, this);
+            co_await up_.pass(whole_body_.size());
+            if (ended_ || client_.gone()) co_return client_lost(errc::client_gone);
+        }
         if (route_->retry_credit < credit_limit) ++route_->retry_credit;
         failure last;
         for (;;) {
@@ -307,7 +317,7 @@ class exchange {
             lease_ = std::move(opened.lease);
         }
         if (client_.gone()) co_return client_lost(errc::client_gone);
-        upload sender(client_, lease_.stream(), request_.body == http::body_kind::chunked,
+        upload sender(client_, lease_.stream(), up_, request_.body == http::body_kind::chunked,
                       {.client_idle_ns = route_->timeouts.request_body_idle,
                        .upstream_idle_ns = route_->timeouts.upstream_body_idle,
                        .max_body_bytes = route_->route->max_body_bytes});
@@ -493,19 +503,30 @@ class exchange {
         }
         const upstream_body::piece first = co_await body.next(upstream_body::wait::no);
         if (first.f) co_return first.f;
+        if (down_.limited() && !first.data.empty()) {
+            co_await down_.pass(first.data.size());
+            if (ended_) co_return client_lost(errc::client_gone);
+        }
         http::response_forwarding f = response_forwarding();
         response_begun_ = true;
         error_code ec = co_await client_.respond(response_, f, first.data, first.last);
         ending_ = f.keep_alive && f.framing != http::body_kind::until_close ? ending::keep_alive : ending::close_after_draining;
         bool last = first.last;
         for (int busy = 1; !ec && !last; ++busy) {
-            if (busy % net::loop::pieces_before_yield == 0) co_await gate_.loop.yield();
+            if (busy % net::loop::pieces_before_yield == 0) {
+                down_.look();
+                co_await gate_.loop.yield();
+            }
             if (ended_) co_return client_lost(errc::client_gone);
             const upstream_body::piece piece = co_await body.next(upstream_body::wait::yes);
             if (piece.f) {
                 failure broken = piece.f;
                 broken.silent = true;   // the client has part of the response; closing tells it so
                 co_return broken;
+            }
+            if (down_.limited() && !piece.data.empty()) {
+                co_await down_.pass(piece.data.size());
+                if (ended_) co_return client_lost(errc::client_gone);
             }
             last = piece.last;
             ec = co_await client_.send_body(piece.data, last);
@@ -558,6 +579,8 @@ class exchange {
                                .from_client = from_client,
                                .from_upstream = s_.upstream_in.view(),
                                .idle_ns = route_->timeouts.tunnel_idle,
+                               .up = up_,
+                               .down = down_,
                                .tenant_id = binding_->effective->self->id};
         tunnel_bytes_ = co_await run_tunnel(gate_, ends);
         gate_.counters.tunnels_active.sub();
@@ -694,6 +717,8 @@ class exchange {
         auto& self = *static_cast<exchange*>(context);
         self.ended_ = true;
         self.opening_.cancel(errc::client_gone);
+        self.up_.cancel();
+        self.down_.cancel();
         if (self.lease_) self.lease_.stream().cancel(errc::client_gone);
     }
     static void on_tenant_closed(void* context) {
@@ -718,6 +743,7 @@ class exchange {
     const upstream::endpoint* endpoint_ = nullptr;
     upstream::lease lease_;
     upstream::connections::opening opening_;
+    pace up_{gate_.paces, limit::way::up}, down_{gate_.paces, limit::way::down};
     std::size_t strip_bytes_ = 0;
     std::string_view redirect_host_, path_and_query_, whole_body_, client_text_;
     std::string_view load_host_, load_tenant_;   // what has to be loaded before the tenant is known

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <gatehouse/proxy/h1_session.hpp>
 
@@ -9,6 +11,8 @@ static constexpr std::int64_t stalled_handshake_ns = 1'000'000'000;
 static constexpr std::uint64_t linger_bytes = 256 * 1024;
 // An idle connection gives OpenSSL's buffers back after this.
 static constexpr std::int64_t shrink_after_ns = 1'000'000'000;
+// Where the node is short of something: who was just served may ask again at once.
+static constexpr std::int64_t shed_after_ns = 1'000'000'000;
 
 h1_session::h1_session(gate& g, int fd, client_facts facts, tls::server_context* tls, handshake_slots& slots)
     : gate_(g),
@@ -312,6 +316,27 @@ void session_list::drain() noexcept {
 
 void session_list::abandon() noexcept {
     for (h1_session* s = first_; s; s = s->next_) s->abandon();
+}
+
+// A part of them at a time, so that no more go than have to: what that gives is looked at in between.
+std::size_t session_list::shed_idle(std::int64_t now_ns) noexcept {
+    constexpr std::size_t batch_most = 64, parts = 16;
+    const std::size_t most = std::clamp<std::size_t>(size_ / parts, 1, batch_most);
+    const auto newer = [](const h1_session* a, const h1_session* b) { return a->idle_since_ns_ < b->idle_since_ns_; };
+    std::array<h1_session*, batch_most> oldest;   // a heap, the newest of them on top
+    std::size_t n = 0;
+    for (h1_session* s = first_; s; s = s->next_) {
+        if (s->idle_since_ns_ == 0 || now_ns - s->idle_since_ns_ < shed_after_ns) continue;
+        if (n == most) {
+            if (!newer(s, oldest[0])) continue;
+            std::pop_heap(oldest.begin(), oldest.begin() + n, newer);
+            --n;
+        }
+        oldest[n++] = s;
+        std::push_heap(oldest.begin(), oldest.begin() + n, newer);
+    }
+    for (std::size_t i = 0; i < n; ++i) oldest[i]->stream_.cancel(errc::cancelled);
+    return n;
 }
 
 void session_list::sweep(std::int64_t now_ns) {

@@ -121,10 +121,14 @@ class relay {
         c_.client.watch_gone(nullptr, nullptr);
         gate_.counters.relays_opened.add();
         gate_.counters.relays_active.add();
+        up_.begin(effective_, nullptr);
+        down_.begin(effective_, nullptr);
         // A suspended tenant's visitors are told so by its home, who has its certificate.
         const tunnel_ends ends{.client = c_.client,
                                .upstream = lease_.stream(),
                                .idle_ns = gate_.settings().timeouts.tunnel_idle,
+                               .up = up_,
+                               .down = down_,
                                .tenant_id = effective_.self->id,
                                .even_suspended = true};
         const tunnel_bytes passed = co_await run_tunnel(gate_, ends);
@@ -202,6 +206,7 @@ class relay {
     std::optional<in_flight_guard> in_flight_;
     upstream::connections::opening opening_;
     upstream::lease lease_;
+    pace up_{gate_.paces, limit::way::up}, down_{gate_.paces, limit::way::down};
     tunnel_bytes bytes_;
     stage stage_ = stage::hello;
     std::int64_t began_ns_ = 0, connect_ns_ = 0;

@@ -1,5 +1,7 @@
 #include "tunnel.hpp"
 
+#include <algorithm>
+
 namespace gatehouse::proxy {
 
 namespace {
@@ -8,20 +10,33 @@ struct shared_state {
     gate& g;
     net::stream& client;
     net::stream& upstream;
+    pace& up;
+    pace& down;
     const std::int64_t idle_ns;
     std::int64_t last_ns;
     bool ended = false;   // both ways, whatever is still under way
 
     void end() {
         ended = true;
+        up.cancel();
+        down.cancel();
         client.cancel(errc::cancelled);
         upstream.cancel(errc::cancelled);
+    }
+    // Who waits for bandwidth is not idle.
+    bool idle() {
+        last_ns = std::max({last_ns, up.waited_ns(), down.waited_ns()});
+        return g.loop.now_ns() >= last_ns + idle_ns;
     }
 };
 
 void close_tunnel(void* context) { static_cast<shared_state*>(context)->end(); }
 
-net::task<bool> forward(shared_state& s, net::stream& to, std::string_view data, std::uint64_t& count) {
+net::task<bool> forward(shared_state& s, net::stream& to, pace& p, std::string_view data, std::uint64_t& count) {
+    if (p.limited()) {
+        co_await p.pass(data.size());
+        if (s.ended) co_return false;
+    }
     const net::io_result written = co_await to.write(data, s.g.loop.now_ns() + s.idle_ns);
     s.last_ns = s.g.loop.now_ns();
     count += data.size();
@@ -29,15 +44,19 @@ net::task<bool> forward(shared_state& s, net::stream& to, std::string_view data,
 }
 
 // One direction. Returns when `from` has ended and `to` was told, or when all is over.
-net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::string_view first, std::uint64_t& count) {
+net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, pace& p, std::string_view first,
+                     std::uint64_t& count) {
     net::buffer buf(s.g.loop.buffers());
     bool going = true;
-    if (!first.empty()) going = co_await forward(s, to, first, count);
+    if (!first.empty()) going = co_await forward(s, to, p, first, count);
     for (int busy = 1; going && !s.ended; ++busy) {
-        if (busy % net::loop::pieces_before_yield == 0) co_await s.g.loop.yield();
+        if (busy % net::loop::pieces_before_yield == 0) {
+            p.look();
+            co_await s.g.loop.yield();
+        }
         // Memory is held only while there is something to carry.
         const net::io_result ready = co_await from.readable(s.last_ns + s.idle_ns);
-        if (ready.ec == errc::timeout && s.g.loop.now_ns() < s.last_ns + s.idle_ns) continue;
+        if (ready.ec == errc::timeout && !s.idle()) continue;
         if (ready.ec) break;
         buf.reserve(net::buffer_pool::small_bytes);
         const net::io_result got = co_await from.read_some(buf.free_space(), buf.free_bytes(), s.last_ns + s.idle_ns);
@@ -45,9 +64,9 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
             to.shutdown_write();
             co_return;
         }
-        if (got.ec == errc::timeout && s.g.loop.now_ns() < s.last_ns + s.idle_ns) continue;
+        if (got.ec == errc::timeout && !s.idle()) continue;
         if (got.ec) break;
-        going = co_await forward(s, to, {buf.free_space(), got.bytes}, count);
+        going = co_await forward(s, to, p, {buf.free_space(), got.bytes}, count);
         if (!from.stirred()) buf.release();
     }
     s.end();
@@ -56,13 +75,13 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
 }  // namespace
 
 net::task<tunnel_bytes> run_tunnel(gate& g, const tunnel_ends& ends) {
-    shared_state s{g, ends.client, ends.upstream, ends.idle_ns, g.loop.now_ns()};
+    shared_state s{g, ends.client, ends.upstream, ends.up, ends.down, ends.idle_ns, g.loop.now_ns()};
     tunnel_bytes bytes;
     live_entry entry;
     if (!g.live.add(entry, ends.tenant_id, g.utc_now(), &close_tunnel, &s)) s.ended = !ends.even_suspended;
     net::child up;
-    up.start(pump(s, ends.client, ends.upstream, ends.from_client, bytes.up));
-    co_await pump(s, ends.upstream, ends.client, ends.from_upstream, bytes.down);
+    up.start(pump(s, ends.client, ends.upstream, ends.up, ends.from_client, bytes.up));
+    co_await pump(s, ends.upstream, ends.client, ends.down, ends.from_upstream, bytes.down);
     co_await up.join();
     ends.client.shutdown_write();
     co_return bytes;

@@ -14,6 +14,8 @@ struct tunnel_ends {
     net::stream& upstream;
     std::string_view from_client, from_upstream;   // already read; must stay until the end
     std::int64_t idle_ns;
+    pace& up;
+    pace& down;
     std::string tenant_id;
     bool even_suspended = false;   // a tenant that may not run already is let through: others answer for it
 };

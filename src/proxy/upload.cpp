@@ -22,7 +22,10 @@ bool upload::too_slow(std::int64_t waited_since_ns) noexcept {
 
 net::task<void> upload::run() {
     for (int busy = 1;; ++busy) {
-        if (busy % net::loop::pieces_before_yield == 0) co_await upstream_.owner_loop().yield();
+        if (busy % net::loop::pieces_before_yield == 0) {
+            pace_.look();
+            co_await upstream_.owner_loop().yield();
+        }
         if (stopping_) co_return;
         const std::int64_t began = upstream_.owner_loop().now_ns();
         waits_for_client_ = true;
@@ -48,6 +51,12 @@ net::task<void> upload::run() {
             fail(refused(problem::request_timeout, "The request's body arrives too slowly."));
             co_return;
         }
+        if (pace_.limited() && !piece.data.empty()) {
+            waits_for_client_ = true;
+            co_await pace_.pass(piece.data.size());
+            waits_for_client_ = false;
+            if (stopping_) co_return;
+        }
         const std::int64_t deadline = upstream_.owner_loop().now_ns() + limits_.upstream_idle_ns;
         net::io_result written;
         if (!chunked_) {
@@ -68,6 +77,7 @@ net::task<void> upload::run() {
 net::task<void> upload::stop() {
     if (!running()) co_return;
     stopping_ = true;
+    pace_.cancel();
     client_.cancel_read(errc::cancelled);
     upstream_.cancel(errc::cancelled);
     co_await child_.join();

@@ -4,6 +4,7 @@
 
 #include <gatehouse/http/body.hpp>
 #include <gatehouse/proxy/client_side.hpp>
+#include <gatehouse/proxy/pace.hpp>
 
 #include "failure.hpp"
 
@@ -15,18 +16,19 @@ class upload {
         std::int64_t client_idle_ns, upstream_idle_ns;
         std::uint64_t max_body_bytes;   // 0: unbounded
     };
-    upload(client_side& client, net::stream& upstream, bool chunked, const limits& l)
-        : client_(client), upstream_(upstream), limits_(l), chunked_(chunked) {}
+    upload(client_side& client, net::stream& upstream, pace& p, bool chunked, const limits& l)
+        : client_(client), upstream_(upstream), pace_(p), limits_(l), chunked_(chunked) {}
 
     void start() { child_.start(run()); }
     bool running() const noexcept { return child_.running(); }
     bool complete() const noexcept { return complete_; }
     // The client's fault, or its end; an upstream that stops reading is not one: it may answer yet.
     const failure& outcome() const noexcept { return outcome_; }
-    // The upstream cannot answer what it has not got: while this is so its clock stands still.
+    // The upstream cannot answer what it has not got: while the client, or bandwidth, is waited for its
+    // clock stands still.
     bool waits_for_client() const noexcept { return child_.running() && waits_for_client_; }
     std::int64_t last_progress_ns() const noexcept { return last_progress_ns_; }
-    // Ends both waits and waits for the end.
+    // Ends its waits and waits for the end.
     net::task<void> stop();
 
    private:
@@ -36,6 +38,7 @@ class upload {
 
     client_side& client_;
     net::stream& upstream_;
+    pace& pace_;
     const limits limits_;
     const bool chunked_;
     bool complete_ = false, stopping_ = false, waits_for_client_ = false;

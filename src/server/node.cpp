@@ -47,7 +47,11 @@ node::node(const config::settings& s, std::string settings_file)
       tick_timer_(control_),
       access_log_(s.log.access),
       certificates_(s.tls.certs_dir, s.tls.cache_certs, pool_executor()),
-      parts_{directory_, certificates_, ticket_keys_, access_log_, connections_, pool_executor()},
+      overload_({.control = control_,
+                 .run_in_pool = pool_executor(),
+                 .connections = [this] { return std::uint64_t{connections_.count()}; },
+                 .sockets = [this] { return traffic_sockets(); }}),
+      parts_{directory_, certificates_, ticket_keys_, access_log_, connections_, pool_executor(), overload_.level()},
       pools_({.control = control_,
               .run_in_pool = pool_executor(),
               .publish = [this](std::shared_ptr<const upstream::pool_map> p) { pools_published(std::move(p)); }}),
@@ -201,6 +205,8 @@ void node::begin_serving() {
     start_fleet();   // before the first request looks for its share
     hand_over(std::exchange(listeners_, {}));
     for (auto& w : workers_) w->start();
+    overload_.set_limits(settings_.limits);
+    overload_.start();
     health_.start();
     watch_certificates();
     start_publisher(std::exchange(region_keys_, {}));
@@ -335,6 +341,7 @@ void node::finish() {
     signals_.cancel();
     drain_timer_.cancel();
     tick_timer_.cancel();
+    overload_.stop();
     certs_folder_.reset();
     publisher_.reset();
     fleet_.reset();
@@ -359,6 +366,12 @@ void node::free_unused_cells(std::int64_t now_ns) {
     if (unused.empty()) return;
     directory_.retire(std::move(unused));
     directory_changed();
+}
+
+std::uint64_t node::traffic_sockets() const {
+    std::uint64_t n = connections_.count();
+    for (const auto& w : workers_) n += w->counters().upstream_connections.value();
+    return n;
 }
 
 void node::tick() {

@@ -19,6 +19,7 @@
 #include "connection_limits.hpp"
 #include "following.hpp"
 #include "listeners.hpp"
+#include "overload.hpp"
 #include "publishing.hpp"
 #include "quotas.hpp"
 #include "sharing.hpp"
@@ -40,6 +41,7 @@ class node final : public admin::node_view {
     std::vector<std::string> not_ready() const override;
     std::vector<std::string> warnings() const override;
     std::vector<const proxy::worker_counters*> workers() const override;
+    std::vector<admin::resource_row> resources() const override { return overload_.rows(); }
     std::uint64_t access_log_lost() const override;
     std::optional<registry::publisher_status> publisher() const override;
     std::optional<registry::follower_status> follower() const override;
@@ -110,6 +112,7 @@ class node final : public admin::node_view {
     // now and then
     void tick();
     void free_unused_cells(std::int64_t now_ns);
+    std::uint64_t traffic_sockets() const;
 
     std::function<void(std::function<void()>)> pool_executor();
 
@@ -126,6 +129,7 @@ class node final : public admin::node_view {
     tls::ticket_keys ticket_keys_;
     proxy::access_log access_log_;
     tls::certificate_source certificates_;
+    overload overload_;
     shared_parts parts_;
     std::vector<std::unique_ptr<worker>> workers_;
     listener_rows listeners_;   // until the workers take them

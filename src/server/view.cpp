@@ -38,6 +38,7 @@ std::vector<std::string> node::warnings() const {
     for (const std::string& w : {registry_.held(), registry_.trouble()}) {
         if (!w.empty()) out.push_back(w);
     }
+    for (const std::string& trouble : overload_.troubles()) out.push_back(trouble);
     if (const auto p = publisher()) {
         if (p->state == registry::publishing::away || p->state == registry::publishing::standby)
             out.push_back("edges are told nothing: " + p->why);

@@ -30,6 +30,7 @@ worker::worker(shared_parts& parts, const config::settings& s, std::size_t worke
       hello_(gate_, parts.certificates, parts.run_in_pool, cache_share(s.tls, worker_count)),
       slots_(gate_) {
     gate_.loader = parts.loader;
+    gate_.pressure = &parts.pressure;
     gate_.bindings.set_parameters(std::move(p));
     set_tls(s.tls);
     loop_.on_sweep([this](std::int64_t now_ns) { sweep(now_ns); });
@@ -163,8 +164,18 @@ void worker::abandon() {
     sessions_.abandon();
 }
 
+void worker::relieve(proxy::pressure p, std::int64_t now_ns) {
+    if (p == proxy::pressure::none) return;
+    counters_.connections_shed.add(sessions_.shed_idle(now_ns));
+    if (p == proxy::pressure::crowded) return;
+    gate_.upstreams.shed_idle();
+    gate_.give_spare_back();
+    loop_.buffers().trim();
+}
+
 void worker::sweep(std::int64_t now_ns) {
     sessions_.sweep(now_ns);
+    relieve(parts_.pressure.load(std::memory_order_relaxed), now_ns);
     const upstream::connection_counts& up = gate_.upstreams.counts();
     counters_.upstream_connects.set(up.connects);
     counters_.upstream_connect_failures.set(up.connect_failures);

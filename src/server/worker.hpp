@@ -22,6 +22,7 @@ struct shared_parts {
     proxy::access_log& access_log;
     connection_limits& connections;
     std::function<void(std::function<void()>)> run_in_pool;
+    const std::atomic<proxy::pressure>& pressure;
     tenant::loader* loader = nullptr;   // null: every tenant is in the directory
 };
 
@@ -77,6 +78,7 @@ class worker {
     std::unique_ptr<open_listener> take_open(const std::string& address);
     void accepted(const open_listener& l, int fd, const net::address& peer);
     void sweep(std::int64_t now_ns);
+    void relieve(proxy::pressure p, std::int64_t now_ns);
 
     shared_parts& parts_;
     proxy::worker_counters counters_;

@@ -183,6 +183,11 @@ void share_rate(draft& w, limit::level& level, const limits& l, state* s, const 
     level.fleet_share->set_limit(level.rate, loss_of(l));
 }
 
+// `path`: of a route; empty: of the tenant itself.
+void add_bandwidth(std::vector<limit::bandwidth>& out, const limits& l, state* s, const std::string& path) {
+    if (l.bandwidth_bytes && s != nullptr) out.push_back({*l.bandwidth_bytes, s->byte_budgets(path)});
+}
+
 void make_levels(draft& w) {
     for (std::size_t i = 0; i < w.chain_length(); ++i) {
         const limits l = limits_at(w, i);
@@ -193,6 +198,7 @@ void make_levels(draft& w) {
             make_level(policy, w.at(i).id, l, state ? &state->cells : nullptr));
         share_rate(w, w.out.levels.back(), l, state.get(), w.at(i).id);
         add_quota(w, w.out.levels.back(), "");
+        add_bandwidth(w.out.bandwidths, l, state.get(), "");
         add_rules(w, w.rules, policy, w.at(i).id, "", l.rules, state.get());
     }
 }
@@ -239,6 +245,8 @@ effective_route make_route(draft& w, const route& spec) {
     for (const auto& [key, value] : limit_texts(spec.limits))
         w.origin("limits." + key + " of route " + r.spec.path, value, "route " + r.spec.path);
     r.levels.insert(r.levels.end(), w.out.levels.begin(), w.out.levels.end());
+    add_bandwidth(r.bandwidths, spec.limits, w.out.self->state.get(), r.spec.path);
+    r.bandwidths.insert(r.bandwidths.end(), w.out.bandwidths.begin(), w.out.bandwidths.end());
     return r;
 }
 

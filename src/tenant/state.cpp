@@ -12,6 +12,7 @@ struct state::cell_table {
     std::map<std::tuple<std::string, std::string, std::size_t>, std::shared_ptr<limit::client_cells>>
         rules;
     std::map<std::string, std::shared_ptr<limit::share>> shares;
+    std::map<std::string, limit::byte_budgets> budgets;   // which never move
 };
 
 state::~state() {
@@ -56,6 +57,12 @@ limit::share* state::share(const std::string& name, limit::share_list& list) {
     auto& found = table.shares[name];
     if (!found) found = std::make_shared<limit::share>(name, list);
     return found.get();
+}
+
+limit::byte_budgets* state::byte_budgets(const std::string& path) {
+    cell_table& table = made_cells();
+    const std::lock_guard lock(table.mutex);
+    return &table.budgets[path];
 }
 
 }  // namespace gatehouse::tenant

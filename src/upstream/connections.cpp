@@ -118,7 +118,7 @@ net::task<connections::opened> connections::open(const pool& p, const endpoint& 
         co_return out;
     }
     ++counts_.connects;
-    const result<int> fd = net::begin_connect(e.address);
+    const result<int> fd = net::begin_connect(e.address, net::descriptor_use::traffic);
     if (!fd) {
         ++counts_.connect_failures;
         e.state->connections.fetch_sub(1, std::memory_order_relaxed);
@@ -145,6 +145,13 @@ net::task<connections::opened> connections::open(const pool& p, const endpoint& 
     }
     out.lease = lease(std::move(c), shelf_of(p, e), false);
     co_return out;
+}
+
+void connections::shed_idle() noexcept {
+    for (auto& [key, s] : shelves_) {
+        const auto half = static_cast<std::ptrdiff_t>(s->idle.size() / 2);
+        s->idle.erase(s->idle.begin(), s->idle.begin() + half);
+    }
 }
 
 void connections::close_idle() noexcept {

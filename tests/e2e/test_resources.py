@@ -293,7 +293,7 @@ def test_idle_connections(build, file_limit):
     if hard != resource.RLIM_INFINITY and hard < count + 500:
         pytest.skip(f"{count} connections need more descriptors than the hard limit of {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(files, count + 500), hard))
-    world = build(settings={"limits": {"connections": count + 100, "connections_per_client": count + 100},
+    world = build(settings={"limits": {"connections": count + 400, "connections_per_client": count + 400},
                             "timeouts": {"keep_alive": "60s"}})
     gate = world.gate
     world.upstream.on("/idle", ok())

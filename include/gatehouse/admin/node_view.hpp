@@ -42,6 +42,14 @@ struct quota_row {
     double used = 0;
 };
 
+enum class shortage : std::uint8_t { none, near, full };
+// Something the node has a bound for.
+struct resource_row {
+    std::string_view name;   // memory, in bytes; descriptors; connections
+    std::uint64_t used = 0, bound = 0;
+    admin::shortage shortage = shortage::none;
+};
+
 // What one server of the admin API leaves to the next, when a reload gives it another address: no
 // counter falls, and a token stays in force.
 struct server_memory {
@@ -61,6 +69,7 @@ class node_view {
     virtual std::vector<std::string> warnings()
         const = 0;  // held(), trouble(): it serves, but look
     virtual std::vector<const proxy::worker_counters*> workers() const = 0;
+    virtual std::vector<resource_row> resources() const = 0;
     virtual std::uint64_t access_log_lost() const = 0;  // access_log::lines_lost()
     virtual std::optional<registry::publisher_status> publisher() const = 0;  // nothing: not one
     virtual std::optional<registry::follower_status> follower() const = 0;    // nothing: not one

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/base/ip.hpp>
+#include <gatehouse/net/descriptors.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,7 +37,8 @@ address make_address(const ip_address& ip, std::uint16_t port) noexcept;
 // A bound, listening, non-blocking socket with SO_REUSEPORT (TCP); "[::]" takes IPv4 too.
 // A Unix path is replaced when nobody listens there any more.
 result<int> open_listener(const address& a);
-// A non-blocking socket whose connect() has begun; ready at once for a Unix socket.
-result<int> begin_connect(const address& a);
+// A non-blocking socket whose connect() has begun; ready at once for a Unix socket. Where traffic may have
+// no more descriptors it is as if there were none.
+result<int> begin_connect(const address& a, descriptor_use use = descriptor_use::anything);
 
 }  // namespace gatehouse::net

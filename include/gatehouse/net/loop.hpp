@@ -73,6 +73,12 @@ class loop {
     static constexpr std::int64_t sweep_interval_ns = 100'000'000;
     void on_sweep(std::function<void(std::int64_t now_ns)> f);
 
+    // From start_ticking() on `f` is called every tick_interval_ns, until it returns false: for what
+    // cannot wait for a sweep. One a loop.
+    static constexpr std::int64_t tick_interval_ns = 5'000'000;
+    void on_tick(std::function<bool(std::int64_t now_ns)> f);
+    void start_ticking();   // nothing while it ticks
+
     // co_await turn(): a place in the queue of expensive steps (handshakes); one is run, then events
     // are looked at again, so that a flood of them cannot delay requests.
     auto turn() noexcept {
@@ -120,6 +126,7 @@ class loop {
     void wait_for_events();
     void dispatch();
     void sweep();
+    void tick();
     void update_time() noexcept;
     void queue_turn(std::coroutine_handle<> h);
     void run_turn();

@@ -69,6 +69,7 @@ struct alignas(64) worker_counters {
     counter connections_accepted;
     counter connections_refused;  // over a connection limit, before anything was read
     counter connections_active;   // gauge
+    counter connections_shed;     // idle ones that were ended because the node was short of something
     std::array<counter, http::proxy_header_failure_count> proxy_headers_refused;
     counter handshakes_full, handshakes_resumed;
     std::array<counter, handshake_failure_count> handshakes_failed;
@@ -80,6 +81,7 @@ struct alignas(64) worker_counters {
     std::array<counter, 6> responses;  // by class: [2] counts 2xx, [0] those that ended without any
     std::array<counter, problem_count> refused_by_problem;
     duration_buckets request_time;  // head complete to settled; tunnels do not count
+    counter transfers_waiting;       // gauge: bodies and tunnels that wait for bandwidth
     counter tunnels_opened;
     counter tunnels_active;  // gauge
     counter relays_opened;   // connections passed on to their home region

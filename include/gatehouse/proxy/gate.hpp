@@ -10,6 +10,8 @@
 #include <gatehouse/proxy/binding.hpp>
 #include <gatehouse/proxy/counters.hpp>
 #include <gatehouse/proxy/live.hpp>
+#include <gatehouse/proxy/pace.hpp>
+#include <gatehouse/proxy/pressure.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <gatehouse/tenant/loader.hpp>
 #include <gatehouse/upstream/connections.hpp>
@@ -42,7 +44,9 @@ class gate {
     proxy::bindings bindings;
     upstream::connections upstreams;
     live_list live;                      // what a suspension closes
+    pace_list paces;                     // what waits for bandwidth
     tenant::loader* loader = nullptr;    // null: every tenant is in the directory
+    const std::atomic<proxy::pressure>* pressure = &no_pressure;   // never null
     bool draining = false;               // no connection is kept alive any more
 
     // Ends with the next reload: not to be kept across a wait.
@@ -51,6 +55,7 @@ class gate {
 
     std::unique_ptr<scratch> borrow();
     void give_back(std::unique_ptr<scratch> s) noexcept;
+    void give_spare_back() noexcept { spare_.clear(); }
 
     std::uint64_t random() noexcept;
     // 24 hex digits, unique in the fleet. Written to `out`, no terminator.

@@ -112,6 +112,8 @@ class session_list {
     void drain() noexcept;
     void abandon() noexcept;
     void sweep(std::int64_t now_ns);
+    // Ends some of those that have been idle for a while, the oldest first: how many.
+    std::size_t shed_idle(std::int64_t now_ns) noexcept;
 
    private:
     h1_session* first_ = nullptr;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gatehouse/limit/admission.hpp>
+#include <gatehouse/limit/bandwidth.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ struct effective_route {
     std::vector<limit::level> levels;  // route (when it has limits), tenant, parents upward
     std::vector<limit::rule> rules;    // for single clients: the route's, the tenant's, its parents'
     std::vector<std::shared_ptr<limit_cells>> kept;   // owns the route's cells
+    std::vector<limit::bandwidth> bandwidths;   // of the route, the tenant, its parents: of those that have one
 };
 
 struct setting_origin { std::string key, value, from; };   // from: "tenant acme", "parent pixel", "plan pro", "platform"
@@ -43,6 +45,7 @@ struct effective {
     std::chrono::seconds hsts{0};
     std::vector<effective_route> routes;   // longest path first; the last takes everything when there is a pool
     std::vector<limit::level> levels;      // tenant, parents upward (what connections are charged to)
+    std::vector<limit::bandwidth> bandwidths;   // of tenant and parents: those that have one
     std::string context_fields;            // ready to send: "X-Tenant-Id: acme\r\nX-Tenant-Plan: ..."
     std::string hsts_field;                // "Strict-Transport-Security: max-age=...\r\n" or empty
     std::string tls_policy;                // differs when min_version or client_ca differ; connections of one

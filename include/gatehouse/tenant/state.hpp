@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <gatehouse/limit/bandwidth.hpp>
 #include <gatehouse/limit/client_cells.hpp>
 #include <gatehouse/limit/gcra.hpp>
 #include <gatehouse/limit/share.hpp>
@@ -44,6 +45,9 @@ class state {
     // Its part of a rate of the fleet, by the name all nodes give it; made on first asking, kept for
     // as long as this. `list` outlives it. Takes a lock.
     limit::share* share(const std::string& name, limit::share_list& list);
+    // Budgets of bytes of the tenant (path empty) or one of its routes; made on first asking, kept for
+    // as long as this. Takes a lock.
+    limit::byte_budgets* byte_budgets(const std::string& path);
 
    private:
     struct cell_table;

@@ -82,6 +82,8 @@ class connections {
     net::task<opened> open(const pool& p, const endpoint& e, std::int64_t deadline_ns, opening& now);
 
     const connection_counts& counts() const noexcept { return counts_; }
+    // The older half of what is idle for each endpoint; one stays.
+    void shed_idle() noexcept;
     void close_idle() noexcept;   // drain
     // A connection of that endpoint ended or came back: whoever waits longest may try.
     void room_made(const endpoint_state& s) noexcept;

@@ -143,6 +143,24 @@ TEST_CASE("readiness gives its reasons") {
     CHECK(o.at("reasons") == json::array({"draining", "no tenant yet"}));
 }
 
+TEST_CASE("a shortage is told by readiness, which stays, and by the metrics") {
+    fixture f;
+    using gatehouse::admin::shortage;
+    f.node.resource_rows = {{"memory", 900, 1000, shortage::none}, {"descriptors", 96, 100, shortage::near}, {"connections", 7, 7, shortage::full}};
+    const auto o = f.get("/readyz");
+    CHECK(o.at("ready") == true);
+    CHECK(o.at("overload") == json::array({"descriptors", "connections"}));
+    const auto text = "\n" + f.ask("GET", "/metrics").body;
+    for (const auto* line : {"gatehouse_overload{resource=\"memory\"} 0", "gatehouse_overload{resource=\"descriptors\"} 1",
+                             "gatehouse_overload{resource=\"connections\"} 2", "gatehouse_resource_used{resource=\"memory\"} 900",
+                             "gatehouse_resource_bound{resource=\"descriptors\"} 100"}) {
+        INFO(line);
+        CHECK(text.find("\n" + std::string(line) + "\n") != std::string::npos);
+    }
+    f.node.resource_rows = {{"memory", 900, 1000, shortage::none}};
+    CHECK_FALSE(f.get("/readyz").contains("overload"));
+}
+
 TEST_CASE("the node") {
     fixture f;
     f.node.add("acme");

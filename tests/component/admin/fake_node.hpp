@@ -62,6 +62,8 @@ struct fake_node : gatehouse::admin::node_view {
             all.push_back(c.get());
         return all;
     }
+    std::vector<gatehouse::admin::resource_row> resource_rows;
+    std::vector<gatehouse::admin::resource_row> resources() const override { return resource_rows; }
     std::uint64_t access_log_lost() const override { return 3; }
     std::optional<gatehouse::registry::follower_status> following;
     std::optional<gatehouse::registry::follower_status> follower() const override { return following; }

@@ -232,6 +232,29 @@ TEST_CASE("a clock that jumps gives nobody more than the burst, and binds nobody
     CHECK(later <= 31);
 }
 
+TEST_CASE("clocks that are looked at late or early move a bound by no more than they differ") {
+    // Each worker knows the time of its turn: one is behind another, and so seems to go back.
+    constexpr std::int64_t skew = second / 10;
+    const auto p = limit::make_parameters({100, 1s}, 20);
+    std::mt19937_64 random(11);
+    limit::gcra_cell cell;
+    std::uint64_t admitted = 0;
+    std::int64_t now = start;
+    for (int i = 0; i < 50'000; ++i) {
+        now += second / 1000;
+        if (cell.take(p, now - static_cast<std::int64_t>(random() % skew)).admitted) ++admitted;
+    }
+    const auto most = static_cast<std::uint64_t>((now - start) / (second / 100)) + 20;
+    CHECK(admitted <= most + 10);
+    CHECK(admitted >= most - 20);
+    // The clock that stood still for an hour, as of a machine that slept: one burst, no more.
+    now += 3600 * second;
+    admitted = 0;
+    for (int i = 0; i < 1000; ++i)
+        if (cell.take(p, now).admitted) ++admitted;
+    CHECK(admitted == 20);
+}
+
 TEST_CASE("steady demand gets exactly the rate") {
     limit::gcra_cell cell;
     const auto p = limit::make_parameters({100, 1s}, 10);

@@ -524,3 +524,41 @@ TEST_CASE("a record without a state has levels that count nothing") {
     for (int i = 0; i < 3; ++i)
         CHECK(gatehouse::limit::admit(e->routes.at(0).levels, {0, 0}).refused == problem::none);
 }
+
+TEST_CASE("bandwidths are those of route, tenant and parents that have one, and keep their budgets") {
+    tenant::directory d;
+    fill_platform(d);
+    auto parent = named("agency"), child = named("child", "agency");
+    parent.limits.bandwidth_bytes = 3000;
+    child.limits.bandwidth_bytes = 2000;
+    child.pool = "shared";
+    child.routes = {route_to("/narrow"), route_to("/")};
+    child.routes->front().limits.bandwidth_bytes = 1000;
+    const auto up = record_of(parent, {}), down = record_of(child, {});
+    d.put(up);
+    d.put(down);
+    const auto e = effective_of(d, "child");
+    const auto rates = [](const std::vector<gatehouse::limit::bandwidth>& all) {
+        std::vector<std::uint64_t> out;
+        for (const auto& b : all)
+            out.push_back(b.bytes_a_second);
+        return out;
+    };
+    CHECK(rates(e->bandwidths) == std::vector<std::uint64_t>{2000, 3000});
+    CHECK(rates(e->routes.at(0).bandwidths) == std::vector<std::uint64_t>{1000, 2000, 3000});
+    CHECK(rates(e->routes.at(1).bandwidths) == std::vector<std::uint64_t>{2000, 3000});
+    CHECK(e->bandwidths[1].budgets == effective_of(d, "agency")->bandwidths.at(0).budgets);
+    CHECK(e->routes[0].bandwidths[0].budgets == down->state->byte_budgets("/narrow"));
+    CHECK(from(*e, "limits.bandwidth") == "2000B/s < tenant child");
+    // A change keeps them.
+    child.limits.bandwidth_bytes = 500;
+    auto changed = std::make_shared<tenant::record>(*record_of(child, {}));
+    changed->state = down->state;
+    d.put(changed);
+    const auto after = effective_of(d, "child");
+    CHECK(rates(after->bandwidths) == std::vector<std::uint64_t>{500, 3000});
+    CHECK(after->bandwidths[0].budgets == e->bandwidths[0].budgets);
+    // Without any there is nothing to walk.
+    d.put(record_of(named("plain"), {}));
+    CHECK(effective_of(d, "plain")->bandwidths.empty());
+}
