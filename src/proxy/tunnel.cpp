@@ -8,6 +8,7 @@ struct shared_state {
     gate& g;
     net::stream& client;
     net::stream& upstream;
+    live_bytes* const live;
     const std::int64_t idle_ns;
     std::int64_t last_ns;
     bool ended = false;   // both ways, whatever is still under way
@@ -21,18 +22,25 @@ struct shared_state {
 
 void close_tunnel(void* context) { static_cast<shared_state*>(context)->end(); }
 
-net::task<bool> forward(shared_state& s, net::stream& to, std::string_view data, std::uint64_t& count) {
+// One direction's count, and where it is told.
+struct passed {
+    std::uint64_t& count;
+    void (live_bytes::*tell)(std::uint64_t) noexcept;
+};
+
+net::task<bool> forward(shared_state& s, net::stream& to, std::string_view data, passed p) {
     const net::io_result written = co_await to.write(data, s.g.loop.now_ns() + s.idle_ns);
     s.last_ns = s.g.loop.now_ns();
-    count += data.size();
+    p.count += data.size();
+    if (s.live != nullptr) (s.live->*p.tell)(data.size());
     co_return !written.ec;
 }
 
 // One direction. Returns when `from` has ended and `to` was told, or when all is over.
-net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::string_view first, std::uint64_t& count) {
+net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::string_view first, passed p) {
     net::buffer buf(s.g.loop.buffers());
     bool going = true;
-    if (!first.empty()) going = co_await forward(s, to, first, count);
+    if (!first.empty()) going = co_await forward(s, to, first, p);
     for (int busy = 1; going && !s.ended; ++busy) {
         if (busy % net::loop::pieces_before_yield == 0) co_await s.g.loop.yield();
         // Memory is held only while there is something to carry.
@@ -47,7 +55,7 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
         }
         if (got.ec == errc::timeout && s.g.loop.now_ns() < s.last_ns + s.idle_ns) continue;
         if (got.ec) break;
-        going = co_await forward(s, to, {buf.free_space(), got.bytes}, count);
+        going = co_await forward(s, to, {buf.free_space(), got.bytes}, p);
         if (!from.stirred()) buf.release();
     }
     s.end();
@@ -56,13 +64,14 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
 }  // namespace
 
 net::task<tunnel_bytes> run_tunnel(gate& g, const tunnel_ends& ends) {
-    shared_state s{g, ends.client, ends.upstream, ends.idle_ns, g.loop.now_ns()};
+    shared_state s{g, ends.client, ends.upstream, ends.live, ends.idle_ns, g.loop.now_ns()};
     tunnel_bytes bytes;
     live_entry entry;
     if (!g.live.add(entry, ends.tenant_id, g.utc_now(), &close_tunnel, &s)) s.ended = !ends.even_suspended;
     net::child up;
-    up.start(pump(s, ends.client, ends.upstream, ends.from_client, bytes.up));
-    co_await pump(s, ends.upstream, ends.client, ends.from_upstream, bytes.down);
+    const passed upward{bytes.up, &live_bytes::up}, downward{bytes.down, &live_bytes::down};
+    up.start(pump(s, ends.client, ends.upstream, ends.from_client, upward));
+    co_await pump(s, ends.upstream, ends.client, ends.from_upstream, downward);
     co_await up.join();
     ends.client.shutdown_write();
     co_return bytes;

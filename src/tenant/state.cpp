@@ -12,6 +12,7 @@ struct state::cell_table {
     std::map<std::tuple<std::string, std::string, std::size_t>, std::shared_ptr<limit::client_cells>>
         rules;
     std::map<std::string, std::shared_ptr<limit::share>> shares;
+    std::unique_ptr<usage_account> usage;
 };
 
 state::~state() {
@@ -56,6 +57,14 @@ limit::share* state::share(const std::string& name, limit::share_list& list) {
     auto& found = table.shares[name];
     if (!found) found = std::make_shared<limit::share>(name, list);
     return found.get();
+}
+
+usage_account* state::usage(const std::shared_ptr<state>& s, const std::string& tenant,
+                            const std::shared_ptr<usage_list>& list) {
+    cell_table& table = s->made_cells();
+    const std::lock_guard lock(table.mutex);
+    if (!table.usage) table.usage = std::make_unique<usage_account>(tenant, s, list);
+    return table.usage.get();
 }
 
 }  // namespace gatehouse::tenant

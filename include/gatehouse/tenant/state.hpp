@@ -8,6 +8,7 @@
 #include <gatehouse/limit/client_cells.hpp>
 #include <gatehouse/limit/gcra.hpp>
 #include <gatehouse/limit/share.hpp>
+#include <gatehouse/tenant/usage.hpp>
 #include <memory>
 #include <string>
 
@@ -44,6 +45,9 @@ class state {
     // Its part of a rate of the fleet, by the name all nodes give it; made on first asking, kept for
     // as long as this. `list` outlives it. Takes a lock.
     limit::share* share(const std::string& name, limit::share_list& list);
+    // What `tenant`, whose state is `s`, used; made on first asking, kept for as long as `s`. Takes a lock.
+    static usage_account* usage(const std::shared_ptr<state>& s, const std::string& tenant,
+                                const std::shared_ptr<usage_list>& list);
 
    private:
     struct cell_table;
