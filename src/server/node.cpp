@@ -246,8 +246,10 @@ void node::start_publisher(registry::region_keys keys) {
 // Anew with every reload that names another Redis: what was fetched from the one before is used up.
 void node::start_fleet() {
     usage_.set_fleet(nullptr, {});
+    quotas_.set_fleet(nullptr, {});
     fleet_ = make_fleet(settings_, {.control = control_, .run_in_pool = pool_executor(), .shares = shares_});
     if (fleet_) {
+        quotas_.set_fleet(fleet_.get(), name_among_nodes());
         usage_.set_fleet(fleet_.get(), follower_ ? usage::others::told : usage::others::collected);
         return fleet_->start();
     }
@@ -349,6 +351,7 @@ void node::finish() {
     certs_folder_.reset();
     publisher_.reset();
     usage_.set_fleet(nullptr, {});
+    quotas_.set_fleet(nullptr, {});
     fleet_.reset();
     if (follower_) follower_->stop();
     if (admin_) admin_->stop();
@@ -387,7 +390,10 @@ void node::tick() {
     }
     if (phase_ == phase::serving) certificates_.watch_expiry();
     free_unused_cells(now);
-    if (!workers_.empty()) usage_.gather(std::time(nullptr));
+    if (!workers_.empty()) {
+        usage_.gather(std::time(nullptr));
+        quotas_.sync(std::time(nullptr));
+    }
     if (!workers_.empty() && now >= next_quotas_ns_) {
         quotas_.gather(std::time(nullptr));
         next_quotas_ns_ = now + quota_interval_ns;

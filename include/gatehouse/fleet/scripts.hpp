@@ -87,6 +87,33 @@ end
 return out
 )";
 
+// KEYS epoch, then one hash an account. ARGV node, ms to keep the epoch, then of each account route,
+// the node's count and when the hash ends, Unix seconds. A count never falls: an older one may come
+// late. {epoch, what other nodes have together, ...}.
+inline constexpr const char* quota_sync = R"(
+local t = redis.call('TIME')
+local epoch = redis.call('GET', KEYS[1]) or string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
+redis.call('SET', KEYS[1], epoch, 'PX', ARGV[2])
+local out = {epoch}
+for i = 2, #KEYS do
+  local route, count, ends = ARGV[3 * i - 3], tonumber(ARGV[3 * i - 2]), ARGV[3 * i - 1]
+  local mine, others = ARGV[1] .. route, 0
+  local fields = redis.call('HGETALL', KEYS[i])
+  for f = 1, #fields, 2 do
+    local of = string.match(fields[f], '/.*$') or ''
+    if fields[f] == mine then
+      count = math.max(count, tonumber(fields[f + 1]))
+    elseif of == route then
+      others = others + tonumber(fields[f + 1])
+    end
+  end
+  redis.call('HSET', KEYS[i], mine, string.format('%.0f', count))
+  redis.call('EXPIREAT', KEYS[i], ends)
+  out[i] = others
+end
+return out
+)";
+
 // KEYS hashes. Fields and values of each.
 inline constexpr const char* usage_read = R"(
 local out = {}
