@@ -10,10 +10,12 @@
 #include <boost/url.hpp>
 #include <charconv>
 #include <chrono>
+#include <ctime>
 #include <optional>
 
 #include "json.hpp"
 #include "metrics.hpp"
+#include "usage_query.hpp"
 
 namespace gatehouse::admin {
 namespace {
@@ -107,6 +109,7 @@ const std::vector<api::endpoint>& api::endpoints() {
         {"GET", {"v1", "tenants"}, access::token, &api::tenants},
         {"GET", {"v1", "tenants", "{id}"}, access::token, &api::tenant},
         {"GET", {"v1", "tenants", "{id}", "effective"}, access::token, &api::effective},
+        {"GET", {"v1", "tenants", "{id}", "usage"}, access::token, &api::usage},
         {"GET", {"v1", "explain"}, access::token, &api::explain},
         {"GET", {"v1", "pools"}, access::token, &api::pools},
         {"GET", {"v1", "pools", "{id}"}, access::token, &api::pool},
@@ -396,6 +399,25 @@ api_answer api::effective(const parsed& p) {
     const auto e = node_.effective(p.id);
     if (!e) return not_found("No version of this tenant is in force.");
     return json_answer(effective_json(*e));
+}
+
+// A removed tenant has used what it has used; one that never was is not found.
+api_answer api::usage(const parsed& p) {
+    const auto q = parse_usage_query(p.get("from"), p.get("to"), std::time(nullptr));
+    if (!q.error.empty()) return bad_query(q.error);
+    auto a = api_problem(504, "slow", "Usage is still being read", "It took longer than expected; ask for fewer hours or again.");
+    a.action = [&node = node_, id = p.id, q](const std::function<void(api_answer)>& done) {
+        node.usage(id, q.from, q.to, [&node, id, q, done](const usage_answer& u) {
+            if (!u.error.empty()) return done(api_problem(503, "unreadable", "Usage cannot be read", u.error));
+            const auto shown = json_answer(usage_json(id, q, u));
+            if (!u.hours.empty()) return done(shown);
+            const auto then = [&node, id, done, shown] {
+                done(node.find_tenant(id) != nullptr ? shown : not_found("No tenant has this id, and none had it in these hours."));
+            };
+            if (!node.load({}, id, then)) then();
+        });
+    };
+    return a;
 }
 
 api_answer api::explain(const parsed& p) {

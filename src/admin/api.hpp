@@ -59,6 +59,7 @@ class api {
     api_answer tenants(const parsed&);
     api_answer tenant(const parsed&);
     api_answer effective(const parsed&);
+    api_answer usage(const parsed&);
     api_answer once_loaded(const std::string& host, const parsed&, api_answer (api::*run)(const parsed&));
     api_answer explain(const parsed&);
     api_answer reload(const parsed&);

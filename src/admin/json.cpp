@@ -366,4 +366,39 @@ json::object report_json(const registry::change_report& r) {
     return o;
 }
 
+namespace {
+
+json::object counts_json(const tenant::usage_counts& c) {
+    json::object o;
+    for (std::size_t i = 0; i < c.values.size(); ++i)
+        o[tenant::usage_names[i]] = c.values[i];
+    return o;
+}
+
+}  // namespace
+
+json::object usage_json(std::string_view tenant, const usage_query& q, const usage_answer& a) {
+    json::array hours, missing;
+    tenant::usage_counts total;
+    for (const auto& h : a.hours) {
+        json::object o{{"hour", rfc3339(h.hour)}};
+        for (auto& pair : counts_json(h.counts))
+            o.insert(std::move(pair));
+        hours.push_back(std::move(o));
+        total += h.counts;
+    }
+    if (a.others_away)
+        missing.emplace_back("Redis does not answer: what other nodes used lately may not be in these counts.");
+    if (a.this_node_alone_before != 0)
+        missing.emplace_back(fmt::format("Hours before {} are of this node alone: nodes that publish keep those of all.",
+                                         rfc3339(a.this_node_alone_before)));
+    json::object o{{"tenant", tenant}, {"from", rfc3339(q.from)}, {"to", rfc3339(q.to)}};
+    o["next"] = q.next == 0 ? json::value(nullptr) : json::value(rfc3339(q.next));
+    o["nodes"] = strings(a.nodes);
+    o["missing"] = std::move(missing);
+    o["hours"] = std::move(hours);
+    o["total"] = counts_json(total);
+    return o;
+}
+
 }  // namespace gatehouse::admin

@@ -67,6 +67,14 @@ constexpr const char* text = R"json({
       "summary": "Its settings after plan, parents and platform, and where each came from", "operationId": "effective",
       "parameters": [ { "$ref": "#/components/parameters/id" } ],
       "responses": { "200": { "description": "effective settings", "content": { "application/json": { "schema": { "type": "object" } } } }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/usage": { "get": {
+      "summary": "What it used hour by hour, of all nodes; at most 1000 hours, `next` is `from` of the rest", "operationId": "usage",
+      "parameters": [ { "$ref": "#/components/parameters/id" },
+        { "name": "from", "in": "query", "description": "date or time in UTC, `2026-11-01` or `2026-11-01T05:00:00Z`; default: 24 hours before `to`", "schema": { "type": "string" } },
+        { "name": "to", "in": "query", "description": "the same, not included; a date means its end; default: now", "schema": { "type": "string" } } ],
+      "responses": { "200": { "description": "hours with any use, by time", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Usage" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" },
+        "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/explain": { "get": {
       "summary": "What would happen to a request, stage by stage", "operationId": "explain",
       "parameters": [
@@ -188,6 +196,21 @@ constexpr const char* text = R"json({
         "conflicts": { "type": "array", "items": { "$ref": "#/components/schemas/Diagnostic" } },
         "counters": { "type": "object", "additionalProperties": { "type": "integer" } },
         "tenant": { "type": "object", "description": "as in its TOML file" } } },
+      "UsageCounts": { "type": "object", "properties": {
+        "requests": { "type": "integer" }, "bytes_in": { "type": "integer", "description": "from clients" }, "bytes_out": { "type": "integer", "description": "to clients" },
+        "refused": { "type": "integer", "description": "by Gatehouse, for whatever reason on the client's side" },
+        "rate_limited": { "type": "integer" }, "concurrency_limited": { "type": "integer" }, "quota_exhausted": { "type": "integer" },
+        "body_too_large": { "type": "integer" }, "connections_limited": { "type": "integer" },
+        "gateway_errors": { "type": "integer", "description": "5xx answered by Gatehouse itself" },
+        "application_errors": { "type": "integer", "description": "5xx answered by the application" },
+        "upstream_failures": { "type": "integer", "description": "no answer of the application, or a broken one" },
+        "peak_concurrency": { "type": "integer", "description": "the most exchanges in flight at once on one node" } } },
+      "Usage": { "type": "object", "required": [ "tenant", "from", "to", "next", "nodes", "missing", "hours", "total" ], "properties": {
+        "tenant": { "type": "string" }, "from": { "type": "string", "format": "date-time" }, "to": { "type": "string", "format": "date-time" },
+        "next": { "type": [ "string", "null" ] }, "nodes": { "type": "array", "items": { "type": "string" }, "description": "whose counts these are" },
+        "missing": { "type": "array", "items": { "type": "string" }, "description": "what may not be in them, in words" },
+        "hours": { "type": "array", "items": { "allOf": [ { "type": "object", "required": [ "hour" ], "properties": { "hour": { "type": "string", "format": "date-time" } } }, { "$ref": "#/components/schemas/UsageCounts" } ] } },
+        "total": { "$ref": "#/components/schemas/UsageCounts" } } },
       "ChangeReport": { "type": "object", "required": [ "revision", "applied", "removed", "quarantined", "diagnostics" ], "properties": {
         "revision": { "type": "integer" }, "applied": { "type": "integer" }, "removed": { "type": "integer" }, "quarantined": { "type": "integer" },
         "held": { "type": "string" }, "refused": { "type": "string" }, "diagnostics": { "type": "array", "items": { "$ref": "#/components/schemas/Diagnostic" } } } }

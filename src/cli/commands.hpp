@@ -17,6 +17,7 @@ int run_reload(const options& o);
 int run_tenant_list(const options& o);
 int run_tenant_show(const options& o);
 int run_tenant_tree(const options& o);
+int run_tenant_usage(const options& o);
 int run_cert_list(const options& o);
 int run_pool_list(const options& o);
 int run_pool_drain(const options& o);

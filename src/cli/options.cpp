@@ -22,6 +22,8 @@ constexpr const char* footer = R"(Examples:
       Which tenant, route and upstream a request would get, or why it would be refused.
   gatehouse tenant list --parent pixel --json
       The client tenants of pixel, for programs.
+  gatehouse tenant usage acme --from 2026-11-01 --to 2026-11-30 --csv
+      What acme used in each hour of a month, for a spreadsheet.
   gatehouse pool drain shared 127.0.0.1:9001 --wait 30s
       Takes an application out for a deployment; gatehouse pool enable brings it back.
   gatehouse reload --force
@@ -98,7 +100,7 @@ struct command_line {
     }
 
     void tenant_verbs() {
-        auto* tenant = app.add_subcommand("tenant", "Look at tenants: list, show, tree");
+        auto* tenant = app.add_subcommand("tenant", "Look at tenants: list, show, tree, usage");
         tenant->require_subcommand(1);
         tenant->fallthrough();
         auto* list = add(*tenant, "list", "All tenants, by id", verb::tenant_list);
@@ -111,6 +113,12 @@ struct command_line {
                        "Its settings after plan, parents and platform, and where each came from");
         auto* tree = add(*tenant, "tree", "Parents and their children", verb::tenant_tree);
         tree->add_option("id", o.tenant, "Only this tenant and all below it")->type_name("ID");
+        auto* used = add(*tenant, "usage", "What a tenant used, hour by hour, on all nodes", verb::tenant_usage);
+        used->add_option("id", o.tenant, "The tenant")->required()->type_name("ID");
+        used->add_option("--from", o.from, "2026-11-01 or 2026-11-01T05:00:00Z, UTC; default: 24 hours before --to")
+            ->type_name("TIME");
+        used->add_option("--to", o.to, "The same, not included, but a date includes its day; default: now")->type_name("TIME");
+        used->add_flag("--csv", o.csv, "Print CSV (RFC 4180) instead of a table");
         auto* cert = app.add_subcommand("cert", "Look at certificates: list");
         cert->require_subcommand(1);
         cert->fallthrough();

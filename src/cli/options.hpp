@@ -18,6 +18,7 @@ enum class verb : std::uint8_t {
     tenant_list,
     tenant_show,
     tenant_tree,
+    tenant_usage,
     cert_list,
     pool_list,
     pool_drain,
@@ -35,7 +36,9 @@ struct options {
     std::optional<std::uint32_t> workers;  // serve
     bool force = false;                    // reload
     bool effective = false;                // tenant show
-    std::string tenant, parent;            // tenant show, tree, list
+    std::string tenant, parent;            // tenant show, tree, list, usage
+    std::string from, to;                  // tenant usage
+    bool csv = false;                      // the same
     std::string pool, endpoint;            // pool list, drain, enable
     std::chrono::milliseconds wait{0};     // pool drain
     admin::explain_query question;         // explain

@@ -29,6 +29,8 @@ int dispatch(const options& o, serve_function serve) {
             return run_tenant_show(o);
         case verb::tenant_tree:
             return run_tenant_tree(o);
+        case verb::tenant_usage:
+            return run_tenant_usage(o);
         case verb::cert_list:
             return run_cert_list(o);
         case verb::pool_list:

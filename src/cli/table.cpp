@@ -44,6 +44,25 @@ std::string table(const std::vector<std::string>& heads,
     return out;
 }
 
+std::string csv(const std::vector<std::string>& heads, const std::vector<std::vector<std::string>>& rows) {
+    std::string out;
+    const auto append = [&out](const std::vector<std::string>& cells) {
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            if (i > 0) out += ',';
+            const bool quoted = cells[i].find_first_of(",\"\r\n") != std::string::npos;
+            if (quoted) out += '"';
+            for (const char c : cells[i])
+                out.append(c == '"' ? 2 : 1, c);
+            if (quoted) out += '"';
+        }
+        out += "\r\n";
+    };
+    append(heads);
+    for (const auto& row : rows)
+        append(row);
+    return out;
+}
+
 std::string printable(std::string_view s) {
     std::string out;
     for (std::size_t i = 0; i < s.size(); ++i) {

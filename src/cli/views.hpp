@@ -23,6 +23,9 @@ json::array tenant_tree_json(const json::array& summaries, std::string_view root
 std::string tenant_text(const json::object& tenant);
 std::string effective_text(const json::object& effective);
 std::string certificate_table(const json::array& certificates);
+// An answer of /v1/tenants/ID/usage, all pages together: a table with the total last, or RFC 4180.
+std::string usage_table(const json::object& used);
+std::string usage_csv(const json::object& used);
 std::string pool_table(const json::array& pools);
 // "pool shared: 127.0.0.1:9001 is draining, 3 in flight"
 std::string endpoint_line(const json::object& endpoint);

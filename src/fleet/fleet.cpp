@@ -45,6 +45,11 @@ class fleet::impl : public std::enable_shared_from_this<impl> {
     void stop();
     void leave();
     fleet_status status() const;
+    void run(const redis::script& s, redis::command keys, redis::command arguments, redis::client::callback done) {
+        s.run(*client_, keys, arguments, deadline, std::move(done));
+    }
+    bool is_up() const { return client_ && client_->is_up(); }
+    std::string key(std::string_view rest) const { return options_.prefix + ':' + std::string(rest); }
 
  private:
     template <class F>
@@ -54,7 +59,6 @@ class fleet::impl : public std::enable_shared_from_this<impl> {
             if (self && !self->stopped_) f(*self, std::forward<decltype(arguments)>(arguments)...);
         };
     }
-    std::string key(std::string_view rest) const { return options_.prefix + ':' + std::string(rest); }
     void wait();
     void tick();
     void tell_if_lost(const limit::fleet_view& v);
@@ -230,6 +234,15 @@ void fleet::leave() {
 }
 fleet_status fleet::status() const {
     return impl_->status();
+}
+void fleet::run(const redis::script& s, redis::command keys, redis::command arguments, redis::client::callback done) {
+    impl_->run(s, keys, arguments, std::move(done));
+}
+bool fleet::is_up() const {
+    return impl_->is_up();
+}
+std::string fleet::key(std::string_view rest) const {
+    return impl_->key(rest);
 }
 
 }  // namespace gatehouse::fleet

@@ -80,7 +80,8 @@ quota_verdict quota_account::verdict(word seen, const quota& q, std::int64_t uni
     // Another thread's clock may be in the next period already; one further ahead was wrong.
     const bool next = had == period{.kind = now.kind, .number = now.number + 1};
     const period in = next ? had : now;
-    const std::uint64_t used = count_in(seen, in) + count_in(base_.load(std::memory_order_relaxed), in);
+    const std::uint64_t used = count_in(seen, in) + count_in(base_.load(std::memory_order_relaxed), in) +
+                               count_in(others_.load(std::memory_order_relaxed), in);
     const bool left = used < std::min(q.count, quota_max);
     return {.admitted = left,
             .remaining = left ? q.count - used - 1 : 0,
@@ -92,7 +93,10 @@ quota_verdict quota_account::take(const quota& q, std::int64_t unix_s) noexcept 
     word seen = counted_.load(std::memory_order_relaxed);
     for (;;) {
         const quota_verdict v = verdict(seen, q, unix_s);
-        if (!v.admitted) return v;
+        if (!v.admitted) {
+            note_moved();   // others may have given back: whoever asks them is to ask again
+            return v;
+        }
         if (counted_.compare_exchange_weak(seen, word_of(v.charged, count_in(seen, v.charged) + 1))) {
             note_moved();
             return v;
@@ -120,6 +124,24 @@ quota_use quota_account::used() const {
             .route = route_,
             .in = in,
             .count = std::min(count_in(counted, in) + count_in(base, in), quota_max)};
+}
+
+std::uint64_t quota_account::used_in(period p) const noexcept {
+    return std::min(count_in(counted_.load(), p) + count_in(base_.load(), p), quota_max);
+}
+
+std::uint64_t quota_account::others_in(period p) const noexcept {
+    return count_in(others_.load(std::memory_order_relaxed), p);
+}
+
+void quota_account::set_others(period in, std::uint64_t count) noexcept {
+    others_.store(word_of(in, std::min(count, quota_max)), std::memory_order_relaxed);
+}
+
+bool quota_account::take_change() {
+    const quota_use now = used();
+    const word before = std::exchange(last_asked_, word_of(now.in, now.count));
+    return before != last_asked_;
 }
 
 quota quota_account::configured() const noexcept {
@@ -172,6 +194,14 @@ std::vector<std::shared_ptr<quota_account>> quota_book::take_moved() {
         out.back()->moved_.exchange(false);
         one = next;
     }
+    return out;
+}
+
+std::vector<std::shared_ptr<quota_account>> quota_book::some_behind(key& after, std::size_t most) const {
+    std::vector<std::shared_ptr<quota_account>> out;
+    const std::lock_guard lock(mutex_);
+    for (auto it = all_.upper_bound(after); it != all_.end() && out.size() < most; ++it) out.push_back(it->second);
+    if (!out.empty()) after = {out.back()->owner(), out.back()->route()};
     return out;
 }
 

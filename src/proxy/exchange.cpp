@@ -3,6 +3,7 @@
 #include <gatehouse/proxy/exchange.hpp>
 #include <gatehouse/tenant/decide.hpp>
 #include <gatehouse/upstream/ejection.hpp>
+#include <optional>
 
 #include "answer_fields.hpp"
 #include "choose_endpoint.hpp"
@@ -89,6 +90,7 @@ class exchange {
         redirect_host_ = r.redirect_host;
         const limit::level* full = nullptr;
         if (!who_.enter(bound, &full)) {
+            count_refused_connection(*bound->effective);
             failure f = refused(problem::concurrency_limited, "This tenant has as many connections open as it may.");
             f.closes = true;
             return f;
@@ -190,6 +192,7 @@ class exchange {
         admission_ = limit::admit(r.levels, {.monotonic_ns = gate_.loop.now_ns(), .unix_s = gate_.loop.unix_seconds()}, s_.clients);
         if (admission_.refused == problem::none) {
             admitted_ = true;
+            note_in_flight();
             return {};
         }
         failure f = refused(admission_.refused, "");
@@ -228,6 +231,7 @@ class exchange {
     net::task<failure> forward() {
         stage_ = stage::forward;
         decision_ = "forward";
+        live_.emplace(*binding_->effective);
         if (path_and_query_ == "*") {
             s_.target = path_and_query_;
         } else if (!tenant::rewrite_target(*route_->route, path_and_query_, s_.target)) {
@@ -320,7 +324,8 @@ class exchange {
         upload sender(client_, lease_.stream(), up_, request_.body == http::body_kind::chunked,
                       {.client_idle_ns = route_->timeouts.request_body_idle,
                        .upstream_idle_ns = route_->timeouts.upstream_body_idle,
-                       .max_body_bytes = route_->route->max_body_bytes});
+                       .max_body_bytes = route_->route->max_body_bytes},
+                      *live_);
         const std::uint64_t read_before = lease_.stream().bytes_read(), written_before = lease_.stream().bytes_written();
         failure f = co_await converse(sender);
         client_.watch_gone(nullptr, nullptr);
@@ -530,6 +535,7 @@ class exchange {
             }
             last = piece.last;
             ec = co_await client_.send_body(piece.data, last);
+            live_->down(piece.data.size());
         }
         if (ec) co_return client_lost(ec);
         upstream_reusable_ = response_.keep_alive && in.empty() && response_.body != http::body_kind::until_close;
@@ -579,9 +585,10 @@ class exchange {
                                .from_client = from_client,
                                .from_upstream = s_.upstream_in.view(),
                                .idle_ns = route_->timeouts.tunnel_idle,
-                               .up = up_,
-                               .down = down_,
-                               .tenant_id = binding_->effective->self->id};
+                                .up = up_,
+                                .down = down_,
+                                .tenant_id = binding_->effective->self->id,
+                                .live = &*live_};
         tunnel_bytes_ = co_await run_tunnel(gate_, ends);
         gate_.counters.tunnels_active.sub();
         ending_ = ending::tunnel_ended;
@@ -639,22 +646,41 @@ class exchange {
         c.answered(status_);
         if (f.what != problem::none) c.refused(f.what);
         if (status_ != 101) c.request_time.observe_us(elapsed_us(gate_.loop.now_ns()));
-        if (binding_) count_for_tenant(*binding_->effective->self->state, f);
+        if (binding_) count_for_tenant(*binding_->effective, f);
         if (access_record* r = gate_.log->enabled() ? gate_.log->begin() : nullptr) {
             fill(*r, f);
             gate_.log->commit();
         }
     }
 
-    void count_for_tenant(tenant::state& t, const failure& f) {
+    // Requests last: usage_account::note() says why.
+    void count_for_tenant(const tenant::effective& e, const failure& f) {
         constexpr auto relaxed = std::memory_order_relaxed;
-        tenant::counters& c = t.counters;
-        c.requests.fetch_add(1, relaxed);
-        c.bytes_in.fetch_add(client_.bytes_in() + tunnel_bytes_.up, relaxed);
-        c.bytes_out.fetch_add(client_.bytes_out() + tunnel_bytes_.down, relaxed);
+        tenant::counters& c = e.self->state->counters;
+        const std::uint64_t in = client_.bytes_in() + tunnel_bytes_.up, out = client_.bytes_out() + tunnel_bytes_.down;
+        c.bytes_in.fetch_add(live_ ? live_->up_left(in) : in, relaxed);
+        c.bytes_out.fetch_add(live_ ? live_->down_left(out) : out, relaxed);
         if (status_ >= 100 && status_ < 600) c.status_class[status_ / 100].fetch_add(1, relaxed);
         if (f.what != problem::none && f.side == side::client) c.refused.fetch_add(1, relaxed);
         if (f.side == side::upstream && f.ec) c.upstream_errors.fetch_add(1, relaxed);
+        if (f.what != problem::none) e.usage->refused(f.what, response_begun_ ? std::uint16_t{0} : status_);
+        c.requests.fetch_add(1);
+        e.usage->note();
+    }
+
+    // The binding of who may not enter is not kept, so it is counted at once.
+    void count_refused_connection(const tenant::effective& e) {
+        tenant::counters& c = e.self->state->counters;
+        c.refused.fetch_add(1, std::memory_order_relaxed);
+        c.status_class[4].fetch_add(1, std::memory_order_relaxed);
+        e.usage->refused_connection();
+        c.requests.fetch_add(1);
+        e.usage->note();
+    }
+
+    void note_in_flight() {
+        const tenant::effective& e = *binding_->effective;
+        e.usage->in_flight(e.self->state->cells.concurrency.value());
     }
 
     void fill(access_record& r, const failure& f) const {
@@ -752,6 +778,7 @@ class exchange {
     limit::admission admission_;
     tried_endpoints tried_;
     tunnel_bytes tunnel_bytes_;
+    std::optional<live_bytes> live_;   // from forward on
     const char* decision_ = "refuse";
     std::size_t head_bytes_ = 0;
     std::int64_t began_ns_ = 0, queued_ns_ = 0, connect_ns_ = 0, first_byte_ns_ = 0;

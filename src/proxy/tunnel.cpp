@@ -10,6 +10,7 @@ struct shared_state {
     gate& g;
     net::stream& client;
     net::stream& upstream;
+    live_bytes* const live;
     pace& up;
     pace& down;
     const std::int64_t idle_ns;
@@ -32,26 +33,33 @@ struct shared_state {
 
 void close_tunnel(void* context) { static_cast<shared_state*>(context)->end(); }
 
-net::task<bool> forward(shared_state& s, net::stream& to, pace& p, std::string_view data, std::uint64_t& count) {
-    if (p.limited()) {
-        co_await p.pass(data.size());
+// One direction: how fast it may go, its count, and where that is told.
+struct direction {
+    pace& p;
+    std::uint64_t& count;
+    void (live_bytes::*tell)(std::uint64_t) noexcept;
+};
+
+net::task<bool> forward(shared_state& s, net::stream& to, std::string_view data, direction d) {
+    if (d.p.limited()) {
+        co_await d.p.pass(data.size());
         if (s.ended) co_return false;
     }
     const net::io_result written = co_await to.write(data, s.g.loop.now_ns() + s.idle_ns);
     s.last_ns = s.g.loop.now_ns();
-    count += data.size();
+    d.count += data.size();
+    if (s.live != nullptr) (s.live->*d.tell)(data.size());
     co_return !written.ec;
 }
 
 // One direction. Returns when `from` has ended and `to` was told, or when all is over.
-net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, pace& p, std::string_view first,
-                     std::uint64_t& count) {
+net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::string_view first, direction d) {
     net::buffer buf(s.g.loop.buffers());
     bool going = true;
-    if (!first.empty()) going = co_await forward(s, to, p, first, count);
+    if (!first.empty()) going = co_await forward(s, to, first, d);
     for (int busy = 1; going && !s.ended; ++busy) {
         if (busy % net::loop::pieces_before_yield == 0) {
-            p.look();
+            d.p.look();
             co_await s.g.loop.yield();
         }
         // Memory is held only while there is something to carry.
@@ -66,7 +74,7 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, pace& 
         }
         if (got.ec == errc::timeout && !s.idle()) continue;
         if (got.ec) break;
-        going = co_await forward(s, to, p, {buf.free_space(), got.bytes}, count);
+        going = co_await forward(s, to, {buf.free_space(), got.bytes}, d);
         if (!from.stirred()) buf.release();
     }
     s.end();
@@ -75,13 +83,14 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, pace& 
 }  // namespace
 
 net::task<tunnel_bytes> run_tunnel(gate& g, const tunnel_ends& ends) {
-    shared_state s{g, ends.client, ends.upstream, ends.up, ends.down, ends.idle_ns, g.loop.now_ns()};
+    shared_state s{g, ends.client, ends.upstream, ends.live, ends.up, ends.down, ends.idle_ns, g.loop.now_ns()};
     tunnel_bytes bytes;
     live_entry entry;
     if (!g.live.add(entry, ends.tenant_id, g.utc_now(), &close_tunnel, &s)) s.ended = !ends.even_suspended;
     net::child up;
-    up.start(pump(s, ends.client, ends.upstream, ends.up, ends.from_client, bytes.up));
-    co_await pump(s, ends.upstream, ends.client, ends.down, ends.from_upstream, bytes.down);
+    const direction upward{ends.up, bytes.up, &live_bytes::up}, downward{ends.down, bytes.down, &live_bytes::down};
+    up.start(pump(s, ends.client, ends.upstream, ends.from_client, upward));
+    co_await pump(s, ends.upstream, ends.client, ends.from_upstream, downward);
     co_await up.join();
     ends.client.shutdown_write();
     co_return bytes;

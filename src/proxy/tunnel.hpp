@@ -7,6 +7,8 @@
 #include <gatehouse/proxy/gate.hpp>
 #include <string_view>
 
+#include "live_bytes.hpp"
+
 namespace gatehouse::proxy {
 
 struct tunnel_ends {
@@ -17,6 +19,7 @@ struct tunnel_ends {
     pace& up;
     pace& down;
     std::string tenant_id;
+    live_bytes* live = nullptr;    // what passes is counted there; null: nowhere
     bool even_suspended = false;   // a tenant that may not run already is let through: others answer for it
 };
 struct tunnel_bytes {

@@ -43,6 +43,7 @@ net::task<void> upload::run() {
             co_return;
         }
         sent_bytes_ += piece.data.size();
+        live_.up(piece.data.size());
         if (limits_.max_body_bytes != 0 && sent_bytes_ > limits_.max_body_bytes) {
             fail(refused(problem::body_too_large, "The request's body is larger than this tenant may send."));
             co_return;

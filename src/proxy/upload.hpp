@@ -7,6 +7,7 @@
 #include <gatehouse/proxy/pace.hpp>
 
 #include "failure.hpp"
+#include "live_bytes.hpp"
 
 namespace gatehouse::proxy {
 
@@ -16,8 +17,8 @@ class upload {
         std::int64_t client_idle_ns, upstream_idle_ns;
         std::uint64_t max_body_bytes;   // 0: unbounded
     };
-    upload(client_side& client, net::stream& upstream, pace& p, bool chunked, const limits& l)
-        : client_(client), upstream_(upstream), pace_(p), limits_(l), chunked_(chunked) {}
+    upload(client_side& client, net::stream& upstream, pace& p, bool chunked, const limits& l, live_bytes& live)
+        : client_(client), upstream_(upstream), pace_(p), limits_(l), live_(live), chunked_(chunked) {}
 
     void start() { child_.start(run()); }
     bool running() const noexcept { return child_.running(); }
@@ -40,6 +41,7 @@ class upload {
     net::stream& upstream_;
     pace& pace_;
     const limits limits_;
+    live_bytes& live_;
     const bool chunked_;
     bool complete_ = false, stopping_ = false, waits_for_client_ = false;
     failure outcome_;

@@ -167,6 +167,16 @@ void service::impl::keep_quotas(std::vector<limit::quota_use> used,
         [done = std::move(done)](outcome o) { done(std::move(o.report.refused)); });
 }
 
+// As keep_quotas().
+void service::impl::with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done) {
+    in_pool(
+        [job = std::move(job)](pipeline& p) {
+            p.with_usage(job);
+            return outcome{};
+        },
+        [done = std::move(done)](outcome) { done(); });
+}
+
 void service::impl::stop() {
     *stopped_ = true;
     ready_ = false;

@@ -57,6 +57,10 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
     stored_revision_ = contents.revision;
     restore_drained(contents, out);
     restore_quotas(file, contents, out);
+    if (why = usage_db_.open(file); why) {
+        out.ec = make_error_code(errc::not_ready);
+        out.why = fmt::format("{} cannot be used: {}", file, why.text);
+    }
     return out;
 }
 
@@ -121,6 +125,11 @@ void pipeline::restore_quotas(const std::string& file, const store::contents& c,
 std::string pipeline::write_quotas(const std::vector<limit::quota_use>& used) {
     const std::lock_guard lock(quota_mutex_);
     return quota_db_.write(to_rows(used), {}).text;
+}
+
+void pipeline::with_usage(const std::function<void(store::usage_db&)>& job) {
+    const std::lock_guard lock(usage_mutex_);
+    job(usage_db_);
 }
 
 void pipeline::read(std::span<const std::string> files, batch& into) const {

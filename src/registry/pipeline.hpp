@@ -58,6 +58,8 @@ class pipeline {
     outcome write_drained(const drain_change& c);  // report.refused: nothing changed, and why
     // Why not; empty: stored. Beside any other call.
     std::string write_quotas(const std::vector<limit::quota_use>& used);
+    // Beside any other call.
+    void with_usage(const std::function<void(store::usage_db&)>& job);
     // Everything that is wrong now.
     diagnostics all_diagnostics() const { return state_.all_diagnostics(); }
 
@@ -72,6 +74,8 @@ class pipeline {
     store::central_db db_;
     std::mutex quota_mutex_;
     store::quota_db quota_db_;
+    std::mutex usage_mutex_;
+    store::usage_db usage_db_;
     std::uint64_t stored_revision_ = 0;
     std::string stored_judged_by_;
     // Decided but not stored, hence not in force.

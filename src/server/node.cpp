@@ -76,6 +76,10 @@ node::node(const config::settings& s, std::string settings_file)
               [this](std::vector<limit::quota_use> used, std::function<void(std::string)> done) {
                   registry_.keep_quotas(std::move(used), std::move(done));
               }),
+      usage_(*directory_.usage(),
+             [this](std::function<void(store::usage_db&)> job, std::function<void()> done) {
+                 registry_.with_usage(std::move(job), std::move(done));
+             }),
       started_unix_s_(std::time(nullptr)) {
     directory_.set_shares(&shares_);
     certificates_.on_replaced([this](const std::string& pattern) {
@@ -177,10 +181,14 @@ void node::registry_ready(const error_code& ec, const std::string& why) {
 
 void node::make_workers() {
     const proxy::parameters_ptr p = proxy::make_parameters(settings_, registry_.fleet_id());
+    usage_.set_node(name_among_nodes());
     for (std::size_t i = 0; i < worker_count(settings_); ++i) {
         workers_.push_back(std::make_unique<worker>(parts_, settings_, worker_count(settings_), p));
     }
 }
+
+// Of what it counts: an id given twice, or a state_dir begun anew, makes no two nodes one.
+std::string node::name_among_nodes() const { return settings_.node.id + '@' + registry_.fleet_id(); }
 
 void node::pools_published(std::shared_ptr<const upstream::pool_map> p) {
     each_worker([p](worker& w) { w.set_pools(p); });
@@ -244,8 +252,14 @@ void node::start_publisher(registry::region_keys keys) {
 
 // Anew with every reload that names another Redis: what was fetched from the one before is used up.
 void node::start_fleet() {
+    usage_.set_fleet(nullptr, {});
+    quotas_.set_fleet(nullptr, {});
     fleet_ = make_fleet(settings_, {.control = control_, .run_in_pool = pool_executor(), .shares = shares_});
-    if (fleet_) return fleet_->start();
+    if (fleet_) {
+        quotas_.set_fleet(fleet_.get(), name_among_nodes());
+        usage_.set_fleet(fleet_.get(), follower_ ? usage::others::told : usage::others::collected);
+        return fleet_->start();
+    }
     // A reload that adds a Redis has its platform in force a moment before this comes by again.
     shares_.set_view({.nodes = 1, .present = 1, .rtt_ns = 0, .lost = true, .settled = true}, std::numeric_limits<std::int64_t>::max());
 }
@@ -344,10 +358,15 @@ void node::finish() {
     overload_.stop();
     certs_folder_.reset();
     publisher_.reset();
+    usage_.set_fleet(nullptr, {});
+    quotas_.set_fleet(nullptr, {});
     fleet_.reset();
     if (follower_) follower_->stop();
     if (admin_) admin_->stop();
-    if (!workers_.empty()) quotas_.finish(std::time(nullptr));   // stored before the pool ends
+    if (!workers_.empty()) {   // stored before the pool ends
+        quotas_.finish(std::time(nullptr));
+        usage_.finish(std::time(nullptr));
+    }
     registry_.stop();
     pools_.stop();
     health_.stop();
@@ -385,6 +404,10 @@ void node::tick() {
     }
     if (phase_ == phase::serving) certificates_.watch_expiry();
     free_unused_cells(now);
+    if (!workers_.empty()) {
+        usage_.gather(std::time(nullptr));
+        quotas_.sync(std::time(nullptr));
+    }
     if (!workers_.empty() && now >= next_quotas_ns_) {
         quotas_.gather(std::time(nullptr));
         next_quotas_ns_ = now + quota_interval_ns;

@@ -23,6 +23,7 @@
 #include "publishing.hpp"
 #include "quotas.hpp"
 #include "sharing.hpp"
+#include "usage.hpp"
 #include "worker.hpp"
 
 namespace gatehouse::server {
@@ -62,6 +63,8 @@ class node final : public admin::node_view {
     bool load(std::string_view host, std::string_view id, std::function<void()> done) override;
     tenant::effective_ptr effective(std::string_view id) const override;
     std::vector<admin::quota_row> quotas_nearly_used() const override;
+    void usage(const std::string& tenant, std::int64_t from, std::int64_t to,
+               std::function<void(admin::usage_answer)> done) override;
     void visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const override;
     const config::settings& settings() const override { return settings_; }
     explain::report explain(explain::explain_input in) const override;
@@ -77,6 +80,7 @@ class node final : public admin::node_view {
 
     // start
     void make_workers();
+    std::string name_among_nodes() const;
     bool begin_following(std::string& why);
     void registry_ready(const error_code& ec, const std::string& why);
     void pools_published(std::shared_ptr<const upstream::pool_map> p);
@@ -137,6 +141,7 @@ class node final : public admin::node_view {
     upstream::health health_;
     registry::service registry_;
     quotas quotas_;
+    server::usage usage_;
     std::unique_ptr<registry::follower> follower_;   // null: tenants are the registry's own
     std::unique_ptr<watch::folder> certs_folder_;
     registry::region_keys region_keys_;   // until the publisher has them

@@ -76,6 +76,7 @@ void node::take_settings(new_settings& n) {
     const config::settings before = std::exchange(settings_, n.settings);
     log::set_level(settings_.log.level);
     overload_.set_limits(settings_.limits);
+    usage_.set_node(name_among_nodes());
     hand_over(std::exchange(n.listeners, {}));
     const proxy::parameters_ptr p = proxy::make_parameters(settings_, registry_.fleet_id());
     each_worker([p, t = settings_.tls](worker& w) {

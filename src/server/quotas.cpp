@@ -11,13 +11,31 @@ static double ratio(const limit::quota_use& use, const quota& q) {
 
 static constexpr double near_ratio = 0.8;
 
-void quotas::gather(std::int64_t unix_s) {
+// By all nodes together, as far as it is known.
+static limit::quota_use of_all(const limit::quota_account& a) {
+    limit::quota_use use = a.used();
+    use.count += a.others_in(use.in);
+    return use;
+}
+
+void quotas::take_moved() {
     for (const auto& account : book_.take_moved()) {
+        sync_.moved(account);
         limit::quota_use use = account->used();
-        look(account, use);
+        look(account, of_all(*account));
+        if (!account->take_change()) continue;
         name key{use.owner, use.route};
         unsaved_.insert_or_assign(std::move(key), std::move(use));
     }
+}
+
+void quotas::sync(std::int64_t unix_s) {
+    take_moved();
+    sync_.tick(unix_s);
+}
+
+void quotas::gather(std::int64_t unix_s) {
+    take_moved();
     std::erase_if(near_, [unix_s](const auto& one) { return limit::end_of(one.second.in) <= unix_s; });
     book_.forget_ended(unix_s);
     if (!saving_ && !unsaved_.empty()) store();
@@ -68,7 +86,7 @@ void quotas::store() {
 std::vector<admin::quota_row> quotas::nearly_used(std::int64_t unix_s) const {
     std::vector<admin::quota_row> out;
     for (const auto& [key, n] : near_) {
-        const limit::quota_use use = n.account->used();
+        const limit::quota_use use = of_all(*n.account);
         const double part = ratio(use, n.account->configured());
         if (part < near_ratio || limit::end_of(use.in) <= unix_s) continue;
         out.push_back({.tenant = use.owner, .route = use.route, .used = part});

@@ -11,16 +11,22 @@
 #include <utility>
 #include <vector>
 
+#include "quota_sync.hpp"
+
 namespace gatehouse::server {
 
 class quotas {
    public:
     // Stores rows; `done` gets why not, empty when they are.
     using save = std::function<void(std::vector<limit::quota_use>, std::function<void(std::string why_not)>)>;
-    quotas(limit::quota_book& book, save s) : book_(book), save_(std::move(s)) {}
+    quotas(limit::quota_book& book, save s) : book_(book), save_(std::move(s)), sync_(book) {}
 
     // Once a second: gathers what has moved, and stores it unless the last has not been stored yet.
     void gather(std::int64_t unix_s);
+    // Between: tells other nodes what has moved, and hears what they have.
+    void sync(std::int64_t unix_s);
+    // Null: there are no other nodes. `node`: whose counts ours are.
+    void set_fleet(fleet::fleet* f, const std::string& node) { sync_.set_fleet(f, node); }
     // The last: stores what there is, whatever is still being stored.
     void finish(std::int64_t unix_s);
     // Those over four fifths of a quota whose period goes on: the nearest to its end first.
@@ -36,11 +42,13 @@ class quotas {
         limit::period in;
         bool told_near = false, told_used = false;
     };
+    void take_moved();
     void look(const std::shared_ptr<limit::quota_account>& a, const limit::quota_use& use);
     void store();
 
     limit::quota_book& book_;
     const save save_;
+    quota_sync sync_;
     std::map<name, limit::quota_use> unsaved_;
     std::map<name, near> near_;
     std::string trouble_;

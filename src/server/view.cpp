@@ -166,6 +166,11 @@ tenant::effective_ptr node::effective(std::string_view id) const {
 
 std::vector<admin::quota_row> node::quotas_nearly_used() const { return quotas_.nearly_used(std::time(nullptr)); }
 
+void node::usage(const std::string& tenant, std::int64_t from, std::int64_t to,
+                 std::function<void(admin::usage_answer)> done) {
+    usage_.read(tenant, from, to, std::time(nullptr), std::move(done));
+}
+
 void node::visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const {
     directory_.for_each([&f](const tenant::record_ptr& r) { f(r); });
 }

@@ -10,7 +10,7 @@
 namespace gatehouse::store {
 namespace {
 
-constexpr std::int64_t schema_version = 4;
+constexpr std::int64_t schema_version = 5;
 constexpr std::size_t fleet_id_bytes = 8;
 
 // migrations[n] leads from version n to n + 1; existing ones are never edited.
@@ -32,6 +32,15 @@ constexpr const char* migrations[] = {
     R"(CREATE TABLE quotas(tenant TEXT NOT NULL, route TEXT NOT NULL, period TEXT NOT NULL,
            begin INTEGER NOT NULL, used INTEGER NOT NULL,
            PRIMARY KEY(tenant, route)) WITHOUT ROWID;)",
+    // By hour first: what is written lies together, and so does what grows old.
+    R"(CREATE TABLE usage(hour INTEGER NOT NULL, tenant TEXT NOT NULL, node TEXT NOT NULL,
+           requests INTEGER NOT NULL, bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
+           refused INTEGER NOT NULL, rate_limited INTEGER NOT NULL, concurrency_limited INTEGER NOT NULL,
+           quota_exhausted INTEGER NOT NULL, body_too_large INTEGER NOT NULL,
+           connections_limited INTEGER NOT NULL, gateway_errors INTEGER NOT NULL,
+           application_errors INTEGER NOT NULL, upstream_failures INTEGER NOT NULL,
+           peak_concurrency INTEGER NOT NULL, PRIMARY KEY(hour, tenant, node)) WITHOUT ROWID;
+       CREATE INDEX usage_by_tenant ON usage(tenant, hour);)",
 };
 static_assert(std::size(migrations) == schema_version);
 

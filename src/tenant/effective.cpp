@@ -343,6 +343,7 @@ effective_ptr make_effective(const record_ptr& r, const directory& d) {
     e->self = r;
     e->own = r->tenant->unpack();
     e->platform = d.current_platform();
+    if (r->state) e->usage = state::usage(r->state, r->id, d.usage());
     draft w{.out = *e, .d = d, .pool = {}, .max_body_bytes = {}, .rules = {}};
     find_ancestors(w);
     inherit_settings(w);

@@ -13,6 +13,7 @@ struct state::cell_table {
         rules;
     std::map<std::string, std::shared_ptr<limit::share>> shares;
     std::map<std::string, limit::byte_budgets> budgets;   // which never move
+    std::unique_ptr<usage_account> usage;
 };
 
 state::~state() {
@@ -63,6 +64,14 @@ limit::byte_budgets* state::byte_budgets(const std::string& path) {
     cell_table& table = made_cells();
     const std::lock_guard lock(table.mutex);
     return &table.budgets[path];
+}
+
+usage_account* state::usage(const std::shared_ptr<state>& s, const std::string& tenant,
+                            const std::shared_ptr<usage_list>& list) {
+    cell_table& table = s->made_cells();
+    const std::lock_guard lock(table.mutex);
+    if (!table.usage) table.usage = std::make_unique<usage_account>(tenant, s, list);
+    return table.usage.get();
 }
 
 }  // namespace gatehouse::tenant

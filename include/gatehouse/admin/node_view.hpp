@@ -14,6 +14,7 @@
 #include <gatehouse/registry/publisher.hpp>
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/tenant/effective.hpp>
+#include <gatehouse/tenant/usage.hpp>
 #include <gatehouse/tls/certificates.hpp>
 #include <gatehouse/upstream/rows.hpp>
 #include <optional>
@@ -48,6 +49,19 @@ struct resource_row {
     std::string_view name;   // memory, in bytes; descriptors; connections
     std::uint64_t used = 0, bound = 0;
     admin::shortage shortage = shortage::none;
+};
+
+// What a tenant used, hour by hour.
+struct usage_answer {
+    struct hour_counts {
+        std::int64_t hour = 0;   // its begin, Unix seconds
+        tenant::usage_counts counts;
+    };
+    std::string error;                 // non-empty: it cannot be read, and why
+    std::vector<hour_counts> hours;    // in order; only those with any
+    std::vector<std::string> nodes;    // whose counts these are, by id
+    bool others_away = false;          // Redis does not answer: what others used lately may be missing
+    std::int64_t this_node_alone_before = 0;   // hours before that are of this node alone; 0: none are
 };
 
 // What one server of the admin API leaves to the next, when a reload gives it another address: no
@@ -98,6 +112,10 @@ class node_view {
     virtual void visit_tenants(const std::function<void(const tenant::record_ptr&)>& f) const = 0;
     // Over four fifths used: the nearest to their end, at most 100.
     virtual std::vector<quota_row> quotas_nearly_used() const = 0;
+
+    // Hours that begin in [from, to), in Unix seconds. `done` runs on control, once.
+    virtual void usage(const std::string& tenant, std::int64_t from, std::int64_t to,
+                       std::function<void(usage_answer)> done) = 0;
 
     virtual const config::settings& settings() const = 0;  // those in force
     // The node fills in now, now_ns and node_region.

@@ -7,6 +7,7 @@
 #include <functional>
 #include <gatehouse/limit/share.hpp>
 #include <gatehouse/redis/client.hpp>
+#include <gatehouse/redis/script.hpp>
 #include <memory>
 #include <string>
 
@@ -46,6 +47,12 @@ class fleet {
     // The others need not reckon with this node any more; what it still admits it asks for as before.
     void leave();
     fleet_status status() const;
+
+    // For what else nodes do together: over the same connection, answered soon or not at all
+    // (redis::client says how); never from within.
+    void run(const redis::script& s, redis::command keys, redis::command arguments, redis::client::callback done);
+    bool is_up() const;
+    std::string key(std::string_view rest) const;   // PREFIX:REST
 
    private:
     class impl;

@@ -48,4 +48,77 @@ end
 return out
 )";
 
+// KEYS changes (a sorted set), epoch, then one hash a row. ARGV node, ms to keep, then of each row
+// "TENANT HOUR" and the node's counts. Counts with a lower sum than those there are older: left out.
+// All changes of one call have one score, which is above every other. The epoch.
+inline constexpr const char* usage_put = R"(
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local epoch = redis.call('GET', KEYS[2]) or string.format('%.0f', now)
+redis.call('SET', KEYS[2], epoch, 'PX', ARGV[2])
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+local score = string.format('%.0f', math.max(now, (tonumber(last[2]) or 0) + 1))
+for i = 3, #KEYS do
+  local change, counts = ARGV[2 * i - 3], ARGV[2 * i - 2]
+  local old = redis.call('HGET', KEYS[i], ARGV[1])
+  if not old or tonumber(string.match(old, '^%d+')) < tonumber(string.match(counts, '^%d+')) then
+    redis.call('HSET', KEYS[i], ARGV[1], counts)
+    redis.call('PEXPIRE', KEYS[i], ARGV[2])
+    redis.call('ZADD', KEYS[1], score, change)
+  end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - ARGV[2]))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return epoch
+)";
+
+// KEYS changes, epoch. ARGV the last score known, how many changes about, beginning of the hashes'
+// keys. {} or {epoch, last score, change, fields and values, change, ...}: those of one score together.
+inline constexpr const char* usage_take = R"(
+local some = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+local epoch = redis.call('GET', KEYS[2])
+if not epoch then return {} end
+local last = some[#some] or ARGV[1]
+local out = {epoch, last}
+for _, change in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], last)) do
+  out[#out + 1] = change
+  out[#out + 1] = redis.call('HGETALL', ARGV[3] .. string.gsub(change, ' ', ':'))
+end
+return out
+)";
+
+// KEYS epoch, then one hash an account. ARGV node, ms to keep the epoch, then of each account route,
+// the node's count and when the hash ends, Unix seconds. A count never falls: an older one may come
+// late. {epoch, what other nodes have together, ...}.
+inline constexpr const char* quota_sync = R"(
+local t = redis.call('TIME')
+local epoch = redis.call('GET', KEYS[1]) or string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
+redis.call('SET', KEYS[1], epoch, 'PX', ARGV[2])
+local out = {epoch}
+for i = 2, #KEYS do
+  local route, count, ends = ARGV[3 * i - 3], tonumber(ARGV[3 * i - 2]), ARGV[3 * i - 1]
+  local mine, others = ARGV[1] .. route, 0
+  local fields = redis.call('HGETALL', KEYS[i])
+  for f = 1, #fields, 2 do
+    local of = string.match(fields[f], '/.*$') or ''
+    if fields[f] == mine then
+      count = math.max(count, tonumber(fields[f + 1]))
+    elseif of == route then
+      others = others + tonumber(fields[f + 1])
+    end
+  end
+  redis.call('HSET', KEYS[i], mine, string.format('%.0f', count))
+  redis.call('EXPIREAT', KEYS[i], ends)
+  out[i] = others
+end
+return out
+)";
+
+// KEYS hashes. Fields and values of each.
+inline constexpr const char* usage_read = R"(
+local out = {}
+for i = 1, #KEYS do out[i] = redis.call('HGETALL', KEYS[i]) end
+return out
+)";
+
 }  // namespace gatehouse::fleet::scripts

@@ -50,8 +50,14 @@ class quota_account : public std::enable_shared_from_this<quota_account> {
     // Returns what take() just charged; nothing once that period is over.
     void give_back(period charged) noexcept;
     quota_verdict peek(const quota& q, std::int64_t unix_s) const noexcept;
-    // In the last period charged, or of the base, whichever is later.
+    // On this node, in the last period charged, or of the base, whichever is later.
     quota_use used() const;
+    std::uint64_t used_in(period p) const noexcept;     // on this node
+    std::uint64_t others_in(period p) const noexcept;   // on all others, as last told
+    // What all other nodes have counted in that period. One thread.
+    void set_others(period in, std::uint64_t count) noexcept;
+    // Whether what this node used is another count than when this was last asked. One thread.
+    bool take_change();
 
     const std::string& owner() const noexcept { return owner_; }
     const std::string& route() const noexcept { return route_; }
@@ -64,8 +70,9 @@ class quota_account : public std::enable_shared_from_this<quota_account> {
     quota_verdict verdict(word seen, const quota& q, std::int64_t unix_s) const noexcept;
     void note_moved() noexcept;
 
-    // Counted here, and before or elsewhere.
-    std::atomic<word> counted_{0}, base_{0}, configured_{0};
+    // Counted here, before, and by other nodes.
+    std::atomic<word> counted_{0}, base_{0}, others_{0}, configured_{0};
+    word last_asked_ = 0;   // take_change()'s
     std::atomic<bool> moved_{false};
     quota_account* next_moved_ = nullptr;          // of the book's list
     std::shared_ptr<quota_account> self_;          // while it is in that list
@@ -79,17 +86,19 @@ class quota_book : public std::enable_shared_from_this<quota_book> {
     ~quota_book();
     // Made on first asking. Takes a lock; off the path of requests. `q` is what it bounds now.
     std::shared_ptr<quota_account> account(const std::string& owner, const std::string& route, const quota& q);
-    // What was used before or elsewhere in that period counts besides what is counted here. Takes a lock.
+    // What was used here before in that period counts besides what is counted. Takes a lock.
     void set_base(const quota_use& use);
-    // Those whose count changed since the last call. One thread at a time.
+    // Those that were charged, or refused, since the last call. One thread at a time.
     std::vector<std::shared_ptr<quota_account>> take_moved();
+    // At most so many of all, those behind `after`, which moves on. Takes a lock.
+    using key = std::pair<std::string, std::string>;   // owner, route
+    std::vector<std::shared_ptr<quota_account>> some_behind(key& after, std::size_t most) const;
     // Forgets some accounts (the next ones with each call) that nobody charges and whose period is over.
     void forget_ended(std::int64_t unix_s);
     std::size_t size() const;
 
    private:
     friend class quota_account;
-    using key = std::pair<std::string, std::string>;
     std::shared_ptr<quota_account>& made(const std::string& owner, const std::string& route);
 
     mutable std::mutex mutex_;

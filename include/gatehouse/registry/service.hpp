@@ -10,6 +10,7 @@
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/limit/quota.hpp>
+#include <gatehouse/store/usage_db.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <memory>
 #include <string>
@@ -79,6 +80,9 @@ class service {
     // Stores what was used of quotas, without waiting for what else is to be stored; `done` gets why
     // not, empty when it is. After `ready` or on_restored.
     void keep_quotas(std::vector<limit::quota_use> used, std::function<void(std::string why_not)> done);
+    // Runs `job` in the pool on what central.db has of usage, one after the other, without waiting
+    // for what else is to be stored; then `done` on control. After `ready` or on_restored.
+    void with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done);
     // Nothing is called back after this.
     void stop();
 

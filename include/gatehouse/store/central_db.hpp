@@ -1,5 +1,5 @@
 // state_dir/central.db: the last good document of each tenant, host ownership, why files are in
-// quarantine, the fleet's id, drained endpoints, what was used of quotas. Holds text and numbers; what they mean is the registry's.
+// quarantine, the fleet's id, drained endpoints, what was used of quotas (and by the hour: usage_db.hpp). Holds text and numbers; what they mean is the registry's.
 // One thread at a time (it moves between the threads of the blocking pool).
 #pragma once
 

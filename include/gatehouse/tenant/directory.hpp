@@ -79,6 +79,8 @@ class directory {
     const std::shared_ptr<limit::client_memory>& client_memory() const noexcept { return client_memory_; }
     // What was used of the quotas of all tenants. Any thread.
     const std::shared_ptr<limit::quota_book>& quotas() const noexcept { return quotas_; }
+    // What tenants used since it was last taken. Any thread.
+    const std::shared_ptr<usage_list>& usage() const noexcept { return usage_; }
     // Records that are not gone.
     std::size_t tenant_count() const noexcept { return tenants_count_.load(std::memory_order_relaxed); }
 
@@ -117,6 +119,7 @@ class directory {
     static constexpr std::size_t client_bytes_max = 64 * 1024 * 1024;
     const std::shared_ptr<limit::client_memory> client_memory_ = std::make_shared<limit::client_memory>(client_bytes_max);
     const std::shared_ptr<limit::quota_book> quotas_ = std::make_shared<limit::quota_book>();
+    const std::shared_ptr<usage_list> usage_ = std::make_shared<usage_list>();
 };
 
 }  // namespace gatehouse::tenant

@@ -33,6 +33,7 @@ struct setting_origin { std::string key, value, from; };   // from: "tenant acme
 
 struct effective {
     record_ptr self;
+    usage_account* usage = nullptr;        // kept by self's state; null: nothing is counted
     gatehouse::tenant::tenant own;         // self's settings
     std::vector<record_ptr> ancestors;     // parent first
     std::vector<gatehouse::tenant::tenant> above;   // the ancestors' settings

@@ -9,6 +9,7 @@
 #include <gatehouse/limit/client_cells.hpp>
 #include <gatehouse/limit/gcra.hpp>
 #include <gatehouse/limit/share.hpp>
+#include <gatehouse/tenant/usage.hpp>
 #include <memory>
 #include <string>
 
@@ -48,6 +49,9 @@ class state {
     // Budgets of bytes of the tenant (path empty) or one of its routes; made on first asking, kept for
     // as long as this. Takes a lock.
     limit::byte_budgets* byte_budgets(const std::string& path);
+    // What `tenant`, whose state is `s`, used; made on first asking, kept for as long as `s`. Takes a lock.
+    static usage_account* usage(const std::shared_ptr<state>& s, const std::string& tenant,
+                                const std::shared_ptr<usage_list>& list);
 
    private:
     struct cell_table;

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "fake_node.hpp"
+#include "usage_query.hpp"
 
 using namespace gatehouse;
 using namespace gatehouse::admin;
@@ -569,6 +570,77 @@ TEST_CASE("certificates come in pages, with whose they are") {
     CHECK(f.act("GET", "/v1/certificates").status == 503);
 }
 
+TEST_CASE("usage of a tenant, hour by hour") {
+    using gatehouse::tenant::usage_counts;
+    fixture f;
+    f.node.add("acme");
+    usage_counts c;
+    c.values[usage_counts::requests] = 5;
+    c.values[usage_counts::peak_concurrency] = 2;
+    f.node.used.hours = {{.hour = 1'793'534'400, .counts = c}, {.hour = 1'793'538'000, .counts = c}};
+    f.node.used.nodes = {"edge-1"};
+    const auto a = f.act("GET", "/v1/tenants/acme/usage?from=2026-11-01&to=2026-11-01");
+    REQUIRE(a.status == 200);
+    CHECK(f.node.used_from == 1'793'491'200);
+    CHECK(f.node.used_to == 1'793'577'600);
+    const auto o = json::parse(a.body).as_object();
+    CHECK(o.at("tenant") == "acme");
+    CHECK(o.at("from") == "2026-11-01T00:00:00Z");
+    CHECK(o.at("to") == "2026-11-02T00:00:00Z");
+    CHECK(o.at("next").is_null());
+    CHECK(o.at("nodes") == json::array{"edge-1"});
+    CHECK(o.at("missing").as_array().empty());
+    CHECK(o.at("hours").at(0).at("hour") == "2026-11-01T12:00:00Z");
+    CHECK(o.at("hours").at(0).as_object().size() == 1 + usage_counts::count);
+    CHECK(o.at("total").at("requests") == 10);
+    CHECK(o.at("total").at("peak_concurrency") == 2);
+    f.node.used.others_away = true;
+    f.node.used.this_node_alone_before = 1'793'534'400;
+    CHECK(json::parse(f.act("GET", "/v1/tenants/acme/usage").body).at("missing").as_array().size() == 2);
+}
+
+TEST_CASE("hours asked for are understood or refused") {
+    constexpr std::int64_t now = 1'793'534'400 + 1800;   // half past noon
+    using gatehouse::admin::parse_usage_query;
+    const auto day = parse_usage_query("", "", now);
+    CHECK(day.to == 1'793'538'000);
+    CHECK(day.to - day.from == 24 * 3600);
+    const auto some = parse_usage_query("2026-11-01T05:30:00Z", "2026-11-01T06:00:01Z", now);
+    CHECK(some.from == 1'793'491'200 + 5 * 3600);
+    CHECK(some.to == 1'793'491'200 + 7 * 3600);
+    const auto one = parse_usage_query("2026-11-01", "2026-11-01", now);
+    CHECK(one.to - one.from == 24 * 3600);
+    const auto old = parse_usage_query("1970-01-01", "", now);
+    CHECK(old.from == (now - 400 * 24 * 3600) / 3600 * 3600);
+    CHECK(old.to - old.from == 1000 * 3600);
+    CHECK(old.next == old.to);
+    const auto gone = parse_usage_query("2001-01-01", "2001-02-01", now);
+    CHECK(gone.error.empty());
+    CHECK(gone.from == gone.to);
+    for (const char* text : {"x", "2026-13-01", "2026-02-30", "2026-11-1", "2026-11-01T", "2026-11-01T05:00:00", "2026-11-01T24:00:00Z",
+                             "2026-11-01T05:00:00+01:00", "2026-11-01 ", "-026-11-01", "+026-11-01", "1969-12-31"}) {
+        CAPTURE(text);
+        CHECK_FALSE(parse_usage_query(text, "", now).error.empty());
+        CHECK_FALSE(parse_usage_query("", text, now).error.empty());
+    }
+    CHECK(parse_usage_query("2026-11-02", "2026-11-01", now).error == "from: must be before to");
+}
+
+TEST_CASE("usage that cannot be told") {
+    fixture f;
+    f.node.add("acme");
+    CHECK(f.act("GET", "/v1/tenants/acme/usage").status == 200);   // none yet
+    CHECK(f.act("GET", "/v1/tenants/nobody/usage").status == 404);
+    f.node.used.hours = {{.hour = 3600, .counts = {}}};
+    CHECK(f.act("GET", "/v1/tenants/removed/usage").status == 200);
+    const auto bad = f.act("GET", "/v1/tenants/acme/usage?from=yesterday");
+    CHECK(bad.status == 400);
+    CHECK(bad.content_type == "application/problem+json");
+    CHECK(json::parse(bad.body).at("detail").as_string().starts_with("from: write a date"));
+    f.node.used.error = "central.db: disk I/O error";
+    CHECK(f.act("GET", "/v1/tenants/acme/usage").status == 503);
+}
+
 TEST_CASE("the document describes what exists, and nothing else") {
     fixture f;
     f.node.add("acme");
@@ -589,5 +661,5 @@ TEST_CASE("the document describes what exists, and nothing else") {
             CHECK(status != 405);
         }
     }
-    CHECK(o.at("paths").as_object().size() == 17);
+    CHECK(o.at("paths").as_object().size() == 18);
 }

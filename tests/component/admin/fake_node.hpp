@@ -129,6 +129,14 @@ struct fake_node : gatehouse::admin::node_view {
         for (const auto& r : rows)
             f(r.record);
     }
+    gatehouse::admin::usage_answer used;
+    std::int64_t used_from = 0, used_to = 0;
+    void usage(const std::string&, std::int64_t from, std::int64_t to,
+               std::function<void(gatehouse::admin::usage_answer)> done) override {
+        used_from = from;
+        used_to = to;
+        done(used);
+    }
     const gatehouse::config::settings& settings() const override { return node_settings; }
     gatehouse::explain::report explain(gatehouse::explain::explain_input in) const override {
         asked = std::move(in);

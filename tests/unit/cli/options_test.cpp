@@ -35,6 +35,7 @@ TEST_CASE("each verb is one") {
         {{"tenant", "list"}, verb::tenant_list},
         {{"tenant", "show", "acme"}, verb::tenant_show},
         {{"tenant", "tree"}, verb::tenant_tree},
+        {{"tenant", "usage", "acme", "--csv"}, verb::tenant_usage},
         {{"cert", "list"}, verb::cert_list},
         {{"version"}, verb::version},
     }));

@@ -2,6 +2,7 @@
 #include <gatehouse/cli/run.hpp>
 
 #include <fcntl.h>
+#include <algorithm>
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -103,6 +104,49 @@ TEST_CASE("tenant list joins the pages") {
     n.node.finish();
     REQUIRE(n.node.requests.size() == 2);
     CHECK_THAT(n.node.requests[1], Catch::Contains("after=a&parent=p%20q"));
+}
+
+TEST_CASE("tenant usage joins the pages") {
+    const std::string one = R"({"tenant":"acme","from":"2026-11-01T00:00:00Z","to":"2026-12-01T00:00:00Z","next":"2026-12-01T00:00:00Z","nodes":["a"],"missing":["x"],
+        "hours":[{"hour":"2026-11-01T00:00:00Z","requests":2,"bytes_in":7,"peak_concurrency":5}],"total":{"requests":2,"bytes_in":7,"peak_concurrency":5}})";
+    const std::string two = R"({"tenant":"acme","from":"2026-12-01T00:00:00Z","to":"2026-12-02T00:00:00Z","next":null,"nodes":["a","b"],"missing":["x"],
+        "hours":[{"hour":"2026-12-01T00:00:00Z","requests":3,"peak_concurrency":4}],"total":{"requests":3,"peak_concurrency":4}})";
+    against_node n({http_answer(200, one), http_answer(200, two)});
+    const auto how = GENERATE(as<std::string>(), "--json", "--csv", "--admin=");
+    std::vector<std::string> words{"tenant", "usage", "acme", "--from", "2026-11-01", "--to", "2026-12-01"};
+    if (how != "--admin=") words.push_back(how);
+    const auto o = n.run(words);
+    CHECK(o.code == 0);
+    CHECK(o.err == "gatehouse: x\n");
+    n.node.finish();
+    REQUIRE(n.node.requests.size() == 2);
+    CHECK_THAT(n.node.requests[0], Catch::Contains("/v1/tenants/acme/usage?from=2026-11-01&to=2026-12-01"));
+    CHECK_THAT(n.node.requests[1], Catch::Contains("?from=2026-12-01T00%3A00%3A00Z&to=2026-12-01"));
+    if (how == "--json") {
+        const auto all = boost::json::parse(o.out).as_object();
+        CHECK(all.at("hours").as_array().size() == 2);
+        CHECK(all.at("total").at("requests") == 5);
+        CHECK(all.at("total").at("bytes_in") == 7);
+        CHECK(all.at("total").at("peak_concurrency") == 5);
+        CHECK(all.at("nodes").as_array().size() == 2);
+        CHECK(all.at("next").is_null());
+    } else if (how == "--csv") {
+        CHECK_THAT(o.out, Catch::StartsWith("tenant,hour,requests,bytes_in,") && Catch::Contains("peak_concurrency\r\n"));
+        CHECK_THAT(o.out, Catch::Contains("\r\nacme,2026-12-01T00:00:00Z,3,0,"));
+        CHECK(std::count(o.out.begin(), o.out.end(), '\n') == 3);
+    } else {
+        CHECK_THAT(o.out, Catch::StartsWith("HOUR") && Catch::Contains("\ntotal "));
+        CHECK(std::count(o.out.begin(), o.out.end(), '\n') == 4);
+    }
+}
+
+TEST_CASE("usage in another shape is a failure, not a crash") {
+    for (const char* text : {"{}", R"({"hours":[],"nodes":[],"missing":[],"total":5})", R"({"hours":5,"nodes":[],"missing":[],"total":{}})"}) {
+        against_node n({http_answer(200, text)});
+        CHECK(n.run({"tenant", "usage", "acme"}).code == 1);
+    }
+    against_node n({http_answer(200, R"({"hours":[1,{}],"nodes":[],"missing":[3],"total":{}})")});
+    CHECK(n.run({"tenant", "usage", "acme"}).code == 0);
 }
 
 TEST_CASE("a page that points at itself does not go on for ever") {

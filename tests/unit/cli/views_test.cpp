@@ -27,6 +27,12 @@ TEST_CASE("columns line up and lines do not end in blanks") {
     CHECK(table({"A", "B"}, {{"only one"}}) == "A         B\nonly one\n");
 }
 
+TEST_CASE("CSV as RFC 4180 has it") {
+    CHECK(csv({"a", "b"}, {{"1", ""}, {"x,y", "say \"hi\""}, {"two\nlines", "z"}}) ==
+          "a,b\r\n1,\r\n\"x,y\",\"say \"\"hi\"\"\"\r\n\"two\nlines\",z\r\n");
+    CHECK(csv({"a"}, {}) == "a\r\n");
+}
+
 TEST_CASE("what a terminal would obey is not printed") {
     CHECK(printable("a\x1b[31mb\nc\x7f") == "a?[31mb?c?");
     CHECK(printable("caf\xc3\xa9 \xc2\x9bx") == "caf\xc3\xa9 ?x");

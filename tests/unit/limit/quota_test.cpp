@@ -207,3 +207,54 @@ TEST_CASE("property: threads count exactly, over the ends of periods, while some
     CHECK(total[last.in] == last.count);
     CHECK(told[last.in] == last.count);   // no change went untold
 }
+
+TEST_CASE("what other nodes have used counts besides, in its period alone") {
+    const auto book = std::make_shared<limit::quota_book>();
+    const quota q{10, quota_period::day};
+    const auto account = book->account("acme", "", q);
+    const std::int64_t when = at(2026, 11, 22, 100);
+    const auto today = limit::period_at(q.period, when), yesterday = limit::period_at(q.period, when - day_s);
+    account->set_others(yesterday, 9);
+    CHECK(account->take(q, when).remaining == 9);
+    CHECK(account->others_in(today) == 0);
+    account->set_others(today, 8);
+    CHECK(account->peek(q, when).remaining == 1);
+    CHECK(account->take(q, when).admitted);
+    CHECK_FALSE(account->take(q, when).admitted);
+    CHECK(account->used_in(today) == 2);   // its own alone
+    CHECK(account->used().count == 2);
+    CHECK(account->used_in(yesterday) == 0);
+    account->set_others(today, 7);
+    CHECK(account->take(q, when).admitted);
+    CHECK(account->take(q, when + day_s).remaining == 9);
+}
+
+TEST_CASE("who is refused is told of too, and a change once") {
+    const auto book = std::make_shared<limit::quota_book>();
+    const quota q{1, quota_period::day};
+    const auto account = book->account("acme", "", q);
+    const std::int64_t when = at(2026, 11, 22, 100);
+    account->take(q, when);
+    REQUIRE(book->take_moved().size() == 1);
+    CHECK(account->take_change());
+    CHECK_FALSE(account->take(q, when).admitted);
+    REQUIRE(book->take_moved().size() == 1);
+    CHECK_FALSE(account->take_change());
+}
+
+TEST_CASE("all accounts can be looked at, some at a time") {
+    const auto book = std::make_shared<limit::quota_book>();
+    for (const char* owner : {"a", "b", "c"}) {
+        book->account(owner, "", {1, quota_period::day});
+        book->account(owner, "/r", {1, quota_period::day});
+    }
+    limit::quota_book::key after;
+    std::vector<std::string> seen;
+    for (;;) {
+        const auto some = book->some_behind(after, 4);
+        if (some.empty()) break;
+        for (const auto& a : some)
+            seen.push_back(a->owner() + a->route());
+    }
+    CHECK(seen == std::vector<std::string>{"a", "a/r", "b", "b/r", "c", "c/r"});
+}
