@@ -285,7 +285,8 @@ class exchange {
         if (!lease_) {
             const std::int64_t before = gate_.loop.now_ns();
             upstream::connections::opened opened =
-                co_await gate_.upstreams.open(*route_->pool, *endpoint_, before + route_->timeouts.connect, opening_);
+                co_await gate_.upstreams.open(*route_->pool, *endpoint_, party_of(*binding_->effective),
+                                              before + route_->timeouts.connect, opening_);
             queued_ns_ += opened.queued_ns;
             connect_ns_ += gate_.loop.now_ns() - before - opened.queued_ns;
             if (ended_ || client_.gone()) co_return client_lost(errc::client_gone);

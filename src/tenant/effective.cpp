@@ -186,6 +186,7 @@ void share_rate(draft& w, limit::level& level, const limits& l, state* s, const 
 void make_levels(draft& w) {
     for (std::size_t i = 0; i < w.chain_length(); ++i) {
         const limits l = limits_at(w, i);
+        if (i == 0) w.out.weight = l.weight.value_or(1);
         bound(w.max_body_bytes, l.max_body_bytes);
         const auto& state = w.record_at(i).state;
         const char* policy = i == 0 ? "tenant" : "parent";
