@@ -99,6 +99,7 @@ void loop::update_time() noexcept {
     timespec monotonic{};
     ::clock_gettime(CLOCK_MONOTONIC, &monotonic);
     now_ns_ = monotonic.tv_sec * 1'000'000'000LL + monotonic.tv_nsec;
+    ++step_number_;
 }
 
 static loop::registration* link(loop::registration& head, loop::registration* r) noexcept {

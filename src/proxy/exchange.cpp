@@ -499,10 +499,13 @@ class exchange {
         error_code ec = co_await client_.respond(response_, f, first.data, first.last);
         ending_ = f.keep_alive && f.framing != http::body_kind::until_close ? ending::keep_alive : ending::close_after_draining;
         bool last = first.last;
-        for (int busy = 1; !ec && !last; ++busy) {
-            if (busy % net::loop::pieces_before_yield == 0) co_await gate_.loop.yield();
+        net::pace pace(gate_.loop);
+        pace.moved(first.data.size());
+        while (!ec && !last) {
             if (ended_) co_return client_lost(errc::client_gone);
             const upstream_body::piece piece = co_await body.next(upstream_body::wait::yes);
+            if (pace.over()) co_await gate_.loop.yield();
+            if (ended_) co_return client_lost(errc::client_gone);
             if (piece.f) {
                 failure broken = piece.f;
                 broken.silent = true;   // the client has part of the response; closing tells it so
@@ -510,6 +513,7 @@ class exchange {
             }
             last = piece.last;
             ec = co_await client_.send_body(piece.data, last);
+            pace.moved(piece.data.size());
         }
         if (ec) co_return client_lost(ec);
         upstream_reusable_ = response_.keep_alive && in.empty() && response_.body != http::body_kind::until_close;

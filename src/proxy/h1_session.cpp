@@ -17,7 +17,8 @@ h1_session::h1_session(gate& g, int fd, client_facts facts, tls::server_context*
       tls_(tls),
       slots_(slots),
       in_(g.loop.buffers()),
-      body_in_(g.loop.buffers()) {}
+      body_in_(g.loop.buffers()),
+      pace_(g.loop) {}
 
 h1_session::~h1_session() {
     if (hello_) hello_->connected = false;
@@ -47,7 +48,10 @@ net::task<void> h1_session::run() {
                 co_return;
             }
         }
+        // Requests sent one behind the other and answered at once are a body of their own.
+        if (pace_.over()) co_await gate_.loop.yield();
         const ending e = co_await serve_one();
+        pace_.moved(static_cast<std::size_t>(bytes_in_ + bytes_out_));
         served_any_ = true;
         if (scratch_) gate_.give_back(std::move(scratch_));
         if (e == ending::close_after_draining) co_await linger();
@@ -214,8 +218,10 @@ net::task<void> h1_session::refuse(problem p, std::string_view detail) {
 // What is left of a short body nobody wanted, so that the connection can go on.
 net::task<bool> h1_session::drain_body() {
     while (!body_.done()) {
+        if (pace_.over()) co_await gate_.loop.yield();
         const body_piece piece = co_await read_body(gate_.settings().timeouts.request_body_idle);
         if (piece.ec) co_return false;
+        pace_.moved(piece.data.size());
     }
     co_return true;
 }
@@ -243,6 +249,8 @@ net::task<void> h1_session::linger() {
         const net::io_result got = co_await stream_.read_some(body_in_.free_space(), body_in_.free_bytes(), deadline);
         if (got.ec) break;
         read += got.bytes;
+        pace_.moved(got.bytes);
+        if (pace_.over()) co_await gate_.loop.yield();
     }
 }
 

@@ -33,8 +33,8 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
     net::buffer buf(s.g.loop.buffers());
     bool going = true;
     if (!first.empty()) going = co_await forward(s, to, first, count);
-    for (int busy = 1; going && !s.ended; ++busy) {
-        if (busy % net::loop::pieces_before_yield == 0) co_await s.g.loop.yield();
+    net::pace pace(s.g.loop);
+    while (going && !s.ended) {
         // Memory is held only while there is something to carry.
         const net::io_result ready = co_await from.readable(s.last_ns + s.idle_ns);
         if (ready.ec == errc::timeout && s.g.loop.now_ns() < s.last_ns + s.idle_ns) continue;
@@ -47,7 +47,10 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
         }
         if (got.ec == errc::timeout && s.g.loop.now_ns() < s.last_ns + s.idle_ns) continue;
         if (got.ec) break;
+        if (pace.over()) co_await s.g.loop.yield();
+        if (s.ended) break;
         going = co_await forward(s, to, {buf.free_space(), got.bytes}, count);
+        pace.moved(got.bytes);
         if (!from.stirred()) buf.release();
     }
     s.end();

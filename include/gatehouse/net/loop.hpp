@@ -76,9 +76,11 @@ class loop {
         return awaiter{*this};
     }
 
+    // Counts on with each dispatch of events and each batch of what was scheduled or posted.
+    std::uint64_t step_number() const noexcept { return step_number_; }
+
     // co_await yield(): the coroutine goes on after the events that wait now, so that one that always
-    // finds its sockets ready cannot hold the loop. A pump does it once in so many pieces.
-    static constexpr int pieces_before_yield = 16;
+    // finds its sockets ready cannot hold the loop. Pumps do it by their `pace`.
     auto yield() noexcept {
         struct awaiter {
             loop& l;
@@ -119,10 +121,32 @@ class loop {
     std::unique_ptr<impl> impl_;
     std::unique_ptr<buffer_pool> buffers_;
     std::int64_t now_ns_ = 0;
+    std::uint64_t step_number_ = 0;
     std::int64_t unix_seconds_ = 0;
     std::int64_t wall_offset_us_ = 0;   // wall clock less the monotonic one, looked at every sweep
     std::vector<std::coroutine_handle<>> after_events_;
     bool looking_at_events_ = false;
+};
+
+// What one connection has moved in this step of the loop: its part is 16 KiB, or the piece of two TLS
+// records that went over it; then others get their turn. A pump asks before it moves a piece, so that
+// one that had to wait for the piece never yields besides.
+class pace {
+   public:
+    explicit pace(const loop& l) noexcept : loop_(l) {}
+    bool over() const noexcept { return step_ == loop_.step_number() && moved_bytes_ >= part_bytes; }
+    void moved(std::size_t bytes) noexcept {
+        if (step_ != loop_.step_number()) moved_bytes_ = 0;
+        step_ = loop_.step_number();
+        moved_bytes_ += bytes < least_piece_bytes ? least_piece_bytes : bytes;
+    }
+    static constexpr std::size_t part_bytes = 16 * 1024;
+    static constexpr std::size_t least_piece_bytes = 1024;   // a shorter one costs as much
+
+   private:
+    const loop& loop_;
+    std::uint64_t step_ = 0;
+    std::size_t moved_bytes_ = 0;
 };
 
 // One coroutine waits until set() or the deadline. set() before the wait counts. Loop's thread.

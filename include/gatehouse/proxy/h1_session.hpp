@@ -84,6 +84,7 @@ class h1_session final : public client_side {
     std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
     std::int64_t idle_since_ns_ = 0;       // 0: busy
     std::int64_t handshake_since_ns_ = 0;  // 0: not in one
+    net::pace pace_;
     bool ending_asked_ = false, served_any_ = false, shrunk_ = false;
     h1_session* previous_ = nullptr;       // in session_list
     h1_session* next_ = nullptr;

@@ -134,6 +134,28 @@ TEST_CASE("one turn is taken, then events, then the next") {
     CHECK(order == "ababab");
 }
 
+TEST_CASE("a connection's part of a step") {
+    loop l;
+    run_coro(l, [&]() -> task<void> {
+        pace p(l);
+        CHECK_FALSE(p.over());
+        p.moved(pace::part_bytes - 1);
+        CHECK_FALSE(p.over());
+        p.moved(1);
+        CHECK(p.over());
+        co_await l.yield();
+        CHECK_FALSE(p.over());
+        p.moved(32 * 1024);   // two records
+        CHECK(p.over());
+        co_await l.turn();
+        for (int i = 0; i < 16; ++i) {
+            CHECK_FALSE(p.over());
+            p.moved(1);
+        }
+        CHECK(p.over());
+    }());
+}
+
 TEST_CASE("what waits until after the events goes on when the turn has looked at all of them") {
     loop l;
     fd_pair a = make_pair(kind::tcp), b = make_pair(kind::tcp);
