@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
-#include <deque>
 #include <gatehouse/http/problem_document.hpp>
 #include <gatehouse/net/buffer.hpp>
 #include <gatehouse/net/loop.hpp>
@@ -39,11 +38,12 @@ struct loop::impl {
     std::vector<registration*> graveyard;       // removed while events may still name them
     std::vector<registration*> spare;
     std::vector<std::coroutine_handle<>> scheduled, running;
-    std::deque<std::coroutine_handle<>> turns;
+    balance::fair_queue hellos, handshakes;     // steps that wait for their turn
     std::vector<std::function<void(std::int64_t)>> sweeps;
     std::string date;
     std::int64_t longest_turn_ns = 0;
     bool scheduled_posted = false, turn_posted = false;
+    int hellos_in_a_row = 0;
 
     impl() { head.next = head.previous = &head; }
     ~impl() {
@@ -227,22 +227,28 @@ void loop::run_scheduled() {
     impl_->running.clear();
 }
 
-void loop::queue_turn(std::coroutine_handle<> h) {
-    impl_->turns.push_back(h);
+void loop::queue_turn(turn_entry& e, step s, balance::party who) {
+    (s == step::hello ? impl_->hellos : impl_->handshakes).push(e, who);
     if (impl_->turn_posted) return;
     impl_->turn_posted = true;
     asio::post(impl_->context, [this] { run_turn(); });
 }
 
+bool loop::turns_wanted() const noexcept { return !impl_->hellos.empty() || !impl_->handshakes.empty(); }
+
 void loop::run_turn() {
     update_time();
-    const std::coroutine_handle<> h = impl_->turns.front();
-    impl_->turns.pop_front();
+    // A hello costs a fraction of the step that signs: several of them, so that many networks that ask
+    // for one tenant wait where it is known for whom they do.
+    constexpr int hellos_a_handshake = 4;
+    const bool hello = impl_->handshakes.empty() || (impl_->hellos_in_a_row < hellos_a_handshake && !impl_->hellos.empty());
+    impl_->hellos_in_a_row = hello ? impl_->hellos_in_a_row + 1 : 0;
+    const std::coroutine_handle<> h = static_cast<turn_entry*>((hello ? impl_->hellos : impl_->handshakes).pop())->waiter;
     const std::int64_t began = now_ns_;
     h.resume();
     impl_->bury();
     note_turn(began);
-    impl_->turn_posted = !impl_->turns.empty();
+    impl_->turn_posted = turns_wanted();
     if (impl_->turn_posted) asio::post(impl_->context, [this] { run_turn(); });
 }
 

@@ -79,6 +79,7 @@ net::task<bool> h1_session::handshake() {
     }
     handshake_since_ns_ = gate_.loop.now_ns();
     hello_ = std::make_shared<hello_state>(gate_.loop);
+    hello_->party = party_of_client();
     if (gate_.directory.current_platform()->relays) {
         hello_->relayed_by = facts_.relayed_by;
         stream_.keep_hello(&hello_->kept.emplace());
@@ -87,7 +88,7 @@ net::task<bool> h1_session::handshake() {
     error_code ec = errc::tls_failed;
     if (ssl) {
         stream_.start_tls(ssl);
-        ec = co_await stream_.handshake(deadline, &hello_->ready, hello::patience_ns);
+        ec = co_await stream_.handshake(deadline, &hello_->ready, hello::patience_ns, &hello_->party);
     }
     stream_.keep_hello(nullptr);
     handshake_since_ns_ = 0;
@@ -106,10 +107,10 @@ net::task<bool> h1_session::handshake() {
 
 net::task<bool> h1_session::take_slot(std::int64_t deadline_ns) {
     if (slots_.try_take()) co_return true;
-    slot_ = std::make_unique<net::event>(gate_.loop);
-    slots_.queue(*slot_);
-    const error_code late = co_await slot_->wait(deadline_ns);
-    const bool given = slot_->is_set();
+    slot_ = std::make_unique<slot_waiter>(gate_.loop);
+    slots_.queue(*slot_, party_of_client());
+    const error_code late = co_await slot_->given.wait(deadline_ns);
+    const bool given = slot_->given.is_set();
     slots_.forget(*slot_);
     slot_.reset();
     if (given && late) slots_.give_back();   // too late for us: the next one's
@@ -265,13 +266,13 @@ void h1_session::drain() noexcept {
 void h1_session::abandon() noexcept {
     ending_asked_ = true;
     if (hello_) hello_->ready.fail(errc::cancelled);
-    if (slot_) slot_->fail(errc::cancelled);
+    if (slot_) slot_->given.fail(errc::cancelled);
     stream_.break_off();
 }
 
 void h1_session::sweep(std::int64_t now_ns) {
     if (hello_) hello_->ready.expire(now_ns);
-    if (slot_) slot_->expire(now_ns);
+    if (slot_) slot_->given.expire(now_ns);
     // While others wait for a slot, who stalls in the middle of a handshake gives it up.
     if (handshake_since_ns_ != 0 && slots_.contended() && now_ns - handshake_since_ns_ > stalled_handshake_ns) {
         stream_.cancel(errc::timeout);
@@ -295,9 +296,7 @@ void handshake_slots::give_back() noexcept {
         gate_.counters.handshakes_active.sub();
         return;
     }
-    net::event& next = *waiting_.front();
-    waiting_.erase(waiting_.begin());
-    next.set();
+    static_cast<slot_waiter*>(waiting_.pop())->given.set();
 }
 
 void session_list::add(h1_session& s) noexcept {

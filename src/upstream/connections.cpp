@@ -202,7 +202,7 @@ net::task<connections::opened> connections::open(const pool& p, const endpoint& 
         SSL* ssl = p.tls->make(p.spec.tls->server_name.empty() ? e.name : p.spec.tls->server_name);
         if (ssl) {
             c->stream.start_tls(ssl);
-            out.ec = co_await c->stream.handshake(deadline_ns, nullptr, 0);
+            out.ec = co_await c->stream.handshake(deadline_ns, nullptr, 0, &who);
         } else {
             out.ec = errc::tls_failed;
         }

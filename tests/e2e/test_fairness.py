@@ -1,8 +1,9 @@
 """Where an endpoint is full, tenants take turns: by weight, and no flood keeps another tenant out."""
 import os
 import threading
+import time
 
-from kit.client import Client, request
+from kit.client import Client, ProtocolError, request
 from kit.gate import until
 from kit.upstream import ScriptedUpstream, ok
 
@@ -14,10 +15,11 @@ tenants = {
 }
 
 
-def full_endpoint(build, upstream, max_pending):
+def full_endpoint(build, upstream, max_pending, max_connections=1, workers=1, connect="20s"):
     return build(upstream=upstream, tenants=tenants, pools={"main": {"endpoints": [
-        {"address": upstream.address, "max_connections": 1, "max_pending": max_pending}]}}, settings={
-            "node": {"workers": 1}, "timeouts": {"connect": "20s"}, "plans": {"small": {"weight": 1}, "large": {"weight": 3}}})
+        {"address": upstream.address, "max_connections": max_connections, "max_pending": max_pending}]}}, settings={
+            "node": {"workers": workers}, "timeouts": {"connect": connect},
+            "plans": {"small": {"weight": 1}, "large": {"weight": 3}}})
 
 
 def held(upstream):
@@ -86,3 +88,35 @@ def test_a_flood_gives_up_places_to_who_holds_few(build):
     go.set()
     assert statuses(first + flood[:9] + quiet) == [200] * 11
     assert order[1:4].count("quiet") == 1, order
+
+
+def test_a_flood_on_all_workers_leaves_a_quiet_tenant_its_turn(build):
+    """In order of arrival the quiet one would wait for two seconds and more, longer than it may."""
+    upstream = ScriptedUpstream()
+    upstream.default = lambda conn, r: (time.sleep(0.05), ok(b"fine")(conn, r))
+    world = full_endpoint(build, upstream, 60, max_connections=2, workers=2, connect="1s")
+    stop = threading.Event()
+
+    def flood():
+        while not stop.is_set():
+            try:
+                with world.client() as client:
+                    while not stop.is_set() and client.get("/", host="acme.localhost").status == 200:
+                        pass
+            except (OSError, ProtocolError):
+                continue
+            stop.wait(0.02)   # what was refused asks again
+
+    threads = [threading.Thread(target=flood) for _ in range(80)]
+    for t in threads:
+        t.start()
+    until(lambda: world.gate.admin_json("/v1/pools/main")["endpoints"][0]["pending"] >= 50, 10 * slow_factor, 0.02)
+    codes = []
+    for _ in range(10):
+        with world.client() as client:
+            codes.append(client.get("/", host="quiet.localhost").status)
+    stop.set()
+    for t in threads:
+        t.join()
+    assert codes.count(200) >= 9, codes
+    pending(world, 0)

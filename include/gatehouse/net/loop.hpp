@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <functional>
+#include <gatehouse/balance/fair_queue.hpp>
 #include <gatehouse/base/error.hpp>
 #include <memory>
 #include <string_view>
@@ -31,6 +32,10 @@ class event_source {
 };
 
 class loop {
+    struct turn_entry : balance::fair_queue::entry {
+        std::coroutine_handle<> waiter;
+    };
+
    public:
     loop();
     ~loop();
@@ -64,17 +69,26 @@ class loop {
     static constexpr std::int64_t sweep_interval_ns = 100'000'000;
     void on_sweep(std::function<void(std::int64_t now_ns)> f);
 
-    // co_await turn(): a place in the queue of expensive steps (handshakes); one is run, then events
-    // are looked at again, so that a flood of them cannot delay requests.
-    auto turn() noexcept {
+    // co_await turn(): a place among the expensive steps (handshakes); one is run, then events are
+    // looked at again, so that a flood of them cannot delay requests. Parties take turns. Hellos, which are
+    // read before it is known whose they are, wait apart; four of them go to one of the others.
+    enum class step : std::uint8_t { hello, handshake };
+    auto turn(step s = step::handshake, balance::party who = {}) noexcept {
         struct awaiter {
             loop& l;
+            const step s;
+            const balance::party who;
+            turn_entry entry{};
             bool await_ready() const noexcept { return false; }
-            void await_suspend(std::coroutine_handle<> h) { l.queue_turn(h); }
+            void await_suspend(std::coroutine_handle<> h) {
+                entry.waiter = h;
+                l.queue_turn(entry, s, who);
+            }
             void await_resume() const noexcept {}
         };
-        return awaiter{*this};
+        return awaiter{*this, s, who};
     }
+    bool turns_wanted() const noexcept;   // somebody waits for one
 
     // Counts on with each dispatch of events and each batch of what was scheduled or posted.
     std::uint64_t step_number() const noexcept { return step_number_; }
@@ -113,7 +127,7 @@ class loop {
     void dispatch();
     void sweep();
     void update_time() noexcept;
-    void queue_turn(std::coroutine_handle<> h);
+    void queue_turn(turn_entry& e, step s, balance::party who);
     void run_turn();
     void run_scheduled();
     void note_turn(std::int64_t began_ns) noexcept;

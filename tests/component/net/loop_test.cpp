@@ -134,6 +134,33 @@ TEST_CASE("one turn is taken, then events, then the next") {
     CHECK(order == "ababab");
 }
 
+TEST_CASE("parties take turns; hellos are taken four to one of the others") {
+    loop l;
+    std::string order;
+    const auto wait = [](loop& on, std::string& out, char name, loop::step s, std::uint64_t party) -> task<void> {
+        co_await on.turn(s, {.id = party});
+        out += name;
+    };
+    task_group group;
+    CHECK_FALSE(l.turns_wanted());
+    for (int i = 0; i < 8; ++i)
+        group.spawn(wait(l, order, 'a', loop::step::handshake, 1));
+    group.spawn(wait(l, order, 'b', loop::step::handshake, 2));
+    CHECK(l.turns_wanted());
+    SECTION("handshakes alone") {
+        REQUIRE(drive(l, [&] { return group.size() == 0; }));
+        CHECK(order == "abaaaaaaa");
+    }
+    SECTION("with hellos") {
+        for (int i = 0; i < 8; ++i)
+            group.spawn(wait(l, order, 'h', loop::step::hello, 3));
+        group.spawn(wait(l, order, 'n', loop::step::hello, 4));
+        REQUIRE(drive(l, [&] { return group.size() == 0; }));
+        CHECK(order == "hnhhahhhhbhaaaaaaa");
+    }
+    CHECK_FALSE(l.turns_wanted());
+}
+
 TEST_CASE("a connection's part of a step") {
     loop l;
     run_coro(l, [&]() -> task<void> {
