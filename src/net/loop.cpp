@@ -185,6 +185,7 @@ void loop::dispatch() {
         ::epoll_wait(impl_->epoll.native_handle(), events.data(), impl::events_a_turn, 0);
     looking_at_events_ = true;
     for (int i = 0; i < count; ++i) {
+        left_in_step_ = static_cast<std::size_t>(count - 1 - i);
         auto* r = static_cast<registration*>(events[static_cast<std::size_t>(i)].data.ptr);
         if (r->owner) r->owner->on_events(events[static_cast<std::size_t>(i)].events);
     }
@@ -223,7 +224,11 @@ void loop::schedule(std::coroutine_handle<> h) {
 void loop::run_scheduled() {
     // What is scheduled meanwhile runs in the next step, so that nobody can hold the loop.
     impl_->running.swap(impl_->scheduled);
-    for (std::coroutine_handle<> h : impl_->running) h.resume();
+    left_in_step_ = impl_->running.size();
+    for (std::coroutine_handle<> h : impl_->running) {
+        --left_in_step_;
+        h.resume();
+    }
     impl_->running.clear();
 }
 
@@ -232,6 +237,10 @@ void loop::queue_turn(turn_entry& e, step s, balance::party who) {
     if (impl_->turn_posted) return;
     impl_->turn_posted = true;
     asio::post(impl_->context, [this] { run_turn(); });
+}
+
+bool loop::others_ready() const noexcept {
+    return left_in_step_ > 0 || !impl_->scheduled.empty() || !after_events_.empty() || turns_wanted();
 }
 
 bool loop::turns_wanted() const noexcept { return !impl_->hellos.empty() || !impl_->handshakes.empty(); }

@@ -90,6 +90,10 @@ class loop {
     }
     bool turns_wanted() const noexcept;   // somebody waits for one
 
+    // Somebody else is known to be ready: an event already fetched, a coroutine scheduled, a step that
+    // waits. Looking for new events is what it saves: that costs more than carrying a record.
+    bool others_ready() const noexcept;
+
     // Counts on with each dispatch of events and each batch of what was scheduled or posted.
     std::uint64_t step_number() const noexcept { return step_number_; }
 
@@ -136,6 +140,7 @@ class loop {
     std::unique_ptr<buffer_pool> buffers_;
     std::int64_t now_ns_ = 0;
     std::uint64_t step_number_ = 0;
+    std::size_t left_in_step_ = 0;      // events and coroutines of this step that come after this one
     std::int64_t unix_seconds_ = 0;
     std::int64_t wall_offset_us_ = 0;   // wall clock less the monotonic one, looked at every sweep
     std::vector<std::coroutine_handle<>> after_events_;
@@ -143,18 +148,22 @@ class loop {
 };
 
 // What one connection has moved in this step of the loop: its part is 16 KiB, or the piece of two TLS
-// records that went over it; then others get their turn. A pump asks before it moves a piece, so that
-// one that had to wait for the piece never yields besides.
+// records that went over it, when others are ready; after 256 KiB new events are looked for. A pump asks
+// before it moves a piece, so that one that had to wait for the piece never yields besides.
 class pace {
    public:
     explicit pace(const loop& l) noexcept : loop_(l) {}
-    bool over() const noexcept { return step_ == loop_.step_number() && moved_bytes_ >= part_bytes; }
+    bool over() const noexcept {
+        if (step_ != loop_.step_number() || moved_bytes_ < part_bytes) return false;
+        return moved_bytes_ >= alone_bytes || loop_.others_ready();
+    }
     void moved(std::size_t bytes) noexcept {
         if (step_ != loop_.step_number()) moved_bytes_ = 0;
         step_ = loop_.step_number();
         moved_bytes_ += bytes < least_piece_bytes ? least_piece_bytes : bytes;
     }
     static constexpr std::size_t part_bytes = 16 * 1024;
+    static constexpr std::size_t alone_bytes = 256 * 1024;
     static constexpr std::size_t least_piece_bytes = 1024;   // a shorter one costs as much
 
    private:

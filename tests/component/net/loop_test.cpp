@@ -163,24 +163,34 @@ TEST_CASE("parties take turns; hellos are taken four to one of the others") {
 
 TEST_CASE("a connection's part of a step") {
     loop l;
+    std::string order;
+    task_group others;
     run_coro(l, [&]() -> task<void> {
         pace p(l);
         CHECK_FALSE(p.over());
         p.moved(pace::part_bytes - 1);
         CHECK_FALSE(p.over());
         p.moved(1);
+        CHECK_FALSE(p.over());   // nobody else is ready
+        p.moved(pace::alone_bytes - pace::part_bytes);
         CHECK(p.over());
         co_await l.yield();
         CHECK_FALSE(p.over());
         p.moved(32 * 1024);   // two records
+        CHECK_FALSE(l.others_ready());
+        others.spawn(note(l, order, 'o', 1));
+        CHECK(l.others_ready());
         CHECK(p.over());
         co_await l.turn();
+        others.spawn(note(l, order, 'o', 1));
         for (int i = 0; i < 16; ++i) {
             CHECK_FALSE(p.over());
             p.moved(1);
         }
         CHECK(p.over());
     }());
+    REQUIRE(drive(l, [&] { return others.size() == 0; }));
+    CHECK(order == "oo");
 }
 
 TEST_CASE("what waits until after the events goes on when the turn has looked at all of them") {
