@@ -42,6 +42,14 @@ std::string ip_address::to_string() const {
     return text.data();
 }
 
+std::uint64_t client_network(const ip_address& a) noexcept {
+    const std::size_t from = a.is_v4() ? v4_mapped.size() : 0, bytes = a.is_v4() ? 3 : 8;
+    std::uint64_t out = 0;
+    for (std::size_t i = 0; i < bytes; ++i)
+        out = out << 8 | a.bytes[from + i];
+    return out;
+}
+
 result<ip_address> parse_ip(std::string_view text) {
     std::array<char, INET6_ADDRSTRLEN> terminated{};
     if (text.empty() || text.size() >= terminated.size() || text.find('\0') != text.npos)

@@ -47,7 +47,6 @@ void read_limits(table_reader& in, tenant::limits& out) {
     in.number("weight", out.weight, {1, 1000});
     in.choice("on_redis_loss", out.on_redis_loss, names::redis_losses);
     read_client_rules(in, out.rules);
-    in.later("weight", "fair queues");
 }
 
 void read_upstream_timeouts(table_reader& in, tenant::upstream_timeouts& out) {

@@ -143,6 +143,7 @@ void read_route(table_reader& in, const tenant_context& ctx, route& out) {
         read_limits(l, out.limits);
         // A connection has no route; what a route can bound is the tenant's.
         l.later("connections", "connection limits of single routes");
+        l.later("weight", "weights of single routes");
     });
     read_field_edits(in, "request_fields", field_checker(ctx.context_prefix), out.request_fields);
     read_field_edits(in, "response_fields", field_checker({}), out.response_fields);

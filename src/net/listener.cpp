@@ -9,7 +9,7 @@
 
 namespace gatehouse::net {
 
-static constexpr int accepts_a_turn = 32;
+static constexpr int accepts_a_turn = 8;
 
 listener::listener(loop& l, int fd, callback accepted) : loop_(l), fd_(fd), accepted_(std::move(accepted)) {
     error_code ec;

@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
-#include <deque>
 #include <gatehouse/http/problem_document.hpp>
 #include <gatehouse/net/buffer.hpp>
 #include <gatehouse/net/loop.hpp>
@@ -40,11 +39,12 @@ struct loop::impl {
     std::vector<registration*> graveyard;       // removed while events may still name them
     std::vector<registration*> spare;
     std::vector<std::coroutine_handle<>> scheduled, running;
-    std::deque<std::coroutine_handle<>> turns;
+    balance::fair_queue hellos, handshakes;     // steps that wait for their turn
     std::vector<std::function<void(std::int64_t)>> sweeps;
     std::function<bool(std::int64_t)> on_tick;
     std::string date;
     bool scheduled_posted = false, turn_posted = false, ticking = false;
+    int hellos_in_a_row = 0;
 
     impl() { head.next = head.previous = &head; }
     ~impl() {
@@ -100,6 +100,7 @@ void loop::update_time() noexcept {
     timespec monotonic{};
     ::clock_gettime(CLOCK_MONOTONIC, &monotonic);
     now_ns_ = monotonic.tv_sec * 1'000'000'000LL + monotonic.tv_nsec;
+    ++step_number_;
 }
 
 static loop::registration* link(loop::registration& head, loop::registration* r) noexcept {
@@ -185,6 +186,7 @@ void loop::dispatch() {
         ::epoll_wait(impl_->epoll.native_handle(), events.data(), impl::events_a_turn, 0);
     looking_at_events_ = true;
     for (int i = 0; i < count; ++i) {
+        left_in_step_ = static_cast<std::size_t>(count - 1 - i);
         auto* r = static_cast<registration*>(events[static_cast<std::size_t>(i)].data.ptr);
         if (r->owner) r->owner->on_events(events[static_cast<std::size_t>(i)].events);
     }
@@ -223,26 +225,40 @@ void loop::schedule(std::coroutine_handle<> h) {
 void loop::run_scheduled() {
     // What is scheduled meanwhile runs in the next step, so that nobody can hold the loop.
     impl_->running.swap(impl_->scheduled);
-    for (std::coroutine_handle<> h : impl_->running) h.resume();
+    left_in_step_ = impl_->running.size();
+    for (std::coroutine_handle<> h : impl_->running) {
+        --left_in_step_;
+        h.resume();
+    }
     impl_->running.clear();
 }
 
-void loop::queue_turn(std::coroutine_handle<> h) {
-    impl_->turns.push_back(h);
+void loop::queue_turn(turn_entry& e, step s, balance::party who) {
+    (s == step::hello ? impl_->hellos : impl_->handshakes).push(e, who);
     if (impl_->turn_posted) return;
     impl_->turn_posted = true;
     asio::post(impl_->context, [this] { run_turn(); });
 }
 
+bool loop::others_ready() const noexcept {
+    return left_in_step_ > 0 || !impl_->scheduled.empty() || !after_events_.empty() || turns_wanted();
+}
+
+bool loop::turns_wanted() const noexcept { return !impl_->hellos.empty() || !impl_->handshakes.empty(); }
+
 void loop::run_turn() {
     update_time();
-    const std::coroutine_handle<> h = impl_->turns.front();
-    impl_->turns.pop_front();
+    // A hello costs a fraction of the step that signs: several of them, so that many networks that ask
+    // for one tenant wait where it is known for whom they do.
+    constexpr int hellos_a_handshake = 4;
+    const bool hello = impl_->handshakes.empty() || (impl_->hellos_in_a_row < hellos_a_handshake && !impl_->hellos.empty());
+    impl_->hellos_in_a_row = hello ? impl_->hellos_in_a_row + 1 : 0;
+    const std::coroutine_handle<> h = static_cast<turn_entry*>((hello ? impl_->hellos : impl_->handshakes).pop())->waiter;
     const std::int64_t began = now_ns_;
     h.resume();
     impl_->bury();
     note_turn(began);
-    impl_->turn_posted = !impl_->turns.empty();
+    impl_->turn_posted = turns_wanted();
     if (impl_->turn_posted) asio::post(impl_->context, [this] { run_turn(); });
 }
 

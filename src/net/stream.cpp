@@ -284,7 +284,12 @@ error_code stream::tls_error(int rc) noexcept {
     return error_;
 }
 
-task<error_code> stream::handshake(std::int64_t deadline_ns, event* hello_ready, std::int64_t hello_patience_ns) {
+task<error_code> stream::handshake(std::int64_t deadline_ns, event* hello_ready, std::int64_t hello_patience_ns,
+                                   const balance::party* who) {
+    const balance::party nobody;
+    if (!who) who = &nobody;
+    // Until the hello says whose the handshake is.
+    loop::step next = SSL_is_server(ssl_) ? loop::step::hello : loop::step::handshake;
     // A client speaks first, a server listens first. What waits is the socket: OpenSSL may hold half
     // a record, which `readable` would take for something to do.
     for (bool listens = SSL_is_server(ssl_);; listens = true) {
@@ -293,7 +298,7 @@ task<error_code> stream::handshake(std::int64_t deadline_ns, event* hello_ready,
                 co_await operation(*this, operation::kind::socket_readable, deadline_ns, nullptr, 0);
             if (ready.ec) co_return ready.ec;
         }
-        co_await loop_.turn();
+        co_await loop_.turn(next, *who);
         for (;;) {
             if (error_) co_return error_;
             ERR_clear_error();
@@ -306,6 +311,12 @@ task<error_code> stream::handshake(std::int64_t deadline_ns, event* hello_ready,
                 const error_code ec = co_await hello_ready->wait(loop_.now_ns() + hello_patience_ns);
                 if (ec && ec != errc::timeout) co_return ec;   // late: the hello is asked once more
                 hello_ready->reset();
+                next = loop::step::handshake;
+                co_await loop_.turn(next, *who);
+                // Nothing is signed for who has given up meanwhile.
+                if (error_) co_return error_;
+                if (gone()) co_return make_error_code(errc::truncated);
+                if (loop_.now_ns() >= deadline_ns) co_return make_error_code(errc::timeout);
                 continue;
             }
             if (wants == SSL_ERROR_WANT_WRITE) {

@@ -54,6 +54,11 @@ bool is_preferred(const bound_route& r, const upstream::endpoint& e) noexcept {
     return std::find(r.endpoints.begin(), end, &e) != end;
 }
 
+// The state of a tenant stays what it is for as long as the tenant is known.
+balance::party party_of(const tenant::effective& e) noexcept {
+    return {.id = reinterpret_cast<std::uintptr_t>(e.self->state.get()), .weight = e.weight};
+}
+
 bool may_use(const tenant::effective& e, const upstream::endpoint& endpoint) noexcept {
     return e.residency != tenant::residency::strict || e.region.empty() || endpoint.region.empty() ||
            endpoint.region == e.region;

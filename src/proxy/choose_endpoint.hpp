@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <gatehouse/balance/fair_queue.hpp>
 #include <gatehouse/proxy/binding.hpp>
 #include <gatehouse/proxy/client_side.hpp>
 
@@ -47,6 +48,9 @@ const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endp
 
 // Whether it is of the tenant's region, and so asked before the fallbacks.
 bool is_preferred(const bound_route& r, const upstream::endpoint& e) noexcept;
+
+// Who waits, where tenants wait in turn.
+balance::party party_of(const tenant::effective& e) noexcept;
 
 // What a strict tenant's region allows.
 bool may_use(const tenant::effective& e, const upstream::endpoint& endpoint) noexcept;

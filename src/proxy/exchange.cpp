@@ -299,7 +299,8 @@ class exchange {
         if (!lease_) {
             const std::int64_t before = gate_.loop.now_ns();
             upstream::connections::opened opened =
-                co_await gate_.upstreams.open(*route_->pool, *endpoint_, before + route_->timeouts.connect, opening_);
+                co_await gate_.upstreams.open(*route_->pool, *endpoint_, party_of(*binding_->effective),
+                                              before + route_->timeouts.connect, opening_);
             queued_ns_ += opened.queued_ns;
             connect_ns_ += gate_.loop.now_ns() - before - opened.queued_ns;
             if (ended_ || client_.gone()) co_return client_lost(errc::client_gone);
@@ -517,18 +518,19 @@ class exchange {
         error_code ec = co_await client_.respond(response_, f, first.data, first.last);
         ending_ = f.keep_alive && f.framing != http::body_kind::until_close ? ending::keep_alive : ending::close_after_draining;
         bool last = first.last;
-        for (int busy = 1; !ec && !last; ++busy) {
-            if (busy % net::loop::pieces_before_yield == 0) {
-                down_.look();
-                co_await gate_.loop.yield();
-            }
+        net::quantum quantum(gate_.loop);
+        quantum.moved(first.data.size());
+        while (!ec && !last) {
             if (ended_) co_return client_lost(errc::client_gone);
             const upstream_body::piece piece = co_await body.next(upstream_body::wait::yes);
+            if (quantum.over()) co_await gate_.loop.yield();
+            if (ended_) co_return client_lost(errc::client_gone);
             if (piece.f) {
                 failure broken = piece.f;
                 broken.silent = true;   // the client has part of the response; closing tells it so
                 co_return broken;
             }
+            down_.look();
             if (down_.limited() && !piece.data.empty()) {
                 co_await down_.pass(piece.data.size());
                 if (ended_) co_return client_lost(errc::client_gone);
@@ -536,6 +538,7 @@ class exchange {
             last = piece.last;
             ec = co_await client_.send_body(piece.data, last);
             live_->down(piece.data.size());
+            quantum.moved(piece.data.size());
         }
         if (ec) co_return client_lost(ec);
         upstream_reusable_ = response_.keep_alive && in.empty() && response_.body != http::body_kind::until_close;

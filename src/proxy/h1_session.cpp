@@ -21,7 +21,8 @@ h1_session::h1_session(gate& g, int fd, client_facts facts, tls::server_context*
       tls_(tls),
       slots_(slots),
       in_(g.loop.buffers()),
-      body_in_(g.loop.buffers()) {}
+      body_in_(g.loop.buffers()),
+      quantum_(g.loop) {}
 
 h1_session::~h1_session() {
     if (hello_) hello_->connected = false;
@@ -51,7 +52,10 @@ net::task<void> h1_session::run() {
                 co_return;
             }
         }
+        // Requests sent one behind the other and answered at once are a body of their own.
+        if (quantum_.over()) co_await gate_.loop.yield();
         const ending e = co_await serve_one();
+        quantum_.moved(static_cast<std::size_t>(bytes_in_ + bytes_out_));
         served_any_ = true;
         if (scratch_) gate_.give_back(std::move(scratch_));
         if (e == ending::close_after_draining) co_await linger();
@@ -79,6 +83,7 @@ net::task<bool> h1_session::handshake() {
     }
     handshake_since_ns_ = gate_.loop.now_ns();
     hello_ = std::make_shared<hello_state>(gate_.loop);
+    hello_->party = party_of_client();
     if (gate_.directory.current_platform()->relays) {
         hello_->relayed_by = facts_.relayed_by;
         stream_.keep_hello(&hello_->kept.emplace());
@@ -87,7 +92,7 @@ net::task<bool> h1_session::handshake() {
     error_code ec = errc::tls_failed;
     if (ssl) {
         stream_.start_tls(ssl);
-        ec = co_await stream_.handshake(deadline, &hello_->ready, hello::patience_ns);
+        ec = co_await stream_.handshake(deadline, &hello_->ready, hello::patience_ns, &hello_->party);
     }
     stream_.keep_hello(nullptr);
     handshake_since_ns_ = 0;
@@ -106,10 +111,10 @@ net::task<bool> h1_session::handshake() {
 
 net::task<bool> h1_session::take_slot(std::int64_t deadline_ns) {
     if (slots_.try_take()) co_return true;
-    slot_ = std::make_unique<net::event>(gate_.loop);
-    slots_.queue(*slot_);
-    const error_code late = co_await slot_->wait(deadline_ns);
-    const bool given = slot_->is_set();
+    slot_ = std::make_unique<slot_waiter>(gate_.loop);
+    slots_.queue(*slot_, party_of_client());
+    const error_code late = co_await slot_->given.wait(deadline_ns);
+    const bool given = slot_->given.is_set();
     slots_.forget(*slot_);
     slot_.reset();
     if (given && late) slots_.give_back();   // too late for us: the next one's
@@ -218,8 +223,10 @@ net::task<void> h1_session::refuse(problem p, std::string_view detail) {
 // What is left of a short body nobody wanted, so that the connection can go on.
 net::task<bool> h1_session::drain_body() {
     while (!body_.done()) {
+        if (quantum_.over()) co_await gate_.loop.yield();
         const body_piece piece = co_await read_body(gate_.settings().timeouts.request_body_idle);
         if (piece.ec) co_return false;
+        quantum_.moved(piece.data.size());
     }
     co_return true;
 }
@@ -247,6 +254,8 @@ net::task<void> h1_session::linger() {
         const net::io_result got = co_await stream_.read_some(body_in_.free_space(), body_in_.free_bytes(), deadline);
         if (got.ec) break;
         read += got.bytes;
+        quantum_.moved(got.bytes);
+        if (quantum_.over()) co_await gate_.loop.yield();
     }
 }
 
@@ -261,13 +270,13 @@ void h1_session::drain() noexcept {
 void h1_session::abandon() noexcept {
     ending_asked_ = true;
     if (hello_) hello_->ready.fail(errc::cancelled);
-    if (slot_) slot_->fail(errc::cancelled);
+    if (slot_) slot_->given.fail(errc::cancelled);
     stream_.break_off();
 }
 
 void h1_session::sweep(std::int64_t now_ns) {
     if (hello_) hello_->ready.expire(now_ns);
-    if (slot_) slot_->expire(now_ns);
+    if (slot_) slot_->given.expire(now_ns);
     // While others wait for a slot, who stalls in the middle of a handshake gives it up.
     if (handshake_since_ns_ != 0 && slots_.contended() && now_ns - handshake_since_ns_ > stalled_handshake_ns) {
         stream_.cancel(errc::timeout);
@@ -291,9 +300,7 @@ void handshake_slots::give_back() noexcept {
         gate_.counters.handshakes_active.sub();
         return;
     }
-    net::event& next = *waiting_.front();
-    waiting_.erase(waiting_.begin());
-    next.set();
+    static_cast<slot_waiter*>(waiting_.pop())->given.set();
 }
 
 void session_list::add(h1_session& s) noexcept {

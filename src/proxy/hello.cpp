@@ -1,4 +1,5 @@
 #include <fstream>
+#include <gatehouse/balance/choose.hpp>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/proxy/hello.hpp>
 #include <gatehouse/tenant/decide.hpp>
@@ -25,8 +26,19 @@ static tls::hello_verdict wait() {
     return v;
 }
 
+// Where others wait for their turn the handshake goes on, to the step that signs, in its tenant's.
 tls::hello_verdict hello::on_hello(std::string_view server_name, void* connection) {
     const auto& state = *static_cast<std::shared_ptr<hello_state>*>(connection);
+    tls::hello_verdict v = look_up(server_name, state);
+    const bool serve = v.what == tls::hello_verdict::kind::serve;
+    if (state->in_turn || (serve && !gate_.loop.turns_wanted())) return v;
+    if (v.what == tls::hello_verdict::kind::refuse) return v;
+    state->in_turn = true;
+    if (serve) state->ready.set();
+    return wait();
+}
+
+tls::hello_verdict hello::look_up(std::string_view server_name, const std::shared_ptr<hello_state>& state) {
     const tenant::platform& platform = *gate_.directory.current_platform();
     if (gate_.directory.is_stale()) return refuse(SSL_AD_INTERNAL_ERROR);
     if (server_name.empty()) {
@@ -38,6 +50,7 @@ tls::hello_verdict hello::on_hello(std::string_view server_name, void* connectio
     }
     if (platform.shared_hosts.contains(server_name)) {
         state->shared_host = true;
+        state->party = {.id = balance::stable_hash(server_name)};
         return with_certificate(server_name, {}, {}, state);
     }
     if (const auto first = load_first(server_name, {}, state)) return *first;
@@ -96,6 +109,7 @@ std::optional<tls::hello_verdict> hello::relay(std::string_view host, const tena
 tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record_ptr& r,
                                      const std::shared_ptr<hello_state>& state) {
     state->tenant = r->id;
+    state->party = {.id = reinterpret_cast<std::uintptr_t>(r->state.get())};
     r->state->last_used_s.store(static_cast<std::uint32_t>(gate_.loop.unix_seconds()), std::memory_order_relaxed);
     if (!r->tenant) return with_certificate(host, r->id, {}, state);   // gone: so that 410 can be said
     const binding_ptr& b = gate_.bindings.get(r);

@@ -71,7 +71,7 @@ class relay {
             ++attempts_;
             in_flight_.emplace(*endpoint_->state);
             upstream::connections::opened opened =
-                co_await gate_.upstreams.open(*home_.pool, *endpoint_, deadline, opening_);
+                co_await gate_.upstreams.open(*home_.pool, *endpoint_, party_of(effective_), deadline, opening_);
             if (ended_) co_return client_lost(errc::client_gone);
             if (!opened.ec) {
                 upstream::note_success(*endpoint_->state, gate_.loop.now_ns());

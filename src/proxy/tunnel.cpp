@@ -41,6 +41,7 @@ struct direction {
 };
 
 net::task<bool> forward(shared_state& s, net::stream& to, std::string_view data, direction d) {
+    d.p.look();
     if (d.p.limited()) {
         co_await d.p.pass(data.size());
         if (s.ended) co_return false;
@@ -57,11 +58,8 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
     net::buffer buf(s.g.loop.buffers());
     bool going = true;
     if (!first.empty()) going = co_await forward(s, to, first, d);
-    for (int busy = 1; going && !s.ended; ++busy) {
-        if (busy % net::loop::pieces_before_yield == 0) {
-            d.p.look();
-            co_await s.g.loop.yield();
-        }
+    net::quantum quantum(s.g.loop);
+    while (going && !s.ended) {
         // Memory is held only while there is something to carry.
         const net::io_result ready = co_await from.readable(s.last_ns + s.idle_ns);
         if (ready.ec == errc::timeout && !s.idle()) continue;
@@ -74,7 +72,10 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
         }
         if (got.ec == errc::timeout && !s.idle()) continue;
         if (got.ec) break;
+        if (quantum.over()) co_await s.g.loop.yield();
+        if (s.ended) break;
         going = co_await forward(s, to, {buf.free_space(), got.bytes}, d);
+        quantum.moved(got.bytes);
         if (!from.stirred()) buf.release();
     }
     s.end();

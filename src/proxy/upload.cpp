@@ -21,16 +21,14 @@ bool upload::too_slow(std::int64_t waited_since_ns) noexcept {
 }
 
 net::task<void> upload::run() {
-    for (int busy = 1;; ++busy) {
-        if (busy % net::loop::pieces_before_yield == 0) {
-            pace_.look();
-            co_await upstream_.owner_loop().yield();
-        }
+    net::quantum quantum(upstream_.owner_loop());
+    for (;;) {
         if (stopping_) co_return;
         const std::int64_t began = upstream_.owner_loop().now_ns();
         waits_for_client_ = true;
         const body_piece piece = co_await client_.read_body(limits_.client_idle_ns);
         waits_for_client_ = false;
+        if (quantum.over()) co_await upstream_.owner_loop().yield();
         if (stopping_) co_return;
         if (piece.ec) {
             if (piece.ec == errc::bad_message) {
@@ -52,6 +50,7 @@ net::task<void> upload::run() {
             fail(refused(problem::request_timeout, "The request's body arrives too slowly."));
             co_return;
         }
+        pace_.look();
         if (pace_.limited() && !piece.data.empty()) {
             waits_for_client_ = true;
             co_await pace_.pass(piece.data.size());
@@ -66,6 +65,7 @@ net::task<void> upload::run() {
             const http::chunk_frame frame(piece.data, piece.last);
             written = co_await upstream_.write(frame.head(), piece.data, frame.tail, deadline);
         }
+        quantum.moved(piece.data.size());
         if (written.ec) co_return;   // it stopped reading, and may answer all the same: that decides
         last_progress_ns_ = upstream_.owner_loop().now_ns();
         if (piece.last) {

@@ -191,6 +191,7 @@ void add_bandwidth(std::vector<limit::bandwidth>& out, const limits& l, state* s
 void make_levels(draft& w) {
     for (std::size_t i = 0; i < w.chain_length(); ++i) {
         const limits l = limits_at(w, i);
+        if (i == 0) w.out.weight = l.weight.value_or(1);
         bound(w.max_body_bytes, l.max_body_bytes);
         const auto& state = w.record_at(i).state;
         const char* policy = i == 0 ? "tenant" : "parent";

@@ -16,6 +16,8 @@ struct ip_address {
     bool is_v4() const noexcept;
     std::string to_string() const;          // "192.0.2.1" or "2001:db8::1", no brackets
 };
+// The network of a client, as a number: the /24 of an IPv4 address, the /64 of an IPv6 one.
+std::uint64_t client_network(const ip_address& a) noexcept;
 result<ip_address> parse_ip(std::string_view text);
 
 // "10.0.0.0/8", "2001:db8::/32" or a single address. Host bits set is an error.

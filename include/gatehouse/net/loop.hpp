@@ -7,6 +7,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <functional>
+#include <gatehouse/balance/fair_queue.hpp>
 #include <gatehouse/base/error.hpp>
 #include <memory>
 #include <string_view>
@@ -40,6 +41,10 @@ class event_source {
 };
 
 class loop {
+    struct turn_entry : balance::fair_queue::entry {
+        std::coroutine_handle<> waiter;
+    };
+
    public:
     loop();
     ~loop();
@@ -79,21 +84,36 @@ class loop {
     void on_tick(std::function<bool(std::int64_t now_ns)> f);
     void start_ticking();   // nothing while it ticks
 
-    // co_await turn(): a place in the queue of expensive steps (handshakes); one is run, then events
-    // are looked at again, so that a flood of them cannot delay requests.
-    auto turn() noexcept {
+    // co_await turn(): a place among the expensive steps (handshakes); one is run, then events are
+    // looked at again, so that a flood of them cannot delay requests. Parties take turns. Hellos, which are
+    // read before it is known whose they are, wait apart; four of them go to one of the others.
+    enum class step : std::uint8_t { hello, handshake };
+    auto turn(step s = step::handshake, balance::party who = {}) noexcept {
         struct awaiter {
             loop& l;
+            const step s;
+            const balance::party who;
+            turn_entry entry{};
             bool await_ready() const noexcept { return false; }
-            void await_suspend(std::coroutine_handle<> h) { l.queue_turn(h); }
+            void await_suspend(std::coroutine_handle<> h) {
+                entry.waiter = h;
+                l.queue_turn(entry, s, who);
+            }
             void await_resume() const noexcept {}
         };
-        return awaiter{*this};
+        return awaiter{*this, s, who};
     }
+    bool turns_wanted() const noexcept;   // somebody waits for one
+
+    // Somebody else is known to be ready: an event already fetched, a coroutine scheduled, a step that
+    // waits. Looking for new events is what it saves: that costs more than carrying a record.
+    bool others_ready() const noexcept;
+
+    // Counts on with each dispatch of events and each batch of what was scheduled or posted.
+    std::uint64_t step_number() const noexcept { return step_number_; }
 
     // co_await yield(): the coroutine goes on after the events that wait now, so that one that always
-    // finds its sockets ready cannot hold the loop. A pump does it once in so many pieces.
-    static constexpr int pieces_before_yield = 16;
+    // finds its sockets ready cannot hold the loop. Pumps do it by their `quantum`.
     auto yield() noexcept {
         struct awaiter {
             loop& l;
@@ -128,7 +148,7 @@ class loop {
     void sweep();
     void tick();
     void update_time() noexcept;
-    void queue_turn(std::coroutine_handle<> h);
+    void queue_turn(turn_entry& e, step s, balance::party who);
     void run_turn();
     void run_scheduled();
     void note_turn(std::int64_t began_ns) noexcept;
@@ -136,11 +156,38 @@ class loop {
     std::unique_ptr<impl> impl_;
     std::unique_ptr<buffer_pool> buffers_;
     std::int64_t now_ns_ = 0;
+    std::uint64_t step_number_ = 0;
+    std::size_t left_in_step_ = 0;      // events and coroutines of this step that come after this one
     std::int64_t unix_seconds_ = 0;
     std::int64_t wall_offset_us_ = 0;   // wall clock less the monotonic one, looked at every sweep
     std::vector<std::coroutine_handle<>> after_events_;
     turn_times turn_times_;
     bool looking_at_events_ = false;
+};
+
+// What one connection has moved in this step of the loop: its part is 16 KiB, or the piece of two TLS
+// records that went over it, when others are ready; after 256 KiB new events are looked for. A pump asks
+// before it moves a piece, so that one that had to wait for the piece never yields besides.
+class quantum {
+   public:
+    explicit quantum(const loop& l) noexcept : loop_(l) {}
+    bool over() const noexcept {
+        if (step_ != loop_.step_number() || moved_bytes_ < part_bytes) return false;
+        return moved_bytes_ >= alone_bytes || loop_.others_ready();
+    }
+    void moved(std::size_t bytes) noexcept {
+        if (step_ != loop_.step_number()) moved_bytes_ = 0;
+        step_ = loop_.step_number();
+        moved_bytes_ += bytes < least_piece_bytes ? least_piece_bytes : bytes;
+    }
+    static constexpr std::size_t part_bytes = 16 * 1024;
+    static constexpr std::size_t alone_bytes = 256 * 1024;
+    static constexpr std::size_t least_piece_bytes = 1024;   // a shorter one costs as much
+
+   private:
+    const loop& loop_;
+    std::uint64_t step_ = 0;
+    std::size_t moved_bytes_ = 0;
 };
 
 // One coroutine waits until set() or the deadline. set() before the wait counts. Loop's thread.

@@ -86,10 +86,12 @@ class stream final : public event_source {
     operation readable(std::int64_t deadline_ns) noexcept;
     operation connected(std::int64_t deadline_ns) noexcept;   // a non-blocking connect() has ended
 
-    // TLS: takes the SSL; handshake() runs it, step by step through loop::turn(). When the hello
-    // has to wait, `hello_ready` is awaited, that long at most, before the next step.
+    // TLS: takes the SSL; handshake() runs it, step by step through loop::turn(), each for whom `who` says
+    // by then (null: for nobody). When the hello has to wait, `hello_ready` is awaited, that long at most,
+    // before the next step.
     void start_tls(SSL* ssl) noexcept;
-    task<error_code> handshake(std::int64_t deadline_ns, event* hello_ready, std::int64_t hello_patience_ns);
+    task<error_code> handshake(std::int64_t deadline_ns, event* hello_ready, std::int64_t hello_patience_ns,
+                               const balance::party* who = nullptr);
     // Until taken back with null: what handshake() receives is kept there too, and when it says pass_on the
     // handshake ends with errc::refused. drop_tls() then makes the stream a plain one again.
     void keep_hello(kept_hello* k) noexcept { kept_ = k; }

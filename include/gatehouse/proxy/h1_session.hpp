@@ -2,18 +2,23 @@
 // Produces exchanges; decides nothing about them. The loop's thread alone.
 #pragma once
 
+#include <gatehouse/balance/fair_queue.hpp>
 #include <gatehouse/http/body.hpp>
 #include <gatehouse/http/proxy_header.hpp>
 #include <gatehouse/proxy/client_side.hpp>
 #include <gatehouse/proxy/exchange.hpp>
 #include <gatehouse/proxy/hello.hpp>
 #include <memory>
-#include <vector>
 
 namespace gatehouse::proxy {
 
-// Handshakes in progress on a worker; those over the bound wait for their turn.
+// Handshakes in progress on a worker; those over the bound wait, networks of clients in turn.
 class handshake_slots;
+
+struct slot_waiter : balance::fair_queue::entry {
+    explicit slot_waiter(net::loop& l) : given(l) {}
+    net::event given;
+};
 
 class h1_session final : public client_side {
    public:
@@ -59,6 +64,7 @@ class h1_session final : public client_side {
     net::task<bool> handshake();
     net::task<bool> relay();   // false: it could not be, and the client was told so
     net::task<bool> take_slot(std::int64_t deadline_ns);
+    balance::party party_of_client() const noexcept { return {.id = client_network(facts_.ip)}; }
     net::task<ending> serve_one();
     net::task<head_end> read_head();
     net::task<void> refuse(problem p, std::string_view detail);
@@ -75,7 +81,7 @@ class h1_session final : public client_side {
     tls::server_context* const tls_;
     handshake_slots& slots_;
     std::shared_ptr<hello_state> hello_;
-    std::unique_ptr<net::event> slot_;
+    std::unique_ptr<slot_waiter> slot_;
     session_tenant tenant_;
     std::unique_ptr<scratch> scratch_;     // while a request is under way
     net::buffer in_, body_in_;
@@ -84,6 +90,7 @@ class h1_session final : public client_side {
     std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
     std::int64_t idle_since_ns_ = 0;       // 0: busy
     std::int64_t handshake_since_ns_ = 0;  // 0: not in one
+    net::quantum quantum_;
     bool ending_asked_ = false, served_any_ = false, shrunk_ = false;
     h1_session* previous_ = nullptr;       // in session_list
     h1_session* next_ = nullptr;
@@ -93,14 +100,14 @@ class handshake_slots {
    public:
     explicit handshake_slots(gate& g) : gate_(g) {}
     bool try_take() noexcept;              // false also while others wait
-    void queue(net::event& e) { waiting_.push_back(&e); }
-    void forget(net::event& e) noexcept { std::erase(waiting_, &e); }
-    void give_back() noexcept;             // or hands it to the first who waits: its event is set
+    void queue(slot_waiter& w, balance::party who) { waiting_.push(w, who); }
+    void forget(slot_waiter& w) noexcept { waiting_.remove(w); }
+    void give_back() noexcept;             // or hands it to whoever's turn it is: its event is set
     bool contended() const noexcept { return !waiting_.empty(); }
 
    private:
     gate& gate_;
-    std::vector<net::event*> waiting_;     // in order of arrival; bounded by the node's connections
+    balance::fair_queue waiting_;          // bounded by the node's connections
 };
 
 // All sessions of a worker.

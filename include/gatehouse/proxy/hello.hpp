@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <gatehouse/balance/fair_queue.hpp>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/net/loop.hpp>
 #include <gatehouse/net/stream.hpp>
@@ -32,6 +33,8 @@ struct hello_state {
     loaded_trust trust;
     tls::certificate_ptr certificate;
     std::string trust_file, certificate_host;
+    balance::party party;            // whose steps the handshake's are: the client's network, then the tenant
+    bool in_turn = false;            // what comes next waits among its party's
     bool connected = true;           // false once the connection is gone
     bool unknown_name = false;       // for the counters
     std::string tenant;              // the tenant's id; empty on a shared host
@@ -58,6 +61,7 @@ class hello final : public tls::hello_policy {
     static constexpr std::int64_t patience_ns = 250'000'000;
 
    private:
+    tls::hello_verdict look_up(std::string_view server_name, const std::shared_ptr<hello_state>& state);
     tls::hello_verdict with_certificate(std::string_view host, std::string_view tenant_id, std::string_view tls_policy,
                                         const std::shared_ptr<hello_state>& state);
     tls::hello_verdict for_tenant(std::string_view host, const tenant::record_ptr& r,

@@ -27,8 +27,7 @@ class pace {
     // The limits of `route`; null: of the tenant alone. Both outlive this.
     void begin(const tenant::effective& e, const tenant::effective_route* route);
     bool limited() const noexcept { return !levels_.empty(); }
-    // Takes limits that were changed since. For a transfer that lasts, now and then: one without a
-    // limit may have got one.
+    // Takes limits that were changed since, before each piece: one without a limit may have got one.
     void look();
     // co_await pass(bytes), where it is limited(): goes on when they may be moved, or at cancel(). From the
     // second piece on others have their turn in between, so that none takes all that has gathered.

@@ -40,6 +40,7 @@ struct effective {
     platform_ptr platform;
     std::string plan;
     std::string region;
+    std::uint32_t weight = 1;              // its part where tenants wait for something scarce
     gatehouse::tenant::residency residency = residency::preferred;
     gatehouse::tenant::branding branding;
     gatehouse::tenant::locale locale;

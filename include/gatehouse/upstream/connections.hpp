@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <gatehouse/balance/fair_queue.hpp>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/net/stream.hpp>
 #include <gatehouse/upstream/pool.hpp>
@@ -79,34 +80,49 @@ class connections {
             if (place) place->fail(why);
         }
     };
-    net::task<opened> open(const pool& p, const endpoint& e, std::int64_t deadline_ns, opening& now);
+    // `who`: for whom, where tenants wait in turn.
+    net::task<opened> open(const pool& p, const endpoint& e, balance::party who, std::int64_t deadline_ns, opening& now);
 
     const connection_counts& counts() const noexcept { return counts_; }
     // The older half of what is idle for each endpoint; one stays.
     void shed_idle() noexcept;
     void close_idle() noexcept;   // drain
-    // A connection of that endpoint ended or came back: whoever waits longest may try.
-    void room_made(const endpoint_state& s) noexcept;
 
     static constexpr std::int64_t idle_limit_ns = 60'000'000'000;
     static constexpr std::size_t idle_count_limit = 256;   // an endpoint
+    // So many may wait on a worker whatever max_pending says, unless it is less.
+    static constexpr std::size_t waiters_kept_free = 2;
 
    private:
     friend class lease;
     friend struct connection;
-    struct waiter {
-        const endpoint_state* state;
-        net::event* ready;
+    struct waiter;
+    // Who waits on this worker for a place at one endpoint; kept until the next sweep once nobody does.
+    struct queue {
+        balance::fair_queue waiting;
+        std::int64_t next_gift_ns = 0;   // when a place is next left to other workers
     };
-    net::task<lease> wait_for_room(const pool& p, const endpoint& e, std::int64_t deadline_ns, opening& now,
-                                   bool& has_place);
-    bool has_waiter(const endpoint_state& s) const noexcept;
+    // What whoever waited was handed: a connection, or a place for a new one; nothing: neither.
+    struct room {
+        upstream::lease lease;
+        bool place = false;
+    };
+    net::task<room> wait_for_room(const pool& p, const endpoint& e, balance::party who, std::int64_t deadline_ns,
+                                  opening& now);
+    bool enter(waiter& w, balance::party who);
+    void leave(waiter& w) noexcept;
+    waiter& next(queue& q) noexcept;
+    bool hand_on(std::unique_ptr<connection>& c, const std::shared_ptr<shelf>& s);
+    bool others_turn(const endpoint_state& s) const noexcept;
+    void give_back_place(endpoint_state& s) noexcept;   // to whoever's turn it is
+    void serve(queue& q) noexcept;
     std::shared_ptr<shelf> shelf_of(const pool& p, const endpoint& e);
     void sweep(std::int64_t now_ns);
+    void sweep_queues(std::int64_t now_ns);
 
     net::loop& loop_;
     connection_counts counts_;
-    std::vector<waiter> waiting_;   // in order of arrival; bounded by max_pending and the client connections
+    std::unordered_map<const endpoint_state*, queue> queues_;   // bounded by max_pending and the client connections
     std::unordered_map<std::string, std::shared_ptr<shelf>, text_hash, std::equal_to<>> shelves_;
     std::string key_;   // scratch
     std::int64_t next_sweep_ns_ = 0;

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/net/listener.hpp>
@@ -76,6 +77,25 @@ int run_out_of_descriptors() {
 }
 
 }  // namespace
+
+TEST_CASE("a crowd that waits is taken a few at a time") {
+    loop l;
+    unsigned short port = 0;
+    std::uint64_t step = 0;
+    int accepted = 0, in_a_step = 0, most = 0;
+    listener gate(l, open_at(port), [&](int fd, const address&) {
+        if (step != l.step_number()) in_a_step = 0;
+        step = l.step_number();
+        most = std::max(most, ++in_a_step);
+        ++accepted;
+        ::close(fd);
+    });
+    std::vector<owned_fd> clients;
+    for (int i = 0; i < 50; ++i)
+        clients.push_back(connect_tcp(port));
+    REQUIRE(drive(l, [&] { return accepted == 50; }));
+    CHECK(most == 8);
+}
 
 TEST_CASE("each connection is accepted once, with its peer's address") {
     loop l;

@@ -134,6 +134,65 @@ TEST_CASE("one turn is taken, then events, then the next") {
     CHECK(order == "ababab");
 }
 
+TEST_CASE("parties take turns; hellos are taken four to one of the others") {
+    loop l;
+    std::string order;
+    const auto wait = [](loop& on, std::string& out, char name, loop::step s, std::uint64_t party) -> task<void> {
+        co_await on.turn(s, {.id = party});
+        out += name;
+    };
+    task_group group;
+    CHECK_FALSE(l.turns_wanted());
+    for (int i = 0; i < 8; ++i)
+        group.spawn(wait(l, order, 'a', loop::step::handshake, 1));
+    group.spawn(wait(l, order, 'b', loop::step::handshake, 2));
+    CHECK(l.turns_wanted());
+    SECTION("handshakes alone") {
+        REQUIRE(drive(l, [&] { return group.size() == 0; }));
+        CHECK(order == "abaaaaaaa");
+    }
+    SECTION("with hellos") {
+        for (int i = 0; i < 8; ++i)
+            group.spawn(wait(l, order, 'h', loop::step::hello, 3));
+        group.spawn(wait(l, order, 'n', loop::step::hello, 4));
+        REQUIRE(drive(l, [&] { return group.size() == 0; }));
+        CHECK(order == "hnhhahhhhbhaaaaaaa");
+    }
+    CHECK_FALSE(l.turns_wanted());
+}
+
+TEST_CASE("a connection's part of a step") {
+    loop l;
+    std::string order;
+    task_group others;
+    run_coro(l, [&]() -> task<void> {
+        pace p(l);
+        CHECK_FALSE(p.over());
+        p.moved(pace::part_bytes - 1);
+        CHECK_FALSE(p.over());
+        p.moved(1);
+        CHECK_FALSE(p.over());   // nobody else is ready
+        p.moved(pace::alone_bytes - pace::part_bytes);
+        CHECK(p.over());
+        co_await l.yield();
+        CHECK_FALSE(p.over());
+        p.moved(32 * 1024);   // two records
+        CHECK_FALSE(l.others_ready());
+        others.spawn(note(l, order, 'o', 1));
+        CHECK(l.others_ready());
+        CHECK(p.over());
+        co_await l.turn();
+        others.spawn(note(l, order, 'o', 1));
+        for (int i = 0; i < 16; ++i) {
+            CHECK_FALSE(p.over());
+            p.moved(1);
+        }
+        CHECK(p.over());
+    }());
+    REQUIRE(drive(l, [&] { return others.size() == 0; }));
+    CHECK(order == "oo");
+}
+
 TEST_CASE("what waits until after the events goes on when the turn has looked at all of them") {
     loop l;
     fd_pair a = make_pair(kind::tcp), b = make_pair(kind::tcp);

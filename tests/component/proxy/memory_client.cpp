@@ -1,5 +1,7 @@
 #include "memory_client.hpp"
 
+#include <algorithm>
+
 namespace gatehouse::proxy::test {
 
 void memory_client::go() {
@@ -15,8 +17,15 @@ void memory_client::watch_gone(net::stream::gone_callback f, void* context) {
 
 net::task<error_code> memory_client::waited() {
     at_each_wait();
-    co_await loop_.turn();
+    if (!at_once) co_await loop_.turn();
     co_return is_gone_ ? error_code(errc::client_gone) : error_code{};
+}
+
+void memory_client::moved(std::size_t bytes) {
+    if (step_ != loop_.step_number()) step_bytes_ = 0;
+    step_ = loop_.step_number();
+    step_bytes_ += bytes;
+    most_bytes_in_a_step = std::max(most_bytes_in_a_step, step_bytes_);
 }
 
 bool memory_client::whole_body(std::string_view& out, std::size_t bytes_limit) {
@@ -39,6 +48,7 @@ net::task<body_piece> memory_client::read_body(std::int64_t idle_ns) {
     if (next_piece_ < pieces.size()) {
         current_ = pieces[next_piece_++];
         read_bytes_ += current_.size();
+        moved(current_.size());
         const bool last = next_piece_ == pieces.size() && !stalls && !fails_with;
         co_return body_piece{.data = current_, .last = last};
     }
@@ -65,6 +75,7 @@ net::task<error_code> memory_client::respond(const http::response_head& h,
 }
 
 net::task<error_code> memory_client::send_body(std::string_view data, bool last) {
+    moved(data.size());
     body.append(data);
     ended = last;
     co_return co_await waited();

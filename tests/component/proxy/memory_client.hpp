@@ -22,6 +22,7 @@ class memory_client final : public client_side {
     error_code fails_with;            // after the pieces
     const char* fails_why = "";
     std::uint64_t left = 0;  // body_left()
+    bool at_once = false;    // no wait takes a turn: it always has more, and takes all there is
     // The connection breaks: whoever watches is told, every wait from now on fails.
     void go();
     std::function<void()> at_each_wait = [] {};
@@ -40,6 +41,7 @@ class memory_client final : public client_side {
     int answers = 0, continues = 0;
     std::vector<std::uint16_t> interim;
     std::string request_id;
+    std::size_t most_bytes_in_a_step = 0;  // of the loop, both ways
 
     // --- client_side ---
     const client_facts& facts() const override { return who; }
@@ -63,6 +65,7 @@ class memory_client final : public client_side {
 
  private:
     net::task<error_code> waited();
+    void moved(std::size_t bytes);
 
     net::loop& loop_;
     net::stream::gone_callback gone_ = nullptr;
@@ -72,6 +75,8 @@ class memory_client final : public client_side {
     std::size_t next_piece_ = 0;
     std::string current_;
     std::uint64_t read_bytes_ = 0;
+    std::uint64_t step_ = 0;
+    std::size_t step_bytes_ = 0;
 };
 
 }  // namespace gatehouse::proxy::test

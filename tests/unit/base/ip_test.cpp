@@ -81,3 +81,13 @@ TEST_CASE("what is no network is refused") {
         CHECK_FALSE(parse_network(text).has_value());
     }
 }
+
+TEST_CASE("the network of a client: a /24, a /64") {
+    const auto of = [](const char* text) { return client_network(*parse_ip(text)); };
+    CHECK(of("192.0.2.1") == of("192.0.2.255"));
+    CHECK(of("192.0.2.1") != of("192.0.3.1"));
+    CHECK(of("10.0.2.1") != of("192.0.2.1"));
+    CHECK(of("2001:db8:1:2::1") == of("2001:db8:1:2:ffff::9"));
+    CHECK(of("2001:db8:1:2::1") != of("2001:db8:1:3::1"));
+    CHECK(of("::ffff:192.0.2.9") == of("192.0.2.1"));
+}

@@ -113,6 +113,24 @@ TEST_CASE("limits: the tenant's over its plan's, key by key, and where each is f
     CHECK(from(*e, "limits.burst") == "1000 < plan pro");
     CHECK(std::count_if(e->origins.begin(), e->origins.end(),
                         [](const auto& o) { return o.key == "limits.rate"; }) == 1);
+    CHECK(e->weight == 1);
+}
+
+TEST_CASE("weight: the tenant's, else its plan's, else 1; never a parent's") {
+    tenant::directory d;
+    tenant::limits heavy;
+    heavy.weight = 7;
+    auto p = std::make_shared<tenant::platform>();
+    p->plans["heavy"] = plan_of("heavy", heavy);
+    d.set_platform(std::move(p));
+    auto acme = named("acme"), agency = named("agency"), child = named("child", "agency");
+    acme.plan = agency.plan = "heavy";
+    acme.limits.weight = 3;
+    for (const auto& t : {acme, agency, child})
+        d.put(record_of(t, {}));
+    CHECK(effective_of(d, "acme")->weight == 3);
+    CHECK(effective_of(d, "agency")->weight == 7);
+    CHECK(effective_of(d, "child")->weight == 1);
 }
 
 TEST_CASE("levels: route, tenant, parents upward, each with its owner's cells") {
