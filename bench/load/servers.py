@@ -32,19 +32,20 @@ def program(name):
     return found
 
 
-def make_certificate(folder):
-    """One P-256 certificate for `host`: chain and key in one file."""
-    key, cert, both = folder / "key.pem", folder / "cert.pem", folder / f"{host}.pem"
+def make_certificate(folder, hosts=(host,)):
+    """One P-256 certificate for the hosts: chain and key in one file."""
+    key, cert, both = folder / "key.pem", folder / "cert.pem", folder / f"{hosts[0]}.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-keyout", key, "-out", cert, "-days", "30", "-subj", f"/CN={host}", "-addext",
-                    f"subjectAltName=DNS:{host}"], check=True, capture_output=True)
+                    "-keyout", key, "-out", cert, "-days", "30", "-subj", f"/CN={hosts[0]}", "-addext",
+                    "subjectAltName=" + ",".join(f"DNS:{one}" for one in hosts)], check=True, capture_output=True)
     both.write_text(cert.read_text() + key.read_text())
     return both
 
 
 def compile_c(source, output, *flags):
-    """A C program or library from this folder, made with the system's compiler."""
-    subprocess.run([program("cc"), "-O2", "-Wall", "-Wextra", "-o", output, pathlib.Path(__file__).parent / source, *flags], check=True)
+    """A C or C++ program or library from this folder, made with the system's compiler."""
+    compiler = ["c++", "-std=c++20"] if source.endswith(".cpp") else ["cc"]
+    subprocess.run([program(compiler[0]), *compiler[1:], "-O2", "-Wall", "-Wextra", "-o", output, pathlib.Path(__file__).parent / source, *flags], check=True)
     return output
 
 
@@ -125,8 +126,9 @@ def nginx_head(folder, workers=1, connections=4000):
             f"  uwsgi_temp_path {folder}/u;\n  scgi_temp_path {folder}/s;\n")
 
 
-def start_origin(folder, port, core=load_core):
+def start_origin(folder, port, core=load_core, before=()):
     """Answers 100 bytes everywhere, 1 MiB at /mib; at /up it reads the whole body before it answers.
+    `before`: what stands before its command, such as chrt.
 
     (`return` alone would answer an upload before its body is there, which no application does.)
     """
@@ -157,7 +159,7 @@ def start_origin(folder, port, core=load_core):
   }}
 }}
 """)
-    return Server("origin", [program("nginx"), "-p", folder, "-c", folder / "nginx.conf"], core, folder, ports=[port])
+    return Server("origin", [*before, program("nginx"), "-p", folder, "-c", folder / "nginx.conf"], core, folder, ports=[port])
 
 
 # About the fields of the gate's own line.
