@@ -7,6 +7,8 @@ namespace gatehouse::server {
 
 // Looked at, and told, in one tick.
 static constexpr std::size_t accounts_at_once = 1000;
+// Others tell half a second later what they admitted meanwhile: who stops asking too soon misses it.
+static constexpr unsigned times_told = 4;
 
 void quota_sync::set_fleet(fleet::fleet* f, const std::string& node) {
     others_ = f != nullptr ? std::make_shared<other_nodes>(*f, node) : nullptr;
@@ -15,7 +17,7 @@ void quota_sync::set_fleet(fleet::fleet* f, const std::string& node) {
 }
 
 void quota_sync::moved(account a) {
-    if (others_) moved_.insert(std::move(a));
+    if (others_) moved_[std::move(a)] = times_told;
 }
 
 // Without anything to tell the epoch is asked all the same: what Redis has lost must be told again,
@@ -25,20 +27,24 @@ void quota_sync::tick(std::int64_t unix_s) {
     if (all_again_) add_all_again(unix_s);
     std::vector<account> some;
     std::size_t told = 0;
+    std::map<account, unsigned> again;
     while (!moved_.empty() && told + some.size() < accounts_at_once) {
-        some.push_back(std::move(moved_.extract(moved_.begin()).value()));
+        auto one = moved_.extract(moved_.begin());
+        some.push_back(one.key());
+        if (--one.mapped() > 0) again.insert(std::move(one));
         if (some.size() < fleet::quota_exchange::uses_a_call) continue;
         tell(some, unix_s);
         told += std::exchange(some, {}).size();
     }
     if (told == 0 || !some.empty()) tell(some, unix_s);
+    moved_.merge(again);
 }
 
 void quota_sync::add_all_again(std::int64_t unix_s) {
     const auto some = book_.some_behind(after_, accounts_at_once);
     all_again_ = !some.empty();
     for (const auto& a : some)
-        if (a->used_in(limit::period_at(a->configured().period, unix_s)) > 0) moved_.insert(a);
+        if (a->used_in(limit::period_at(a->configured().period, unix_s)) > 0) moved(a);
 }
 
 void quota_sync::tell(const std::vector<account>& some, std::int64_t unix_s) {
@@ -57,7 +63,7 @@ void quota_sync::told(const std::vector<account>& some, const std::vector<limit:
                       const std::optional<fleet::quota_exchange::answer>& a) {
     --others_->waiting;
     if (!a) {
-        moved_.insert(some.begin(), some.end());
+        for (const auto& one : some) moved(one);
         return;
     }
     if (a->epoch != epoch_) {

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <gatehouse/fleet/quotas.hpp>
 #include <gatehouse/limit/quota.hpp>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -36,7 +36,7 @@ class quota_sync {
 
     limit::quota_book& book_;
     std::shared_ptr<other_nodes> others_;
-    std::set<account> moved_;
+    std::map<account, unsigned> moved_;   // how often each is still told
     std::int64_t epoch_ = 0;
     bool all_again_ = false;            // every account is told, from here on
     limit::quota_book::key after_;
