@@ -166,13 +166,13 @@ TEST_CASE("a connection's part of a step") {
     std::string order;
     task_group others;
     run_coro(l, [&]() -> task<void> {
-        pace p(l);
+        quantum p(l);
         CHECK_FALSE(p.over());
-        p.moved(pace::part_bytes - 1);
+        p.moved(quantum::part_bytes - 1);
         CHECK_FALSE(p.over());
         p.moved(1);
         CHECK_FALSE(p.over());   // nobody else is ready
-        p.moved(pace::alone_bytes - pace::part_bytes);
+        p.moved(quantum::alone_bytes - quantum::part_bytes);
         CHECK(p.over());
         co_await l.yield();
         CHECK_FALSE(p.over());
