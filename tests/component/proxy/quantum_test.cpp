@@ -66,7 +66,9 @@ TEST_CASE("a tunnel carries a little each way between two looks at others") {
         app.a.finish();
     };
     const auto tunnel = [&]() -> net::task<void> {
-        const tunnel_ends ends{.client = near, .upstream = far, .idle_ns = 3'000'000'000, .tenant_id = "acme"};
+        pace up(w.g.paces, limit::way::up), down(w.g.paces, limit::way::down);
+        const tunnel_ends ends{
+            .client = near, .upstream = far, .idle_ns = 3'000'000'000, .up = up, .down = down, .tenant_id = "acme"};
         const tunnel_bytes passed = co_await run_tunnel(w.g, ends);
         CHECK(passed.up == data.size());
     };
