@@ -194,11 +194,12 @@ def test_missing_environment_variable(gate):
 
 def test_later_features_are_warned_about(gate):
     """Keys of later work are accepted, and said not to be in force."""
-    gate.write_tenant("acme", {**good_tenants["acme"], "limits": {"bandwidth": "1MiB/s", "weight": 2, "rules": [{"key": "client_ip", "rate": "5/s"}]}})
+    gate.write_tenant("acme", {**good_tenants["acme"], "limits": {"bandwidth": "1MiB/s", "weight": 2, "rules": [{"key": "client_ip", "rate": "5/s"}]},
+                               "routes": [{"path": "/", "limits": {"weight": 3}}]})
     result = check(gate)
     out = result.stdout + result.stderr
     assert result.returncode == 0, out
-    assert "warning" in out.lower() and "weight" in out and "bandwidth" not in out and "rules" not in out
+    assert "0 errors, 1 warning" in out and "weights of single routes" in out, out
 
 
 @pytest.mark.parametrize("health,warned", [("{ path = \"/h\" }", False), ("{ path = \"/h\", interval = \"100ms\" }", False),
