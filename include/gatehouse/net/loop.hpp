@@ -165,8 +165,8 @@ class loop {
     bool looking_at_events_ = false;
 };
 
-// What one connection has moved in this step of the loop: its part is 16 KiB, or the piece of two TLS
-// records that went over it, when others are ready; after 256 KiB new events are looked for. A pump asks
+// What one connection has moved in this step of the loop: its part is 64 KiB and what the last piece
+// went over it when others are ready (docs/decisions/0015); after 256 KiB new events are looked for. A pump asks
 // before it moves a piece, so that one that had to wait for the piece never yields besides.
 class quantum {
    public:
@@ -180,7 +180,7 @@ class quantum {
         step_ = loop_.step_number();
         moved_bytes_ += bytes < least_piece_bytes ? least_piece_bytes : bytes;
     }
-    static constexpr std::size_t part_bytes = 16 * 1024;
+    static constexpr std::size_t part_bytes = 64 * 1024;
     static constexpr std::size_t alone_bytes = 256 * 1024;
     static constexpr std::size_t least_piece_bytes = 1024;   // a shorter one costs as much
 

@@ -176,7 +176,7 @@ TEST_CASE("a connection's part of a step") {
         CHECK(p.over());
         co_await l.yield();
         CHECK_FALSE(p.over());
-        p.moved(32 * 1024);   // two records
+        p.moved(quantum::part_bytes);
         CHECK_FALSE(l.others_ready());
         others.spawn(note(l, order, 'o', 1));
         CHECK(l.others_ready());

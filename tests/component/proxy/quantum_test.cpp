@@ -10,14 +10,14 @@ using namespace gatehouse;
 using namespace gatehouse::proxy;
 using namespace gatehouse::proxy::test;
 
-static constexpr std::size_t two_records = 32 * 1024, much = 600'000;
+static constexpr std::size_t part_and_a_piece = net::quantum::part_bytes + 32 * 1024, much = 600'000;
 
 // Somebody else is ready in each step.
 static net::task<void> others(net::loop& l, const bool& done) {
     while (!done) co_await l.yield();
 }
 
-TEST_CASE("a download is carried two records at a time") {
+TEST_CASE("a download is carried a part at a time") {
     world w;
     const std::string body = net::test::pattern(much);
     w.app.scripts = {[&body](upstream_side& side) -> net::task<void> {
@@ -30,11 +30,11 @@ TEST_CASE("a download is carried two records at a time") {
     c.at_once = true;
     CHECK(w.run(c, get(), [&] { return others(w.loop, c.ended); }) == ending::keep_alive);
     CHECK((c.body == body));
-    CHECK(c.most_bytes_in_a_step >= 16 * 1024);   // else there was nothing to hold back
-    CHECK(c.most_bytes_in_a_step <= two_records);
+    CHECK(c.most_bytes_in_a_step >= net::quantum::part_bytes);   // else there was nothing to hold back
+    CHECK(c.most_bytes_in_a_step <= part_and_a_piece);
 }
 
-TEST_CASE("an upload is carried two records at a time") {
+TEST_CASE("an upload is carried a part at a time") {
     world w;
     memory_client c(w.loop);
     c.at_once = true;
@@ -43,14 +43,14 @@ TEST_CASE("an upload is carried two records at a time") {
     CHECK(w.run(c, post("Content-Length: " + std::to_string(40 * 16 * 1024)),
                 [&] { return others(w.loop, c.ended); }) == ending::keep_alive);
     CHECK(c.status == 200);
-    CHECK(c.most_bytes_in_a_step <= two_records);
+    CHECK(c.most_bytes_in_a_step <= part_and_a_piece);
 }
 
 TEST_CASE("a tunnel carries a little each way between two looks at others") {
     world w;
     net::test::fd_pair client = net::test::make_pair(net::test::kind::local, 1'000'000);
     net::test::fd_pair app = net::test::make_pair(net::test::kind::local, 1'000'000);
-    const std::string data = net::test::pattern(120'000);
+    const std::string data = net::test::pattern(500'000);
     client.a.send(data);
     net::stream near(w.loop, client.b.release(), net::stream::phase::connected);
     net::stream far(w.loop, app.b.release(), net::stream::phase::connected);
@@ -74,6 +74,6 @@ TEST_CASE("a tunnel carries a little each way between two looks at others") {
     };
     net::test::run_coro(w.loop, tunnel(), watch());
     CHECK(app.a.receive(data.size() + 1) == data);
-    CHECK(most >= 16 * 1024);
-    CHECK(most <= 2 * two_records);   // a step of events and one of what was scheduled
+    CHECK(most >= net::quantum::part_bytes);
+    CHECK(most <= 2 * part_and_a_piece);   // a step of events and one of what was scheduled
 }
