@@ -182,7 +182,7 @@ class quantum {
     }
     static constexpr std::size_t part_bytes = 64 * 1024;
     static constexpr std::size_t alone_bytes = 256 * 1024;
-    static constexpr std::size_t least_piece_bytes = 1024;   // a shorter one costs as much
+    static constexpr std::size_t least_piece_bytes = 4 * 1024;   // a shorter one costs as much
 
    private:
     const loop& loop_;
