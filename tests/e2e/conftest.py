@@ -8,6 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from kit.certs import Authority, make_dev_certs  # noqa: E402
 from kit.gate import Gate  # noqa: E402
+from kit.redis import Redis  # noqa: E402
 from kit.upstream import ScriptedUpstream, echo  # noqa: E402
 
 dev_hosts = ["acme.localhost", "globex.localhost", "pixel.localhost", "bpub.pixel.localhost", "api.localhost"]
@@ -27,6 +28,20 @@ def dev_certs(tmp_path_factory):
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def redis(tmp_path):
+    with Redis(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def upstream():
+    """An application that answers as its test says."""
+    server = ScriptedUpstream()
+    yield server
+    server.stop()
 
 
 class World:

@@ -7,7 +7,6 @@ import pytest
 
 from kit.gate import until
 from kit.redis import Redis
-from kit.upstream import ScriptedUpstream
 from test_follower import Fleet, certs, is_following   # noqa: F401 (a fixture)
 
 HOST, BIG, ROUTED = "shop.acme.example", "big.acme.example", "routed.acme.example"
@@ -15,19 +14,6 @@ TENANTS = {"acme": {"hosts": [HOST], "limits": {"quota": "20/month"}},
            "big": {"hosts": [BIG], "limits": {"quota": "600/month"}},
            "routed": {"hosts": [ROUTED], "routes": [{"path": "/r", "limits": {"quota": "10/month"}}, {"path": "/"}]}}
 TOLD = 1.6   # seconds: nodes tell twice a second, and ask what others have in the same call
-
-
-@pytest.fixture
-def redis(tmp_path):
-    with Redis(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-def upstream():
-    server = ScriptedUpstream()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -35,19 +35,6 @@ def certs(authority, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def redis(tmp_path):
-    with Redis(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-def upstream():
-    server = ScriptedUpstream()
-    yield server
-    server.stop()
-
-
 class Fleet:
     """A publisher and its edges in front of one application."""
 

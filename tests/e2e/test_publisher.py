@@ -24,12 +24,6 @@ def certs(tmp_path_factory):
     return make_dev_certs(tmp_path_factory.mktemp("certs"), ["*.apps.example", "shop.acme.example"])
 
 
-@pytest.fixture
-def redis(tmp_path):
-    with Redis(tmp_path / "redis") as server:
-        yield server
-
-
 def make_key(folder, name):
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.key"

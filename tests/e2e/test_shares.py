@@ -10,7 +10,6 @@ import pytest
 from kit.gate import until
 from kit.http_message import ProtocolError
 from kit.redis import Redis
-from kit.upstream import ScriptedUpstream
 from test_follower import Fleet, certs, is_following   # noqa: F401 (a fixture)
 
 RATE, BURST = 200, 100
@@ -18,19 +17,6 @@ HOST = "shop.acme.example"
 TENANTS = {"acme": {"hosts": [HOST], "limits": {"rate": f"{RATE}/s", "burst": BURST}},
            "open": {"hosts": ["open.acme.example"], "limits": {"rate": "2/s", "burst": 2, "on_redis_loss": "open"}},
            "closed": {"hosts": ["closed.acme.example"], "limits": {"rate": "20/s", "burst": 20, "on_redis_loss": "closed"}}}
-
-
-@pytest.fixture
-def redis(tmp_path):
-    with Redis(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-def upstream():
-    server = ScriptedUpstream()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

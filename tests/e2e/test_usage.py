@@ -144,19 +144,6 @@ def test_bytes_of_a_tunnel_count_while_it_is_open(build):
 # --- a fleet ---
 
 @pytest.fixture
-def redis(tmp_path):
-    with Redis(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-def upstream():
-    server = ScriptedUpstream()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def fleet(tmp_path, redis, certs, upstream):   # noqa: F811
     with Fleet(tmp_path, redis, certs, upstream, {"acme": {"hosts": [HOST]}}) as f:
         yield f
