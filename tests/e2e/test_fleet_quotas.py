@@ -6,7 +6,6 @@ import time
 import pytest
 
 from kit.gate import until
-from kit.redis import Redis
 from test_follower import Fleet, certs, is_following   # noqa: F401 (a fixture)
 
 HOST, BIG, ROUTED = "shop.acme.example", "big.acme.example", "routed.acme.example"

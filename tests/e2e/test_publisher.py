@@ -7,7 +7,6 @@ import pytest
 
 from kit.certs import make_dev_certs
 from kit.gate import Gate, binary, until
-from kit.redis import Redis
 
 
 def within(seconds, condition):

@@ -10,7 +10,6 @@ import pytest
 from kit import websocket
 from kit.gate import until
 from kit.ports import free_port
-from kit.redis import Redis
 from kit.upstream import ScriptedUpstream, ok
 from test_follower import Fleet, certs, is_following   # noqa: F401 (a fixture)
 
