@@ -53,7 +53,8 @@ TEST_CASE("rates are shared where the platform says so, by names that all nodes 
     d.set_shares(&list);
     set_platform(d, false);
     put_family(d, child, parent);
-    for (const limit::level& l : tenant::make_effective(*d.find_tenant("down"), d)->levels) CHECK(l.fleet_share == nullptr);
+    const auto alone = tenant::make_effective(*d.find_tenant("down"), d);
+    for (const limit::level& l : alone->levels) CHECK(l.fleet_share == nullptr);
 
     set_platform(d, true);
     const auto e = tenant::make_effective(*d.find_tenant("down"), d);
