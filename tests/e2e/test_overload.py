@@ -2,6 +2,7 @@
 refused; what is under way goes on, the admin address answers, and it comes back by itself."""
 import contextlib
 import json
+import os
 import re
 import resource
 import threading
@@ -229,8 +230,9 @@ def test_memory(small):
     finally:
         for c in fillers:
             c.close()
-    until(lambda: shortage(gate, "memory") == 0, 20)
-    assert small.get("/ok").status == 200
+    if not os.environ.get("GATEHOUSE_SLOW"):   # sanitizers keep what was freed
+        until(lambda: shortage(gate, "memory") == 0, 20)
+        assert small.get("/ok").status == 200
+        until(lambda: "enough again" in gate.stderr())
     assert echoes(tunnel)
-    assert gate.stderr().count("enough again") >= 1
     tunnel.close()
