@@ -3,7 +3,6 @@ refused; what is under way goes on, the admin address answers, and it comes back
 import contextlib
 import json
 import os
-import re
 import resource
 import threading
 import time
@@ -12,15 +11,8 @@ import pytest
 
 from kit import websocket as ws
 from kit.client import Client, request
-from kit.gate import until
+from kit.gate import metric, until
 from kit.upstream import ok
-
-
-def metric(gate, name):
-    text = gate.admin("GET", "/metrics")[1]
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    assert found, f"{name} is not in /metrics"
-    return float(found[1])
 
 
 def shortage(gate, what):

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from kit.client import Client, request
-from kit.gate import until
+from kit.gate import metric, until
 from kit.upstream import ok
 
 slow = bool(os.environ.get("GATEHOUSE_SLOW"))
@@ -73,13 +73,6 @@ def small(request, build):
         world.gate.stop()
     finally:
         room.close()
-
-
-def metric(gate, name):
-    text = gate.admin("GET", "/metrics")[1]
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    assert found, f"{name} is not in /metrics"
-    return float(found[1])
 
 
 def lost(gate, reason):

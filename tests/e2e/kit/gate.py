@@ -248,6 +248,14 @@ class Gate:
             time.sleep(0.05)
 
 
+def metric(gate, name):
+    """The value of a series, by its name and labels as /metrics writes them."""
+    text = gate.admin("GET", "/metrics")[1]
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    assert found, f"{name} is not in /metrics"
+    return float(found[1])
+
+
 def until(condition, seconds=2.0, pause=0.005):
     """Seconds until `condition` became true; fails when it did not. A connection that is refused or
     closed meanwhile means: not yet."""
