@@ -12,14 +12,34 @@ fair_queue::tag fair_queue::next_turn(const party& p) noexcept {
     return {now_ + turn_length / (p.weight == 0 ? 1 : p.weight), ++number_};
 }
 
-void fair_queue::push(entry& e, party p) {
-    const auto [found, is_new] = groups_.try_emplace(p.id);
-    group& g = found->second;
-    g.who = p;
-    if (is_new) {
-        g.turn = next_turn(p);
-        turns_.emplace(g.turn, &g);
+fair_queue::group& fair_queue::group_of(const party& p) {
+    if (const auto known = groups_.find(p.id); known != groups_.end()) return known->second;
+    group* g = nullptr;
+    if (spare_group_.empty()) {
+        g = &groups_[p.id];
+    } else {
+        spare_group_.key() = p.id;
+        g = &groups_.insert(std::move(spare_group_)).position->second;
     }
+    g->turn = next_turn(p);
+    if (spare_turn_.empty()) {
+        turns_.emplace(g->turn, g);
+    } else {
+        spare_turn_.key() = g->turn;
+        spare_turn_.mapped() = g;
+        turns_.insert(std::move(spare_turn_));
+    }
+    return *g;
+}
+
+void fair_queue::drop(group& g) noexcept {
+    spare_group_ = groups_.extract(g.who.id);
+    spare_group_.mapped() = {};
+}
+
+void fair_queue::push(entry& e, party p) {
+    group& g = group_of(p);
+    g.who = p;
     e.group_ = &g;
     e.previous_ = g.last;
     e.next_ = nullptr;
@@ -43,8 +63,8 @@ void fair_queue::remove(entry& e) noexcept {
     group& g = *e.group_;
     unlink(e);
     if (g.count > 0) return;
-    turns_.erase(g.turn);
-    groups_.erase(g.who.id);
+    spare_turn_ = turns_.extract(g.turn);
+    drop(g);
 }
 
 fair_queue::entry* fair_queue::front() const noexcept { return turns_.empty() ? nullptr : turns_.begin()->second->first; }
@@ -57,7 +77,8 @@ fair_queue::entry* fair_queue::pop() noexcept {
     entry& e = *g.first;
     unlink(e);
     if (g.count == 0) {
-        groups_.erase(g.who.id);
+        spare_turn_ = std::move(turn);
+        drop(g);
     } else {
         turn.key() = g.turn = next_turn(g.who);
         turns_.insert(std::move(turn));

@@ -39,7 +39,7 @@ struct loop::impl {
     std::vector<registration*> graveyard;       // removed while events may still name them
     std::vector<registration*> spare;
     std::vector<std::coroutine_handle<>> scheduled, running;
-    balance::fair_queue hellos, handshakes;     // steps that wait for their turn
+    balance::fair_queue hellos, steps;          // that wait for their turn
     std::vector<std::function<void(std::int64_t)>> sweeps;
     std::function<bool(std::int64_t)> on_tick;
     std::string date;
@@ -234,7 +234,7 @@ void loop::run_scheduled() {
 }
 
 void loop::queue_turn(turn_entry& e, step s, balance::party who) {
-    (s == step::hello ? impl_->hellos : impl_->handshakes).push(e, who);
+    (s == step::hello ? impl_->hellos : impl_->steps).push(e, who);
     if (impl_->turn_posted) return;
     impl_->turn_posted = true;
     asio::post(impl_->context, [this] { run_turn(); });
@@ -244,16 +244,16 @@ bool loop::others_ready() const noexcept {
     return left_in_step_ > 0 || !impl_->scheduled.empty() || !after_events_.empty() || turns_wanted();
 }
 
-bool loop::turns_wanted() const noexcept { return !impl_->hellos.empty() || !impl_->handshakes.empty(); }
+bool loop::turns_wanted() const noexcept { return !impl_->hellos.empty() || !impl_->steps.empty(); }
 
 void loop::run_turn() {
     update_time();
     // A hello costs a fraction of the step that signs: several of them, so that many networks that ask
     // for one tenant wait where it is known for whom they do.
-    constexpr int hellos_a_handshake = 4;
-    const bool hello = impl_->handshakes.empty() || (impl_->hellos_in_a_row < hellos_a_handshake && !impl_->hellos.empty());
+    constexpr int hellos_a_step = 4;
+    const bool hello = impl_->steps.empty() || (impl_->hellos_in_a_row < hellos_a_step && !impl_->hellos.empty());
     impl_->hellos_in_a_row = hello ? impl_->hellos_in_a_row + 1 : 0;
-    const std::coroutine_handle<> h = static_cast<turn_entry*>((hello ? impl_->hellos : impl_->handshakes).pop())->waiter;
+    const std::coroutine_handle<> h = static_cast<turn_entry*>((hello ? impl_->hellos : impl_->steps).pop())->waiter;
     const std::int64_t began = now_ns_;
     h.resume();
     impl_->bury();

@@ -518,12 +518,12 @@ class exchange {
         error_code ec = co_await client_.respond(response_, f, first.data, first.last);
         ending_ = f.keep_alive && f.framing != http::body_kind::until_close ? ending::keep_alive : ending::close_after_draining;
         bool last = first.last;
-        net::quantum quantum(gate_.loop);
+        net::quantum quantum(gate_.loop, down_.party());
         quantum.moved(first.data.size());
         while (!ec && !last) {
             if (ended_) co_return client_lost(errc::client_gone);
             const upstream_body::piece piece = co_await body.next(upstream_body::wait::yes);
-            if (quantum.over()) co_await gate_.loop.yield();
+            if (quantum.over()) co_await quantum.next();
             if (ended_) co_return client_lost(errc::client_gone);
             if (piece.f) {
                 failure broken = piece.f;

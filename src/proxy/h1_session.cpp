@@ -53,7 +53,7 @@ net::task<void> h1_session::run() {
             }
         }
         // Requests sent one behind the other and answered at once are a body of their own.
-        if (quantum_.over()) co_await gate_.loop.yield();
+        if (quantum_.over()) co_await quantum_.next();
         const ending e = co_await serve_one();
         quantum_.moved(static_cast<std::size_t>(bytes_in_ + bytes_out_));
         served_any_ = true;
@@ -223,7 +223,7 @@ net::task<void> h1_session::refuse(problem p, std::string_view detail) {
 // What is left of a short body nobody wanted, so that the connection can go on.
 net::task<bool> h1_session::drain_body() {
     while (!body_.done()) {
-        if (quantum_.over()) co_await gate_.loop.yield();
+        if (quantum_.over()) co_await quantum_.next();
         const body_piece piece = co_await read_body(gate_.settings().timeouts.request_body_idle);
         if (piece.ec) co_return false;
         quantum_.moved(piece.data.size());
@@ -255,7 +255,7 @@ net::task<void> h1_session::linger() {
         if (got.ec) break;
         read += got.bytes;
         quantum_.moved(got.bytes);
-        if (quantum_.over()) co_await gate_.loop.yield();
+        if (quantum_.over()) co_await quantum_.next();
     }
 }
 

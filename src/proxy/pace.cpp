@@ -2,9 +2,12 @@
 #include <gatehouse/proxy/pace.hpp>
 #include <utility>
 
+#include "choose_endpoint.hpp"
+
 namespace gatehouse::proxy {
 
 void pace::begin(const tenant::effective& e, const tenant::effective_route* route) {
+    party_ = party_of(e);
     tenant_id_ = e.self->id;
     path_ = route ? std::string_view(route->spec.path) : std::string_view{};
     levels_ = route ? route->bandwidths : e.bandwidths;

@@ -58,7 +58,7 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
     net::buffer buf(s.g.loop.buffers());
     bool going = true;
     if (!first.empty()) going = co_await forward(s, to, first, d);
-    net::quantum quantum(s.g.loop);
+    net::quantum quantum(s.g.loop, d.p.party());
     while (going && !s.ended) {
         // Memory is held only while there is something to carry.
         const net::io_result ready = co_await from.readable(s.last_ns + s.idle_ns);
@@ -72,7 +72,7 @@ net::task<void> pump(shared_state& s, net::stream& from, net::stream& to, std::s
         }
         if (got.ec == errc::timeout && !s.idle()) continue;
         if (got.ec) break;
-        if (quantum.over()) co_await s.g.loop.yield();
+        if (quantum.over()) co_await quantum.next();
         if (s.ended) break;
         going = co_await forward(s, to, {buf.free_space(), got.bytes}, d);
         quantum.moved(got.bytes);

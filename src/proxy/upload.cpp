@@ -21,14 +21,14 @@ bool upload::too_slow(std::int64_t waited_since_ns) noexcept {
 }
 
 net::task<void> upload::run() {
-    net::quantum quantum(upstream_.owner_loop());
+    net::quantum quantum(upstream_.owner_loop(), pace_.party());
     for (;;) {
         if (stopping_) co_return;
         const std::int64_t began = upstream_.owner_loop().now_ns();
         waits_for_client_ = true;
         const body_piece piece = co_await client_.read_body(limits_.client_idle_ns);
         waits_for_client_ = false;
-        if (quantum.over()) co_await upstream_.owner_loop().yield();
+        if (quantum.over()) co_await quantum.next();
         if (stopping_) co_return;
         if (piece.ec) {
             if (piece.ec == errc::bad_message) {

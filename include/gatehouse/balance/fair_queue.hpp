@@ -66,9 +66,16 @@ class fair_queue {
     };
     tag next_turn(const party& p) noexcept;
     void unlink(entry& e) noexcept;
+    group& group_of(const party& p);
+    void drop(group& g) noexcept;
 
-    std::unordered_map<std::uint64_t, group> groups_;   // none is empty
-    std::map<tag, group*> turns_;                       // each group once
+    using group_map = std::unordered_map<std::uint64_t, group>;
+    using turn_map = std::map<tag, group*>;
+    group_map groups_;   // none is empty
+    turn_map turns_;     // each group once
+    // Of the last group dropped: who is served and comes back at once costs no allocation.
+    group_map::node_type spare_group_;
+    turn_map::node_type spare_turn_;
     std::uint64_t now_ = 0;       // virtual: where the turn of the last one served ended
     std::uint64_t number_ = 0;
     std::size_t size_ = 0;

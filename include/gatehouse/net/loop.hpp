@@ -45,6 +45,8 @@ class loop {
         std::coroutine_handle<> waiter;
     };
 
+    friend class quantum;
+
    public:
     loop();
     ~loop();
@@ -84,10 +86,10 @@ class loop {
     void on_tick(std::function<bool(std::int64_t now_ns)> f);
     void start_ticking();   // nothing while it ticks
 
-    // co_await turn(): a place among the expensive steps (handshakes); one is run, then events are
-    // looked at again, so that a flood of them cannot delay requests. Parties take turns. Hellos, which are
-    // read before it is known whose they are, wait apart; four of them go to one of the others.
-    enum class step : std::uint8_t { hello, handshake };
+    // co_await turn(): a place among the expensive steps (handshakes, parts of long transfers); one is run,
+    // then events are looked at again, so that a flood of them cannot delay requests. Parties take turns.
+    // Hellos, which are read before it is known whose they are, wait apart; four of them go to one of the others.
+    enum class step : std::uint8_t { hello, handshake, transfer };
     auto turn(step s = step::handshake, balance::party who = {}) noexcept {
         struct awaiter {
             loop& l;
@@ -168,26 +170,56 @@ class loop {
 // What one connection has moved in this step of the loop: its part is 64 KiB and what the last piece
 // went over it when others are ready (docs/decisions/0015); after 256 KiB new events are looked for. A pump asks
 // before it moves a piece, so that one that had to wait for the piece never yields besides.
+//
+// One on behalf of a party is a transfer: once it has moved 256 KiB, its parts are turns of the loop, so that
+// requests wait for one part of one transfer, however many there are (docs/decisions/0016).
 class quantum {
    public:
-    explicit quantum(const loop& l) noexcept : loop_(l) {}
+    explicit quantum(loop& l) noexcept : loop_(l) {}
+    quantum(loop& l, balance::party who) noexcept : loop_(l), who_(who), transfer_(true) {}
     bool over() const noexcept {
-        if (step_ != loop_.step_number() || moved_bytes_ < part_bytes) return false;
+        if (step_ != loop_.step_number()) return is_long() && loop_.others_ready();
+        if (moved_bytes_ < part_bytes) return false;
         return moved_bytes_ >= alone_bytes || loop_.others_ready();
     }
     void moved(std::size_t bytes) noexcept {
         if (step_ != loop_.step_number()) moved_bytes_ = 0;
         step_ = loop_.step_number();
-        moved_bytes_ += bytes < least_piece_bytes ? least_piece_bytes : bytes;
+        const std::size_t counted = bytes < least_piece_bytes ? least_piece_bytes : bytes;
+        moved_bytes_ += counted;
+        all_bytes_ += counted;
+    }
+    // co_await next(): the next part.
+    auto next() noexcept {
+        struct awaiter {
+            quantum& q;
+            loop::turn_entry entry{};
+            bool await_ready() const noexcept { return false; }
+            void await_suspend(std::coroutine_handle<> h) {
+                if (!q.is_long()) return q.loop_.schedule(h);
+                entry.waiter = h;
+                q.loop_.queue_turn(entry, loop::step::transfer, q.who_);
+            }
+            void await_resume() const noexcept {
+                q.step_ = q.loop_.step_number();
+                q.moved_bytes_ = 0;
+            }
+        };
+        return awaiter{*this};
     }
     static constexpr std::size_t part_bytes = 64 * 1024;
     static constexpr std::size_t alone_bytes = 256 * 1024;
     static constexpr std::size_t least_piece_bytes = 4 * 1024;   // a shorter one costs as much
 
    private:
-    const loop& loop_;
+    bool is_long() const noexcept { return transfer_ && all_bytes_ >= alone_bytes; }
+
+    loop& loop_;
+    const balance::party who_{};
+    const bool transfer_ = false;
     std::uint64_t step_ = 0;
     std::size_t moved_bytes_ = 0;
+    std::uint64_t all_bytes_ = 0;
 };
 
 // One coroutine waits until set() or the deadline. set() before the wait counts. Loop's thread.

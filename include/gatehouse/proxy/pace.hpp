@@ -4,6 +4,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <gatehouse/balance/fair_queue.hpp>
 #include <gatehouse/limit/bandwidth.hpp>
 #include <gatehouse/net/loop.hpp>
 #include <gatehouse/proxy/binding.hpp>
@@ -26,6 +27,8 @@ class pace {
 
     // The limits of `route`; null: of the tenant alone. Both outlive this.
     void begin(const tenant::effective& e, const tenant::effective_route* route);
+    // On whose behalf it transfers, for the turns of the loop.
+    balance::party party() const noexcept { return party_; }
     bool limited() const noexcept { return !levels_.empty(); }
     // Takes limits that were changed since, before each piece: one without a limit may have got one.
     void look();
@@ -55,6 +58,7 @@ class pace {
 
     pace_list& list_;
     const limit::way way_;
+    balance::party party_;
     std::string_view tenant_id_, path_;
     std::span<const limit::bandwidth> levels_;
     binding_ptr held_;                 // what `levels_` lie in, once limits were changed

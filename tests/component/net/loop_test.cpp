@@ -193,6 +193,51 @@ TEST_CASE("a connection's part of a step") {
     CHECK(order == "oo");
 }
 
+TEST_CASE("what a long transfer moves is a turn, one a step, by parties") {
+    loop l;
+    std::string order;
+    // Always has more to carry.
+    const auto transfer = [](loop& on, std::string& out, char name, std::uint64_t party, int parts) -> task<void> {
+        quantum q(on, {.id = party});
+        q.moved(quantum::alone_bytes);
+        for (int i = 0; i < parts; ++i) {
+            if (q.over()) co_await q.next();
+            out += name;
+            q.moved(quantum::part_bytes);
+        }
+    };
+    // Needs a step between two letters, as a request does.
+    const auto request = [](loop& on, std::string& out) -> task<void> {
+        for (int i = 0; i < 4; ++i) {
+            out += 'r';
+            co_await on.yield();
+        }
+    };
+    SECTION("two of one party and one of another") {
+        run_coro(l, transfer(l, order, 'a', 1, 4), transfer(l, order, 'A', 1, 4), transfer(l, order, 'b', 2, 4));
+        CHECK(order == "abAbabAbaAaA");
+    }
+    SECTION("a request waits for one part, however many transfers there are") {
+        task_group transfers;
+        for (int i = 0; i < 20; ++i)
+            transfers.spawn(transfer(l, order, 't', static_cast<std::uint64_t>(i), 4));
+        transfers.spawn(request(l, order));
+        REQUIRE(drive(l, [&] { return transfers.size() == 0; }));
+        CHECK(std::count(order.begin(), order.end(), 't') == 80);
+        CHECK(order.find("tttt") > order.rfind('r'));
+    }
+    SECTION("alone it waits for nobody") {
+        run_coro(l, [&]() -> task<void> {
+            quantum q(l, {.id = 1});
+            q.moved(quantum::alone_bytes);
+            co_await l.yield();
+            CHECK_FALSE(q.over());
+            q.moved(quantum::part_bytes);
+            CHECK_FALSE(q.over());
+        }());
+    }
+}
+
 TEST_CASE("what waits until after the events goes on when the turn has looked at all of them") {
     loop l;
     fd_pair a = make_pair(kind::tcp), b = make_pair(kind::tcp);
