@@ -1,6 +1,10 @@
 // What is accepted as chain and key, and what the refusals say.
+#include <openssl/pem.h>
+
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <thread>
+#include <vector>
 
 #include "certificate_file.hpp"
 #include "pki.hpp"
@@ -10,6 +14,16 @@ using namespace gatehouse::tls::test;
 using Catch::Matchers::Contains;
 
 namespace {
+
+using pkcs8_ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, openssl_free<PKCS8_PRIV_KEY_INFO_free>>;
+
+std::string pem_of(PKCS8_PRIV_KEY_INFO* info) {
+    const bio_ptr bio(BIO_new(BIO_s_mem()));
+    REQUIRE(PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio.get(), info) == 1);
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(bio.get(), &data);
+    return {data, static_cast<std::size_t>(size)};
+}
 
 std::string refusal(const std::string& pem) {
     std::string error;
@@ -57,6 +71,46 @@ TEST_CASE("what a handshake could not use is refused with what to do") {
     for (int i = 0; i < 20; ++i)
         many += ca.pem();
     CHECK_THAT(refusal(many), Contains("more than 16"));
+}
+
+TEST_CASE("a key that cannot be read does no harm to the next of its kind") {
+    const authority ca;
+    const auto kind = GENERATE(key_kind::p256, key_kind::rsa2048, key_kind::ed25519);
+    const issued first = ca.issue({.dns = {"a.x"}, .kind = kind}), second = ca.issue({.dns = {"b.x"}, .kind = kind});
+    // PKCS #8 of the right kind around a key that is none.
+    pkcs8_ptr info(EVP_PKEY2PKCS8(first.key.get()));
+    const ASN1_OBJECT* algorithm = nullptr;
+    const X509_ALGOR* identifier = nullptr;
+    REQUIRE(PKCS8_pkey_get0(&algorithm, nullptr, nullptr, &identifier, info.get()) == 1);
+    ASN1_TYPE* parameters = identifier->parameter;
+    auto* rubbish = static_cast<unsigned char*>(OPENSSL_zalloc(24));
+    const pkcs8_ptr bad(PKCS8_PRIV_KEY_INFO_new());
+    REQUIRE(PKCS8_pkey_set0(bad.get(), OBJ_dup(algorithm), 0, parameters ? parameters->type : V_ASN1_UNDEF,
+                            parameters && parameters->type == V_ASN1_OBJECT ? OBJ_dup(parameters->value.object) : nullptr, rubbish, 24) == 1);
+    for (int i = 0; i < 3; ++i) {
+        CHECK_THAT(refusal(first.cert_pem() + pem_of(bad.get())), Contains("private key that cannot be read"));
+        CHECK(X509_cmp(parsed(first.pem())->leaf, first.cert.get()) == 0);
+        CHECK(X509_cmp(parsed(second.pem())->leaf, second.cert.get()) == 0);
+    }
+}
+
+TEST_CASE("certificates are parsed by many threads at once") {
+    const authority ca;
+    const issued a = ca.issue({.dns = {"a.x"}, .kind = key_kind::p256}), b = ca.issue({.dns = {"b.x"}, .kind = key_kind::rsa2048});
+    std::atomic<int> good = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; ++t) {
+        threads.emplace_back([&] {
+            for (int i = 0; i < 25; ++i) {
+                const issued& one = i % 2 == 0 ? a : b;
+                std::string error;
+                const certificate_ptr c = parse_certificate(one.pem(), error);
+                if (c && X509_cmp(c->leaf, one.cert.get()) == 0 && EVP_PKEY_eq(c->key, one.key.get()) == 1) ++good;
+            }
+        });
+    }
+    for (std::thread& t : threads) t.join();
+    CHECK(good == 8 * 25);
 }
 
 TEST_CASE("the leaf must name what its file is called after") {
