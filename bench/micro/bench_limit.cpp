@@ -16,13 +16,13 @@ struct cells {
     limit::gauge concurrency;
 };
 
-std::vector<limit::level> levels_of(std::array<cells, 4>& c, std::size_t count) {
+std::vector<limit::level> levels_of(std::array<cells, 4>& c, std::size_t count, std::uint32_t concurrency = 1000) {
     std::vector<limit::level> out(count);
     for (std::size_t i = 0; i < count; ++i) {
         out[i].rate =
             limit::make_parameters({1'000'000'000, std::chrono::seconds(1)}, 1'000'000'000);
         out[i].rate_cell = &c[i].rate;
-        out[i].concurrency = 1000;
+        out[i].concurrency = concurrency;
         out[i].concurrency_gauge = &c[i].concurrency;
     }
     return out;
@@ -36,6 +36,16 @@ void take(benchmark::State& state) {
         benchmark::DoNotOptimize(cell.take(p, now += 100));
 }
 BENCHMARK(take)->Threads(1)->Threads(2);
+
+// The decision alone: nothing leaves, so concurrency has no bound here.
+void admit(benchmark::State& state) {
+    static std::array<cells, 4> shared;
+    const auto levels = levels_of(shared, static_cast<std::size_t>(state.range(0)), 0);
+    std::int64_t now = 0;
+    for (auto _ : state)
+        benchmark::DoNotOptimize(limit::admit(levels, {now += 100, 0}));
+}
+BENCHMARK(admit)->Arg(4)->Threads(1)->Threads(2);
 
 void admit_and_release(benchmark::State& state) {
     static std::array<cells, 4> shared;

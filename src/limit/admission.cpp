@@ -61,37 +61,47 @@ admission refusal(problem what, const level& by, const gcra_verdict& v) noexcept
     return {.refused = what, .by = &by, .by_quota = what == problem::quota_exhausted, .verdict = v};
 }
 
-// The level with the smallest part of its burst, or of its quota, left.
+// The level with the smallest part of its burst, or of its quota, left. Of admitting verdicts alone; in single
+// values, because copies of whole verdicts wait for the narrower stores before them.
 class nearest {
    public:
-    void note(const level& l, const gcra_verdict& v) noexcept { note(l, v, l.rate.burst, false); }
+    void note(const level& l, const gcra_verdict& v) noexcept { note(l, v.remaining, v.reset_ns, l.rate.burst, false); }
     void note(const level& l, const quota_verdict& v) noexcept {
-        note(l, as_verdict(v), l.requests.count, true);
+        note(l, v.remaining, as_verdict(v).reset_ns, l.requests.count, true);
     }
-    const admission& found() const noexcept { return found_; }
+    admission found() const noexcept {
+        return {.by = by_, .by_quota = by_quota_, .verdict = {.remaining = remaining_, .reset_ns = reset_ns_}};
+    }
 
    private:
-    void note(const level& l, const gcra_verdict& v, std::uint64_t whole, bool by_quota) noexcept {
-        const double part = static_cast<double>(v.remaining) / static_cast<double>(whole);
+    void note(const level& l, std::uint64_t remaining, std::int64_t reset_ns, std::uint64_t whole, bool by_quota) noexcept {
+        const double part = static_cast<double>(remaining) / static_cast<double>(whole);
         if (part >= part_) return;
         part_ = part;
-        found_.by = &l;
-        found_.by_quota = by_quota;
-        found_.verdict = v;
+        by_ = &l;
+        by_quota_ = by_quota;
+        remaining_ = remaining;
+        reset_ns_ = reset_ns;
     }
-    admission found_;
+    const level* by_ = nullptr;
+    bool by_quota_ = false;
+    std::uint64_t remaining_ = 0;
+    std::int64_t reset_ns_ = 0;
     double part_ = 2;
 };
 
-// One level, all or nothing. None: charged, and `bound` has noted it.
-admission charge(const level& l, const moment& now, period& charged, nearest& bound) noexcept {
-    if (l.concurrency_gauge != nullptr && !l.concurrency_gauge->try_enter(l.concurrency))
-        return refusal(problem::concurrency_limited, l, peek_rate(l, now.monotonic_ns));
+// One level, all or nothing. True: charged, and `bound` has noted it.
+bool charge(const level& l, const moment& now, period& charged, nearest& bound, admission& refused) noexcept {
+    if (l.concurrency_gauge != nullptr && !l.concurrency_gauge->try_enter(l.concurrency)) {
+        refused = refusal(problem::concurrency_limited, l, peek_rate(l, now.monotonic_ns));
+        return false;
+    }
     if (has_rate(l)) {
         const gcra_verdict v = take_rate(l, now.monotonic_ns);
         if (!v.admitted) {
             leave_concurrency(l);
-            return refusal(problem::rate_limited, l, v);
+            refused = refusal(problem::rate_limited, l, v);
+            return false;
         }
         bound.note(l, v);
     }
@@ -100,12 +110,13 @@ admission charge(const level& l, const moment& now, period& charged, nearest& bo
         if (!v.admitted) {
             if (has_rate(l)) give_back_rate(l);
             leave_concurrency(l);
-            return refusal(problem::quota_exhausted, l, as_verdict(v));
+            refused = refusal(problem::quota_exhausted, l, as_verdict(v));
+            return false;
         }
         charged = v.charged;
         bound.note(l, v);
     }
-    return {};
+    return true;
 }
 
 }  // namespace
@@ -128,11 +139,11 @@ admission admit(std::span<const level> levels, const moment& now,
     assert(levels.size() <= levels_max);
     charged_periods periods;
     for (std::size_t i = 0; i < levels.size(); ++i) {
-        const admission a = charge(levels[i], now, periods[i], bound);
-        if (a.refused == problem::none) continue;
+        admission refused;
+        if (charge(levels[i], now, periods[i], bound, refused)) continue;
         undo(levels.first(i), periods);
         undo(clients);
-        return a;
+        return refused;
     }
     return bound.found();
 }
