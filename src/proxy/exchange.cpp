@@ -65,11 +65,11 @@ class exchange {
     failure resolve(bool loaded) {
         stage_ = stage::resolve;
         const client_facts& client = client_.facts();
-        const std::uint64_t directory_now = gate_.directory.generation();
+        directory_generation_ = gate_.directory.generation();
         const std::uint64_t bindings_now = gate_.bindings.generation();
         const std::string_view identifier = identifier_of(request_, gate_.settings().identifier_field);
         if (identifier.empty()) {
-            if (const binding_ptr* known = who_.find(request_.host, directory_now, bindings_now)) {
+            if (const binding_ptr* known = who_.find(request_.host, directory_generation_, bindings_now)) {
                 binding_ = known->get();
                 return {};
             }
@@ -97,7 +97,7 @@ class exchange {
         }
         // What a path or a field named holds for this request alone.
         const bool by_host = r.by == tenant::signal::host && redirect_host_.empty();
-        who_.set(by_host ? request_.host : std::string_view{}, bound, directory_now, bindings_now);
+        who_.set(by_host ? request_.host : std::string_view{}, bound, directory_generation_, bindings_now);
         binding_ = bound.get();
         (*r.found)->state->last_used_s.store(static_cast<std::uint32_t>(gate_.loop.unix_seconds()),
                                              std::memory_order_relaxed);
@@ -238,8 +238,8 @@ class exchange {
             co_return refused(problem::bad_request, "The target leaves the part of the application it may reach.");
         }
         body_is_whole_ = client_.whole_body(whole_body_, replayable_body_bytes);
-        up_.begin(*binding_->effective, route_->route);
-        down_.begin(*binding_->effective, route_->route);
+        up_.begin(*binding_->effective, route_->route, directory_generation_);
+        down_.begin(*binding_->effective, route_->route, directory_generation_);
         if (up_.limited() && body_is_whole_ && !whole_body_.empty()) {
             client_.watch_gone(&exchange::on_client_gone, this);
             co_await up_.pass(whole_body_.size());
@@ -767,6 +767,7 @@ class exchange {
     http::request_head& request_;
     http::response_head& response_;
 
+    std::uint64_t directory_generation_ = 0;   // when the tenant was looked up
     const binding* binding_ = nullptr;       // borrowed from the session
     const bound_route* route_ = nullptr;
     const upstream::endpoint* endpoint_ = nullptr;

@@ -6,12 +6,15 @@
 
 namespace gatehouse::proxy {
 
-void pace::begin(const tenant::effective& e, const tenant::effective_route* route) {
+void pace::begin(const tenant::effective& e, const tenant::effective_route* route, std::uint64_t directory_generation) {
     party_ = party_of(e);
     tenant_id_ = e.self->id;
     path_ = route ? std::string_view(route->spec.path) : std::string_view{};
     levels_ = route ? route->bandwidths : e.bandwidths;
-    if (limited()) look();
+    generation_ = directory_generation;
+    if (!limited()) return;
+    limit::set_rates(levels_, way_, list_.loop_.now_ns());
+    look();
 }
 
 static std::span<const limit::bandwidth> levels_of(const tenant::effective& e, std::string_view path) {

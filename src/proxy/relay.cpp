@@ -121,8 +121,8 @@ class relay {
         c_.client.watch_gone(nullptr, nullptr);
         gate_.counters.relays_opened.add();
         gate_.counters.relays_active.add();
-        up_.begin(effective_, nullptr);
-        down_.begin(effective_, nullptr);
+        up_.begin(effective_, nullptr, 0);
+        down_.begin(effective_, nullptr, 0);
         // A suspended tenant's visitors are told so by its home, who has its certificate.
         const tunnel_ends ends{.client = c_.client,
                                .upstream = lease_.stream(),

@@ -25,8 +25,9 @@ class pace {
     pace(const pace&) = delete;
     pace& operator=(const pace&) = delete;
 
-    // The limits of `route`; null: of the tenant alone. Both outlive this.
-    void begin(const tenant::effective& e, const tenant::effective_route* route);
+    // The limits of `route`; null: of the tenant alone. Both outlive this. `directory_generation`: of when the tenant
+    // was looked up; 0: not known.
+    void begin(const tenant::effective& e, const tenant::effective_route* route, std::uint64_t directory_generation);
     // On whose behalf it transfers, for the turns of the loop.
     balance::party party() const noexcept { return party_; }
     bool limited() const noexcept { return !levels_.empty(); }
