@@ -2,7 +2,10 @@
 // after it is empty: so a probe that has begun always reaches a key that stays in the table.
 #include "host_table.hpp"
 
+#include <cassert>
 #include <gatehouse/base/text.hpp>
+#include <limits>
+#include <new>
 
 namespace gatehouse::tenant {
 namespace {
@@ -17,7 +20,7 @@ host_table::host_table() : owned_(std::make_unique<slots>(least_slots)), current
 host_table::~host_table() {
     for (auto& slot : owned_->at) {
         const node* n = slot.load(std::memory_order_relaxed);
-        if (n != tombstone()) delete n;
+        if (n != nullptr && n != tombstone()) node::free(n);
     }
 }
 
@@ -28,13 +31,13 @@ std::uint64_t host_table::hash_of(key_kind kind, std::string_view key) noexcept 
 }
 
 const host_table::node* host_table::tombstone() noexcept {
-    static const node stone{0, key_kind::exact, {}, {}};
+    static const node stone{0, {}, key_kind::exact, 0};
     return &stone;
 }
 
 bool host_table::is(const node& n, std::uint64_t hash, key_kind kind,
                     std::string_view key) noexcept {
-    return n.hash == hash && n.kind == kind && n.key == key && &n != tombstone();
+    return n.hash == hash && n.kind == kind && n.key() == key && &n != tombstone();
 }
 
 const record_ptr* host_table::find(key_kind kind, std::string_view key) const noexcept {
@@ -43,6 +46,8 @@ const record_ptr* host_table::find(key_kind kind, std::string_view key) const no
     for (std::size_t i = hash & s.mask;; i = (i + 1) & s.mask) {
         const node* n = s.at[i].load(std::memory_order_acquire);
         if (n == nullptr) return nullptr;
+        // A key that stays keeps its slot and its hash, whatever becomes of the node.
+        if (s.hashes[i].load(std::memory_order_relaxed) != static_cast<std::uint32_t>(hash)) continue;
         if (is(*n, hash, kind, key)) return &n->record;
     }
 }
@@ -52,6 +57,7 @@ std::size_t host_table::find_slot(std::uint64_t hash, key_kind kind,
     for (std::size_t i = hash & owned_->mask;; i = (i + 1) & owned_->mask) {
         const node* n = owned_->at[i].load(std::memory_order_relaxed);
         if (n == nullptr) return not_found;
+        if (owned_->hashes[i].load(std::memory_order_relaxed) != static_cast<std::uint32_t>(hash)) continue;
         if (is(*n, hash, kind, key)) return i;
     }
 }
@@ -64,14 +70,30 @@ std::size_t host_table::free_slot(std::uint64_t hash) const noexcept {
     }
 }
 
+const host_table::node* host_table::node::make(std::uint64_t hash, key_kind kind, std::string_view key, const record_ptr& r) {
+    assert(key.size() <= std::numeric_limits<std::uint8_t>::max());
+    void* memory = ::operator new(sizeof(node) + key.size());
+    auto* n = new (memory) node{hash, r, kind, static_cast<std::uint8_t>(key.size())};
+    key.copy(reinterpret_cast<char*>(n + 1), key.size());
+    return n;
+}
+
+void host_table::node::free(const node* n) noexcept {
+    n->~node();
+    ::operator delete(const_cast<node*>(n));
+}
+
+void host_table::retire(const node* n, retired_list& retired) {
+    retired.push_back(std::shared_ptr<const node>(n, &node::free));
+}
+
 void host_table::set(key_kind kind, std::string_view key, const record_ptr& r,
                      retired_list& retired) {
     const std::uint64_t hash = hash_of(kind, key);
-    auto fresh = std::make_unique<const node>(node{hash, kind, key, r});
+    const node* fresh = node::make(hash, kind, key, r);
     if (const std::size_t i = find_slot(hash, kind, key); i != not_found) {
-        std::shared_ptr<const node> old(owned_->at[i].load(std::memory_order_relaxed));
-        owned_->at[i].store(fresh.release(), std::memory_order_release);
-        retired.push_back(std::move(old));
+        const node* old = owned_->at[i].exchange(fresh, std::memory_order_acq_rel);
+        retire(old, retired);
         return;
     }
     make_room(retired);
@@ -79,18 +101,18 @@ void host_table::set(key_kind kind, std::string_view key, const record_ptr& r,
     if (owned_->at[i].load(std::memory_order_relaxed) == nullptr) ++used_count_;
     ++live_count_;
     if (kind == key_kind::wildcard) wildcard_count_.fetch_add(1, std::memory_order_relaxed);
-    owned_->hashes[i] = static_cast<std::uint32_t>(hash);  // more than any table's mask
-    owned_->at[i].store(fresh.release(), std::memory_order_release);
+    owned_->hashes[i].store(static_cast<std::uint32_t>(hash), std::memory_order_relaxed);  // more than any table's mask
+    owned_->at[i].store(fresh, std::memory_order_release);
 }
 
 void host_table::erase(key_kind kind, std::string_view key, retired_list& retired) {
     const std::size_t i = find_slot(hash_of(kind, key), kind, key);
     if (i == not_found) return;
-    std::shared_ptr<const node> old(owned_->at[i].load(std::memory_order_relaxed));
+    const node* old = owned_->at[i].load(std::memory_order_relaxed);
     clear_slot(i);
     --live_count_;
     if (kind == key_kind::wildcard) wildcard_count_.fetch_sub(1, std::memory_order_relaxed);
-    retired.push_back(std::move(old));
+    retire(old, retired);
 }
 
 void host_table::clear_slot(std::size_t i) noexcept {
@@ -117,11 +139,12 @@ void host_table::make_room(retired_list& retired) {
     for (std::size_t i = 0; i < count; ++i) {
         const node* n = owned_->at[i].load(std::memory_order_relaxed);
         if (n == nullptr || n == tombstone()) continue;
-        std::size_t to = owned_->hashes[i] & next->mask;
+        const std::uint32_t hash = owned_->hashes[i].load(std::memory_order_relaxed);
+        std::size_t to = hash & next->mask;
         while (next->at[to].load(std::memory_order_relaxed) != nullptr)
             to = (to + 1) & next->mask;
         next->at[to].store(n, std::memory_order_relaxed);
-        next->hashes[to] = owned_->hashes[i];
+        next->hashes[to].store(hash, std::memory_order_relaxed);
     }
     std::shared_ptr<const slots> outgrown(std::move(owned_));
     owned_ = std::move(next);

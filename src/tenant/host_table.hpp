@@ -35,30 +35,37 @@ class host_table {
     }
 
     // --- writer ---
-    // Adds the key, or replaces its record in one atomic store. The key is one of the record's own
-    // texts: it is not copied.
+    // Adds the key, or replaces its record in one atomic store. A key has 253 bytes at most.
     void set(key_kind kind, std::string_view key, const record_ptr& r, retired_list& retired);
     void erase(key_kind kind, std::string_view key, retired_list& retired);
     template <class F>
     void for_each(F&& f) const;
 
  private:
+    // The key's text lies behind it: a look-up of any of a million hosts waits for memory twice, for the slot
+    // and for this.
     struct node {
         const std::uint64_t hash;
-        const key_kind kind;
-        const std::string_view key;
         const record_ptr record;
+        const key_kind kind;
+        const std::uint8_t key_bytes;
+
+        std::string_view key() const noexcept { return {reinterpret_cast<const char*>(this + 1), key_bytes}; }
+        static const node* make(std::uint64_t hash, key_kind kind, std::string_view key, const record_ptr& r);
+        static void free(const node* n) noexcept;
     };
     // Never smaller than 16 slots and at most half full, so that every probe meets an empty one.
     struct slots {
         explicit slots(std::size_t count) : mask(count - 1), at(count), hashes(count) {}
         const std::size_t mask;
-        std::vector<std::atomic<const node*>> at;  // null: empty
-        std::vector<std::uint32_t> hashes;         // the writer's, so that growth reads no node
+        std::vector<std::atomic<const node*>> at;   // null: empty
+        // Of what lies there, or lay there: no other node is read, neither by growth nor to look one up.
+        std::vector<std::atomic<std::uint32_t>> hashes;
     };
 
     static std::uint64_t hash_of(key_kind kind, std::string_view key) noexcept;
     static const node* tombstone() noexcept;
+    static void retire(const node* n, retired_list& retired);
     static bool is(const node& n, std::uint64_t hash, key_kind kind, std::string_view key) noexcept;
     std::size_t find_slot(std::uint64_t hash, key_kind kind, std::string_view key) const noexcept;
     std::size_t free_slot(std::uint64_t hash) const noexcept;
