@@ -2,6 +2,7 @@
 // after it is empty: so a probe that has begun always reaches a key that stays in the table.
 #include "host_table.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <gatehouse/base/text.hpp>
 #include <limits>
@@ -31,13 +32,12 @@ std::uint64_t host_table::hash_of(key_kind kind, std::string_view key) noexcept 
 }
 
 const host_table::node* host_table::tombstone() noexcept {
-    static const node stone{0, {}, key_kind::exact, 0};
+    static const node stone{{}, key_kind::exact, 0, {}};
     return &stone;
 }
 
-bool host_table::is(const node& n, std::uint64_t hash, key_kind kind,
-                    std::string_view key) noexcept {
-    return n.hash == hash && n.kind == kind && n.key() == key && &n != tombstone();
+bool host_table::is(const node& n, key_kind kind, std::string_view key) noexcept {
+    return n.kind == kind && n.key() == key && &n != tombstone();
 }
 
 const record_ptr* host_table::find(key_kind kind, std::string_view key) const noexcept {
@@ -48,7 +48,7 @@ const record_ptr* host_table::find(key_kind kind, std::string_view key) const no
         if (n == nullptr) return nullptr;
         // A key that stays keeps its slot and its hash, whatever becomes of the node.
         if (s.hashes[i].load(std::memory_order_relaxed) != static_cast<std::uint32_t>(hash)) continue;
-        if (is(*n, hash, kind, key)) return &n->record;
+        if (is(*n, kind, key)) return &n->record;
     }
 }
 
@@ -58,7 +58,7 @@ std::size_t host_table::find_slot(std::uint64_t hash, key_kind kind,
         const node* n = owned_->at[i].load(std::memory_order_relaxed);
         if (n == nullptr) return not_found;
         if (owned_->hashes[i].load(std::memory_order_relaxed) != static_cast<std::uint32_t>(hash)) continue;
-        if (is(*n, hash, kind, key)) return i;
+        if (is(*n, kind, key)) return i;
     }
 }
 
@@ -70,11 +70,11 @@ std::size_t host_table::free_slot(std::uint64_t hash) const noexcept {
     }
 }
 
-const host_table::node* host_table::node::make(std::uint64_t hash, key_kind kind, std::string_view key, const record_ptr& r) {
+const host_table::node* host_table::node::make(key_kind kind, std::string_view key, const record_ptr& r) {
     assert(key.size() <= std::numeric_limits<std::uint8_t>::max());
-    void* memory = ::operator new(sizeof(node) + key.size());
-    auto* n = new (memory) node{hash, r, kind, static_cast<std::uint8_t>(key.size())};
-    key.copy(reinterpret_cast<char*>(n + 1), key.size());
+    char* memory = static_cast<char*>(::operator new(std::max(sizeof(node), offsetof(node, text) + key.size())));
+    const node* n = new (memory) node{r, kind, static_cast<std::uint8_t>(key.size()), {}};
+    key.copy(memory + offsetof(node, text), key.size());
     return n;
 }
 
@@ -90,7 +90,7 @@ void host_table::retire(const node* n, retired_list& retired) {
 void host_table::set(key_kind kind, std::string_view key, const record_ptr& r,
                      retired_list& retired) {
     const std::uint64_t hash = hash_of(kind, key);
-    const node* fresh = node::make(hash, kind, key, r);
+    const node* fresh = node::make(kind, key, r);
     if (const std::size_t i = find_slot(hash, kind, key); i != not_found) {
         const node* old = owned_->at[i].exchange(fresh, std::memory_order_acq_rel);
         retire(old, retired);

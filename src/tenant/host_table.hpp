@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <gatehouse/tenant/directory.hpp>
 #include <memory>
@@ -45,13 +46,13 @@ class host_table {
     // The key's text lies behind it: a look-up of any of a million hosts waits for memory twice, for the slot
     // and for this.
     struct node {
-        const std::uint64_t hash;
         const record_ptr record;
         const key_kind kind;
         const std::uint8_t key_bytes;
+        char text[6];   // and on behind it
 
-        std::string_view key() const noexcept { return {reinterpret_cast<const char*>(this + 1), key_bytes}; }
-        static const node* make(std::uint64_t hash, key_kind kind, std::string_view key, const record_ptr& r);
+        std::string_view key() const noexcept { return {reinterpret_cast<const char*>(this) + offsetof(node, text), key_bytes}; }
+        static const node* make(key_kind kind, std::string_view key, const record_ptr& r);
         static void free(const node* n) noexcept;
     };
     // Never smaller than 16 slots and at most half full, so that every probe meets an empty one.
@@ -66,7 +67,7 @@ class host_table {
     static std::uint64_t hash_of(key_kind kind, std::string_view key) noexcept;
     static const node* tombstone() noexcept;
     static void retire(const node* n, retired_list& retired);
-    static bool is(const node& n, std::uint64_t hash, key_kind kind, std::string_view key) noexcept;
+    static bool is(const node& n, key_kind kind, std::string_view key) noexcept;
     std::size_t find_slot(std::uint64_t hash, key_kind kind, std::string_view key) const noexcept;
     std::size_t free_slot(std::uint64_t hash) const noexcept;
     void clear_slot(std::size_t i) noexcept;
