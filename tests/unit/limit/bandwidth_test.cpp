@@ -71,7 +71,7 @@ TEST_CASE("without a rate nothing waits, and nothing is owed when one comes") {
 }
 
 TEST_CASE("in any window no more goes than rate and burst allow") {
-    const std::uint64_t rate = GENERATE(kib, 2 * mb, 100 * mb);
+    const std::uint64_t rate = GENERATE(1 * kib, 2 * mb, 100 * mb);
     limit::byte_budget budget;
     budget.set_rate(rate, start);
     std::mt19937_64 random(3);
