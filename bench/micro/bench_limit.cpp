@@ -28,31 +28,40 @@ std::vector<limit::level> levels_of(std::array<cells, 4>& c, std::size_t count, 
     return out;
 }
 
+// Later than at any run before, and behind the time it takes: all is admitted.
+std::int64_t begin_ns() {
+    return std::chrono::steady_clock::now().time_since_epoch().count();
+}
+constexpr std::int64_t step_ns = 5;
+
 void take(benchmark::State& state) {
     static limit::gcra_cell cell;
     const auto p = limit::make_parameters({1'000'000'000, std::chrono::seconds(1)}, 1'000'000'000);
-    std::int64_t now = 0;
+    std::int64_t now = begin_ns();
     for (auto _ : state)
-        benchmark::DoNotOptimize(cell.take(p, now += 100));
+        benchmark::DoNotOptimize(cell.take(p, now += step_ns));
 }
 BENCHMARK(take)->Threads(1)->Threads(2);
 
-// The decision alone: nothing leaves, so concurrency has no bound here.
-void admit(benchmark::State& state) {
+// The decision alone: rates, and concurrency or not; nothing leaves, so that has no bound here.
+void admit(benchmark::State& state, bool with_concurrency) {
     static std::array<cells, 4> shared;
-    const auto levels = levels_of(shared, static_cast<std::size_t>(state.range(0)), 0);
-    std::int64_t now = 0;
+    auto levels = levels_of(shared, static_cast<std::size_t>(state.range(0)), 0);
+    if (!with_concurrency)
+        for (limit::level& l : levels) l.concurrency_gauge = nullptr;
+    std::int64_t now = begin_ns();
     for (auto _ : state)
-        benchmark::DoNotOptimize(limit::admit(levels, {now += 100, 0}));
+        benchmark::DoNotOptimize(limit::admit(levels, {now += step_ns, 0}));
 }
-BENCHMARK(admit)->Arg(4)->Threads(1)->Threads(2);
+BENCHMARK_CAPTURE(admit, rate, false)->Arg(4)->Threads(1)->Threads(2);
+BENCHMARK_CAPTURE(admit, rate_and_concurrency, true)->Arg(4)->Threads(1)->Threads(2);
 
 void admit_and_release(benchmark::State& state) {
     static std::array<cells, 4> shared;
     const auto levels = levels_of(shared, static_cast<std::size_t>(state.range(0)));
-    std::int64_t now = 0;
+    std::int64_t now = begin_ns();
     for (auto _ : state) {
-        benchmark::DoNotOptimize(limit::admit(levels, {now += 100, 0}));
+        benchmark::DoNotOptimize(limit::admit(levels, {now += step_ns, 0}));
         limit::release(levels);
     }
 }

@@ -41,7 +41,8 @@ gcra_verdict as_verdict(const quota_verdict& v) noexcept {
             .reset_ns = v.reset_s * second_ns};
 }
 
-// In which period each level was charged; only those with a quota are set.
+// In which period each level was charged; only those with a quota are ever set: clearing all takes as long as
+// two levels.
 using charged_periods = std::array<period, levels_max>;
 
 void undo(std::span<const level> charged, const charged_periods& periods) noexcept {

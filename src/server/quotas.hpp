@@ -39,7 +39,7 @@ class quotas {
     // Near its end in that period, and what was said of it.
     struct near {
         std::shared_ptr<const limit::quota_account> account;
-        limit::period in;
+        limit::period in{};
         bool told_near = false, told_used = false;
     };
     void take_moved();

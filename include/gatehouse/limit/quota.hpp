@@ -18,8 +18,8 @@ namespace gatehouse::limit {
 
 // One calendar hour, day or month since 1970. Periods of different kinds have nothing to do with each other.
 struct period {
-    quota_period kind = quota_period::hour;
-    std::uint32_t number = 0;   // below 2^22
+    quota_period kind;
+    std::uint32_t number;   // below 2^22
     auto operator<=>(const period&) const = default;
 };
 period period_at(quota_period kind, std::int64_t unix_s) noexcept;
@@ -30,13 +30,13 @@ struct quota_verdict {
     bool admitted = true;
     std::uint64_t remaining = 0;   // requests left in the period after this one
     std::int64_t reset_s = 0;      // until the period ends
-    period charged;                // for give_back()
+    period charged{};              // for give_back()
 };
 
 // What was used of one quota in one period.
 struct quota_use {
     std::string owner, route;   // tenant id; path, empty: of the tenant itself
-    period in;
+    period in{};
     std::uint64_t count = 0;
 };
 
