@@ -90,9 +90,9 @@ void host_table::retire(const node* n, retired_list& retired) {
 void host_table::set(key_kind kind, std::string_view key, const record_ptr& r,
                      retired_list& retired) {
     const std::uint64_t hash = hash_of(kind, key);
-    const node* fresh = node::make(kind, key, r);
+    std::unique_ptr<const node, decltype(&node::free)> fresh(node::make(kind, key, r), &node::free);
     if (const std::size_t i = find_slot(hash, kind, key); i != not_found) {
-        const node* old = owned_->at[i].exchange(fresh, std::memory_order_acq_rel);
+        const node* old = owned_->at[i].exchange(fresh.release(), std::memory_order_acq_rel);
         retire(old, retired);
         return;
     }
@@ -102,7 +102,7 @@ void host_table::set(key_kind kind, std::string_view key, const record_ptr& r,
     ++live_count_;
     if (kind == key_kind::wildcard) wildcard_count_.fetch_add(1, std::memory_order_relaxed);
     owned_->hashes[i].store(static_cast<std::uint32_t>(hash), std::memory_order_relaxed);  // more than any table's mask
-    owned_->at[i].store(fresh, std::memory_order_release);
+    owned_->at[i].store(fresh.release(), std::memory_order_release);
 }
 
 void host_table::erase(key_kind kind, std::string_view key, retired_list& retired) {
