@@ -298,6 +298,13 @@ def start_gatehouse(folder, origin_port, certificate, binary, *, core=proxy_core
     return Server("gatehouse", [binary, "serve", "--config", folder / "gatehouse.toml"], core, folder, env=env, http=http, https=https)
 
 
+def start_redis(folder, port, core=both_cores):
+    """Without persistence."""
+    folder.mkdir()
+    return Server("redis", [program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                            "--dir", folder], core, folder, ports=(port,))
+
+
 def turns(admin_port):
     """{upper bound in seconds: turns of all workers' loops that took at most so long}, as /metrics tells it."""
     found = {}
