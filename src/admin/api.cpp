@@ -15,6 +15,7 @@
 
 #include "json.hpp"
 #include "metrics.hpp"
+#include "tenant_changes.hpp"
 #include "usage_query.hpp"
 
 namespace gatehouse::admin {
@@ -67,6 +68,7 @@ struct api::parsed {
     std::vector<std::pair<std::string, std::string>> query;
     std::string id, address;
     std::string_view if_none_match;
+    std::string_view if_match, content_type, body;
     bool loaded = false;  // once_loaded() has done what it can
 
     const std::string* find(std::string_view key) const noexcept {
@@ -107,7 +109,12 @@ const std::vector<api::endpoint>& api::endpoints() {
         {"GET", {"v1", "node"}, access::token, &api::node},
         {"GET", {"v1", "certificates"}, access::token, &api::certificates},
         {"GET", {"v1", "tenants"}, access::token, &api::tenants},
+        {"POST", {"v1", "tenants"}, access::token, &api::create},
         {"GET", {"v1", "tenants", "{id}"}, access::token, &api::tenant},
+        {"PATCH", {"v1", "tenants", "{id}"}, access::token, &api::update},
+        {"DELETE", {"v1", "tenants", "{id}"}, access::token, &api::remove},
+        {"POST", {"v1", "tenants", "{id}", "suspend"}, access::token, &api::suspend},
+        {"POST", {"v1", "tenants", "{id}", "reactivate"}, access::token, &api::reactivate},
         {"GET", {"v1", "tenants", "{id}", "effective"}, access::token, &api::effective},
         {"GET", {"v1", "tenants", "{id}", "usage"}, access::token, &api::usage},
         {"GET", {"v1", "explain"}, access::token, &api::explain},
@@ -153,6 +160,9 @@ api_answer api::answer(const api_request& r) {
     if (!url) return api_problem(400, "bad-request", "The target is not a path", "");
     parsed p;
     p.if_none_match = r.if_none_match;
+    p.if_match = r.if_match;
+    p.content_type = r.content_type;
+    p.body = r.body;
     for (const auto segment : url->segments())
         p.segments.emplace_back(segment);
     for (const auto param : url->params())
@@ -173,7 +183,8 @@ api_answer api::answer(const api_request& r) {
             if (p.segments.size() > 4) p.address = p.segments[4];
             return (this->*e.run)(p);
         }
-        allowed = e.method == "GET" ? "GET, HEAD" : std::string(e.method);
+        if (!allowed.empty()) allowed += ", ";
+        allowed += e.method == "GET" ? "GET, HEAD" : e.method;
     }
     if (!allowed.empty()) {
         auto a = api_problem(405, "method-not-allowed", "Method not allowed", "");
@@ -370,7 +381,7 @@ api_answer api::tenants(const parsed& p) {
 api_answer api::once_loaded(const std::string& host, const parsed& p, api_answer (api::*run)(const parsed&)) {
     auto a = api_problem(504, "registry-slow", "The registry does not answer", "Ask again.");
     auto asked = std::make_shared<parsed>(p);
-    asked->if_none_match = {};
+    asked->if_none_match = asked->if_match = asked->content_type = asked->body = {};
     asked->loaded = true;
     a.action = [this, host, asked, run](std::function<void(api_answer)> done) {
         const auto then = [this, asked, run, done] { done((this->*run)(*asked)); };
@@ -418,6 +429,47 @@ api_answer api::usage(const parsed& p) {
         });
     };
     return a;
+}
+
+asked_change api::asked(registry::tenant_change::verb what, const parsed& p) {
+    return read_change(what, p.id, {.content_type = p.content_type,
+                                    .if_match = p.if_match,
+                                    .body = p.body,
+                                    .dry_run = p.get("dry_run"),
+                                    .grace = p.get("grace"),
+                                    .recursive = p.get("recursive")});
+}
+
+api_answer api::change(asked_change asked) {
+    if (asked.wrong) return std::move(*asked.wrong);
+    auto a = api_problem(504, "slow", "The change is not stored yet",
+                         "It took longer than expected; look at the tenant for what holds.");
+    a.action = [&node = node_, c = std::move(asked.change)](const std::function<void(api_answer)>& done) {
+        node.change(c, [&node, c, done](const registry::change_answer& answer) {
+            done(answer_of(c, answer, node.find_tenant(c.id)));
+        });
+    };
+    return a;
+}
+
+api_answer api::create(const parsed& p) {
+    return change(asked(registry::tenant_change::verb::create, p));
+}
+
+api_answer api::update(const parsed& p) {
+    return change(asked(registry::tenant_change::verb::update, p));
+}
+
+api_answer api::suspend(const parsed& p) {
+    return change(asked(registry::tenant_change::verb::suspend, p));
+}
+
+api_answer api::reactivate(const parsed& p) {
+    return change(asked(registry::tenant_change::verb::reactivate, p));
+}
+
+api_answer api::remove(const parsed& p) {
+    return change(asked(registry::tenant_change::verb::remove, p));
 }
 
 api_answer api::explain(const parsed& p) {

@@ -15,6 +15,7 @@ namespace gatehouse::admin {
 
 struct api_request {
     std::string_view method, target, authorization, if_none_match;
+    std::string_view if_match = {}, content_type = {}, body = {};
 };
 
 struct api_answer {
@@ -29,6 +30,8 @@ struct api_answer {
 
 api_answer api_problem(unsigned status, std::string_view type, std::string_view title,
                        std::string_view detail);
+
+struct asked_change;
 
 class api {
  public:
@@ -60,6 +63,13 @@ class api {
     api_answer tenant(const parsed&);
     api_answer effective(const parsed&);
     api_answer usage(const parsed&);
+    api_answer create(const parsed&);
+    api_answer update(const parsed&);
+    api_answer suspend(const parsed&);
+    api_answer reactivate(const parsed&);
+    api_answer remove(const parsed&);
+    static asked_change asked(registry::tenant_change::verb what, const parsed&);
+    api_answer change(asked_change asked);
     api_answer once_loaded(const std::string& host, const parsed&, api_answer (api::*run)(const parsed&));
     api_answer explain(const parsed&);
     api_answer reload(const parsed&);

@@ -260,6 +260,7 @@ json::object row_json(const registry::tenant_row& r) {
     o["conflicts"] = diagnostics_json(r.conflicts);
     o["quarantine"] = diagnostics_json(r.quarantine);
     if (r.record && r.record->tenant) o["tenant"] = tenant_json(r.record->tenant->unpack());
+    if (r.over_since) o["overlay"] = {{"since", rfc3339(r.over_since->time_since_epoch().count())}};
     if (r.record && r.record->state) {
         const auto& c = r.record->state->counters;
         o["counters"] = {{"requests", c.requests.load()},

@@ -55,14 +55,51 @@ constexpr const char* text = R"json({
             "revision": { "type": "integer" },
             "tenants": { "type": "array", "items": { "$ref": "#/components/schemas/TenantSummary" } },
             "next": { "type": [ "string", "null" ] } } } } } },
-        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } }, "post": {
+      "summary": "Makes a tenant; it serves when this is answered", "operationId": "createTenant",
+      "parameters": [ { "$ref": "#/components/parameters/dry_run" } ],
+      "requestBody": { "required": true, "description": "the tenant, under the keys of a tenant's file", "content": { "application/json": { "schema": { "type": "object", "required": [ "id" ] } } } },
+      "responses": {
+        "200": { "$ref": "#/components/responses/DryRun" },
+        "201": { "description": "made and in force", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants/{id}": { "get": {
       "summary": "One tenant as declared, with its source and what is wrong with a newer version", "operationId": "tenant",
       "parameters": [ { "$ref": "#/components/parameters/id" },
         { "name": "If-None-Match", "in": "header", "schema": { "type": "string" } } ],
       "responses": {
         "200": { "description": "the tenant", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
-        "304": { "description": "unchanged" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" } } } },
+        "304": { "description": "unchanged" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" } } },
+      "patch": {
+      "summary": "Changes what is sent (RFC 7396); a tenant of a file is changed there", "operationId": "updateTenant",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/if_match" }, { "$ref": "#/components/parameters/dry_run" } ],
+      "requestBody": { "required": true, "description": "keys of a tenant's file; null takes one away", "content": {
+        "application/merge-patch+json": { "schema": { "type": "object" } }, "application/json": { "schema": { "type": "object" } } } },
+      "responses": {
+        "200": { "description": "in force; of a dry run, what it would change", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } },
+      "delete": {
+      "summary": "Answers 410 for a grace period, in which it can be reactivated; then it is gone, and its hosts stay its own for host_quarantine", "operationId": "deleteTenant",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/if_match" }, { "$ref": "#/components/parameters/dry_run" },
+        { "name": "grace", "in": "query", "description": "instead of registry.delete_grace: `0s`, `7d`", "schema": { "type": "string" } },
+        { "name": "recursive", "in": "query", "description": "1: with all tenants below it", "schema": { "type": "string", "enum": [ "0", "1" ] } } ],
+      "responses": {
+        "200": { "$ref": "#/components/responses/DryRun" },
+        "202": { "description": "out of service; `affected` names it and those below it", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/suspend": { "post": {
+      "summary": "Takes it and all below it out of service, whoever declares it", "operationId": "suspendTenant",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/if_match" }, { "$ref": "#/components/parameters/dry_run" } ],
+      "requestBody": { "required": true, "description": "why, and until when", "content": { "application/json": { "schema": { "type": "object", "required": [ "reason" ], "properties": { "reason": { "enum": [ "billing", "abuse", "legal", "maintenance" ] }, "until": { "type": "string", "format": "date-time" }, "message": { "type": "string", "description": "shown to visitors" } } } } } },
+      "responses": {
+        "200": { "description": "suspended; of a dry run, what it would change", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/reactivate": { "post": {
+      "summary": "Ends a suspension or a deletion that has not come to its end", "operationId": "reactivateTenant",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/if_match" }, { "$ref": "#/components/parameters/dry_run" } ],
+      "responses": {
+        "200": { "description": "as its document says again; of a dry run, what it would change", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants/{id}/effective": { "get": {
       "summary": "Its settings after plan, parents and platform, and where each came from", "operationId": "effective",
       "parameters": [ { "$ref": "#/components/parameters/id" } ],
@@ -136,11 +173,16 @@ constexpr const char* text = R"json({
     "parameters": {
       "pool": { "name": "id", "in": "path", "required": true, "description": "the pool's name", "schema": { "type": "string" } },
       "address": { "name": "address", "in": "path", "required": true, "description": "as configured, or one address that a configured name has now; percent-encoded", "schema": { "type": "string" } },
+      "dry_run": { "name": "dry_run", "in": "query", "description": "1: nothing is changed, the answer says what would be", "schema": { "type": "string", "enum": [ "0", "1" ] } },
+      "if_match": { "name": "If-Match", "in": "header", "description": "the tenant's ETag; 412 when it is another by now", "schema": { "type": "string" } },
       "id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[a-z0-9-]{1,63}$" } }
     },
-    "responses": { "Problem": { "description": "what went wrong", "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } } },
+    "responses": { "DryRun": { "description": "nothing was changed", "content": { "application/json": { "schema": { "type": "object", "required": [ "dry_run", "affected" ], "properties": { "dry_run": { "const": true }, "affected": { "type": "array", "items": { "type": "string" } } } } } } },
+      "Problem": { "description": "what went wrong", "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } } },
     "schemas": {
-      "Problem": { "type": "object", "required": [ "type", "title", "status" ], "properties": { "type": { "type": "string" }, "title": { "type": "string" }, "status": { "type": "integer" }, "detail": { "type": "string" } } },
+      "Problem": { "type": "object", "required": [ "type", "title", "status" ], "properties": { "type": { "type": "string" }, "title": { "type": "string" }, "status": { "type": "integer" }, "detail": { "type": "string" },
+        "errors": { "type": "array", "description": "what is wrong where", "items": { "type": "object", "required": [ "pointer", "detail" ], "properties": {
+          "pointer": { "type": "string", "description": "RFC 6901" }, "detail": { "type": "string" }, "advice": { "type": "string" }, "tenant": { "type": "string" }, "file": { "type": "string" } } } } } },
       "Ready": { "type": "object", "required": [ "ready", "reasons" ], "properties": { "ready": { "type": "boolean" }, "reasons": { "type": "array", "items": { "type": "string" } }, "overload": { "type": "array", "description": "what the node is short of", "items": { "enum": [ "memory", "descriptors", "connections" ] } } } },
       "Node": { "type": "object", "properties": {
         "id": { "type": "string" }, "region": { "type": "string" }, "version": { "type": "string" }, "fleet_id": { "type": "string" },
@@ -195,6 +237,8 @@ constexpr const char* text = R"json({
         "quarantine": { "type": "array", "items": { "$ref": "#/components/schemas/Diagnostic" } },
         "conflicts": { "type": "array", "items": { "$ref": "#/components/schemas/Diagnostic" } },
         "counters": { "type": "object", "additionalProperties": { "type": "integer" } },
+        "overlay": { "type": "object", "description": "its state is a verb's, not its document's", "properties": { "since": { "type": "string", "format": "date-time" } } },
+        "affected": { "type": "array", "items": { "type": "string" } },
         "tenant": { "type": "object", "description": "as in its TOML file" } } },
       "UsageCounts": { "type": "object", "properties": {
         "requests": { "type": "integer" }, "bytes_in": { "type": "integer", "description": "from clients" }, "bytes_out": { "type": "integer", "description": "to clients" },

@@ -247,7 +247,10 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
             auto answer = self.api_->answer({.method = {method.data(), method.size()},
                                              .target = {target.data(), target.size()},
                                              .authorization = text(http::field::authorization),
-                                             .if_none_match = text(http::field::if_none_match)});
+                                             .if_none_match = text(http::field::if_none_match),
+                                             .if_match = text(http::field::if_match),
+                                             .content_type = text(http::field::content_type),
+                                             .body = r.body()});
             if (answer.action) answer = co_await run_action(self, answer);
             if (self.stopped_) co_return;
             keep_alive = keep_alive && !self.retired_;

@@ -91,15 +91,23 @@ reply read_answer(int fd) {
 }  // namespace
 
 reply client::get(std::string_view target) const {
-    return exchange("GET", target, std::chrono::seconds(30));
+    return exchange("GET", target, "", "", std::chrono::seconds(30));
 }
 
 reply client::post(std::string_view target) const {
-    return exchange("POST", target, std::chrono::seconds(150));
+    return send("POST", target, "", "");
 }
 
-reply client::exchange(std::string_view method, std::string_view target,
-                       std::chrono::seconds patience) const {
+reply client::send(std::string_view method, std::string_view target, std::string_view body,
+                   std::string_view revision) const {
+    auto fields = fmt::format("Content-Length: {}\r\n", body.size());
+    if (!body.empty()) fields += "Content-Type: application/json\r\n";
+    if (!revision.empty()) fields += fmt::format("If-Match: \"{}\"\r\n", revision);
+    return exchange(method, target, fields, body, std::chrono::seconds(150));
+}
+
+reply client::exchange(std::string_view method, std::string_view target, std::string_view fields,
+                       std::string_view body, std::chrono::seconds patience) const {
     const auto parsed = net::parse_address(address_);
     if (!parsed) {
         reply r;
@@ -117,8 +125,8 @@ reply client::exchange(std::string_view method, std::string_view target,
                        "connecting", errno);
     const auto request = fmt::format(
         "{} {} HTTP/1.1\r\nHost: gatehouse\r\nAuthorization: Bearer {}\r\n{}Connection: "
-        "close\r\n\r\n",
-        method, target, token_, method == "POST" ? "Content-Length: 0\r\n" : "");
+        "close\r\n\r\n{}",
+        method, target, token_, fields, body);
     if (!send_all(s.fd, request)) return failure(reply::kind::failed, "sending", errno);
     return read_answer(s.fd);
 }

@@ -94,14 +94,14 @@ std::string failure_text(const reply& r, const client& api, const options& o) {
 
 namespace {
 
-std::optional<json::object> ask_object(const options& o, std::string_view target,
-                                       reply (client::*ask)(std::string_view) const) {
+template <class Ask>
+std::optional<json::object> ask_object(const options& o, const Ask& ask) {
     const auto node = find_node(o);
     if (!node.api) {
         complain(node.error);
         return std::nullopt;
     }
-    const auto r = (*node.api.*ask)(target);
+    const reply r = ask(*node.api);
     if (r.what != reply::kind::answered || r.status / 100 != 2) {
         complain(failure_text(r, *node.api, o));
         return std::nullopt;
@@ -119,11 +119,16 @@ std::optional<json::object> ask_object(const options& o, std::string_view target
 }  // namespace
 
 std::optional<json::object> get_object(const options& o, std::string_view target) {
-    return ask_object(o, target, &client::get);
+    return ask_object(o, [target](const client& c) { return c.get(target); });
 }
 
 std::optional<json::object> post_object(const options& o, std::string_view target) {
-    return ask_object(o, target, &client::post);
+    return ask_object(o, [target](const client& c) { return c.post(target); });
+}
+
+std::optional<json::object> send_object(const options& o, std::string_view method, std::string_view target,
+                                        std::string_view body, std::string_view revision) {
+    return ask_object(o, [&](const client& c) { return c.send(method, target, body, revision); });
 }
 
 void print(std::string_view text) {

@@ -26,6 +26,9 @@ std::string failure_text(const reply& r, const client& api, const options& o);
 // A request that must give a JSON object; otherwise the failure is printed and nothing returned.
 std::optional<json::object> get_object(const options& o, std::string_view target);
 std::optional<json::object> post_object(const options& o, std::string_view target);   // the same
+// The same of any method, with client::send()'s body and revision.
+std::optional<json::object> send_object(const options& o, std::string_view method, std::string_view target,
+                                        std::string_view body, std::string_view revision);
 
 void print(std::string_view text);     // standard output
 void complain(std::string_view text);  // standard error, with the program's name and a newline

@@ -20,6 +20,8 @@ constexpr const char* footer = R"(Examples:
       SIGTERM drains and ends.
   gatehouse explain https://shop.acme.example/api/v1?x=1 --client 192.0.2.7
       Which tenant, route and upstream a request would get, or why it would be refused.
+  gatehouse tenant create acme --plan pro --pool shared --host shop.acme.example
+      Makes a tenant, in service at once; gatehouse tenant suspend acme --reason billing takes it out.
   gatehouse tenant list --parent pixel --json
       The client tenants of pixel, for programs.
   gatehouse tenant usage acme --from 2026-11-01 --to 2026-11-30 --csv
@@ -100,7 +102,8 @@ struct command_line {
     }
 
     void tenant_verbs() {
-        auto* tenant = app.add_subcommand("tenant", "Look at tenants: list, show, tree, usage");
+        auto* tenant = app.add_subcommand(
+            "tenant", "Tenants: list, show, tree, usage, create, update, suspend, reactivate, delete, export");
         tenant->require_subcommand(1);
         tenant->fallthrough();
         auto* list = add(*tenant, "list", "All tenants, by id", verb::tenant_list);
@@ -119,11 +122,64 @@ struct command_line {
             ->type_name("TIME");
         used->add_option("--to", o.to, "The same, not included, but a date includes its day; default: now")->type_name("TIME");
         used->add_flag("--csv", o.csv, "Print CSV (RFC 4180) instead of a table");
+        tenant_changes(*tenant);
         auto* cert = app.add_subcommand("cert", "Look at certificates: list");
         cert->require_subcommand(1);
         cert->fallthrough();
         add(*cert, "list", "All certificates: whose, until when, in memory or not, and the bad ones with why",
             verb::cert_list);
+    }
+
+    CLI::App* add_for_one(CLI::App& to, const char* name, const char* help, verb v) {
+        auto* sub = add(to, name, help, v);
+        sub->add_option("id", o.tenant, "The tenant")->required()->type_name("ID");
+        return sub;
+    }
+
+    void tenant_changes(CLI::App& tenant) {
+        auto* create = add_for_one(tenant, "create", "Make a tenant; it serves when this returns", verb::tenant_create);
+        auto* update = add_for_one(tenant, "update", "Change what is given of a tenant that no file declares", verb::tenant_update);
+        auto& c = o.change;
+        for (auto* one : {create, update}) {
+            one->add_option("--name", c.name, "What people call it")->type_name("TEXT");
+            one->add_option("--label", c.label, "Its name under the platform or its parent; default: the id")->type_name("NAME");
+            one->add_option("--parent", c.parent, "The tenant above it")->type_name("ID");
+            one->add_option("--plan", c.plan, "One of [plans]")->type_name("NAME");
+            one->add_option("--region", c.region, "Where it is at home")->type_name("NAME");
+            one->add_option("--residency", c.residency, "strict: its region alone; preferred: others when none is left")
+                ->type_name("WORD");
+            one->add_option("--pool", c.pool, "One of [pools]")->type_name("NAME");
+            one->add_option("--host", c.hosts, "A host name of its own; repeatable, these are all then")
+                ->allow_extra_args(false)
+                ->type_name("HOST");
+            one->add_option("--document", c.document,
+                            "A file with more of its keys, TOML or JSON; -: standard input. Options count before it")
+                ->type_name("FILE");
+        }
+        update->add_option("--unset", c.unset, "A key to take away: hosts, limits; repeatable")
+            ->allow_extra_args(false)
+            ->type_name("KEY");
+        auto* suspend = add_for_one(tenant, "suspend", "Take a tenant and all below it out of service, across restarts",
+                                    verb::tenant_suspend);
+        suspend->add_option("--reason", o.reason, "billing (402), abuse (403), legal (451) or maintenance (503)")
+            ->required()
+            ->check(CLI::IsMember({"billing", "abuse", "legal", "maintenance"}))
+            ->type_name("WORD");
+        suspend->add_option("--until", o.until, "When it ends by itself: 2026-12-01T00:00:00Z")->type_name("TIME");
+        suspend->add_option("--message", o.message, "What visitors are told")->type_name("TEXT");
+        auto* reactivate = add_for_one(tenant, "reactivate", "End a suspension, or a deletion within its grace",
+                                       verb::tenant_reactivate);
+        auto* remove = add_for_one(tenant, "delete", "Answer 410 for a grace period, then forget the tenant; no file may declare it",
+                                   verb::tenant_delete);
+        remove->add_flag("--recursive", o.recursive, "With all tenants below it");
+        remove->add_option("--grace", o.grace, "Instead of registry.delete_grace; 0s: at once, for good")->type_name("DURATION");
+        for (auto* one : {create, update, suspend, reactivate, remove}) {
+            one->add_flag("--dry-run", c.dry_run, "Say what would happen, and change nothing");
+            if (one != create)
+                one->add_option("--if-revision", c.revision, "Only while it has this revision, as tenant show says it")
+                    ->type_name("N");
+        }
+        add_for_one(tenant, "export", "Print the tenant as TOML, for a file of tenants_dir", verb::tenant_export);
     }
 
     void registry_verbs() {

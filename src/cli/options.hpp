@@ -6,6 +6,7 @@
 #include <gatehouse/admin/explain_query.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace gatehouse::cli {
 
@@ -19,6 +20,12 @@ enum class verb : std::uint8_t {
     tenant_show,
     tenant_tree,
     tenant_usage,
+    tenant_create,
+    tenant_update,
+    tenant_suspend,
+    tenant_reactivate,
+    tenant_delete,
+    tenant_export,
     cert_list,
     pool_list,
     pool_drain,
@@ -26,6 +33,16 @@ enum class verb : std::uint8_t {
     registry_publish,
     registry_diff,
     version,
+};
+
+// What tenant create and update say of it; a name that is not set is not said.
+struct tenant_options {
+    std::string document;  // a file; "-": standard input
+    std::optional<std::string> name, label, parent, plan, region, residency, pool;
+    std::optional<std::vector<std::string>> hosts;
+    std::vector<std::string> unset;   // update: keys
+    std::string revision;             // only while the tenant has it
+    bool dry_run = false;
 };
 
 struct options {
@@ -39,6 +56,10 @@ struct options {
     std::string tenant, parent;            // tenant show, tree, list, usage
     std::string from, to;                  // tenant usage
     bool csv = false;                      // the same
+    tenant_options change;                 // tenant create, update
+    std::string reason, until, message;    // tenant suspend
+    bool recursive = false;                // tenant delete
+    std::string grace;                     // the same
     std::string pool, endpoint;            // pool list, drain, enable
     std::chrono::milliseconds wait{0};     // pool drain
     admin::explain_query question;         // explain

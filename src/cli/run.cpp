@@ -31,6 +31,18 @@ int dispatch(const options& o, serve_function serve) {
             return run_tenant_tree(o);
         case verb::tenant_usage:
             return run_tenant_usage(o);
+        case verb::tenant_create:
+            return run_tenant_create(o);
+        case verb::tenant_update:
+            return run_tenant_update(o);
+        case verb::tenant_suspend:
+            return run_tenant_suspend(o);
+        case verb::tenant_reactivate:
+            return run_tenant_reactivate(o);
+        case verb::tenant_delete:
+            return run_tenant_delete(o);
+        case verb::tenant_export:
+            return run_tenant_export(o);
         case verb::cert_list:
             return run_cert_list(o);
         case verb::pool_list:

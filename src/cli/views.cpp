@@ -132,6 +132,8 @@ std::string tenant_text(const json::object& t) {
     append_line(out, "plan", text_of(t, "plan"));
     append_line(out, "region", text_of(t, "region"));
     append_line(out, "hosts", joined(strings_of(t, "hosts"), " "));
+    if (const auto* over = t.if_contains("overlay"); over != nullptr && over->is_object())
+        append_line(out, "state set", text_of(over->get_object(), "since"));
     append_line(out, "source", text_of(t, "source"));
     append_line(out, "revision", text_of(t, "revision"));
     if (is_true(t, "removed")) out += "removed: its hosts answer 410\n";
@@ -304,6 +306,15 @@ std::string reload_text(const json::object& r) {
 std::string problem_text(const json::object& p, unsigned status) {
     auto out = fmt::format("{} {}", status, printable(text_of(p, "title")));
     if (const auto detail = text_of(p, "detail"); !detail.empty()) out += ": " + printable(detail);
+    for (const auto& v : list_of(p, "errors")) {
+        const auto* e = v.if_object();
+        if (e == nullptr) continue;
+        out += "\n  ";
+        for (const auto* key : {"tenant", "pointer"})
+            if (const auto text = text_of(*e, key); !text.empty()) out += printable(text) + ": ";
+        out += printable(text_of(*e, "detail"));
+        if (const auto advice = text_of(*e, "advice"); !advice.empty()) out += "; " + printable(advice);
+    }
     return out;
 }
 

@@ -131,6 +131,8 @@ void read_registry(table_reader& root, registry_settings& out) {
     root.section("registry", [&](table_reader& in) {
         named = in.path("tenants_dir", out.tenants_dir);
         where = in.at("tenants_dir");
+        in.duration("host_quarantine", out.host_quarantine, {milliseconds{0}, std::chrono::hours(24 * 366)});
+        in.duration("delete_grace", out.delete_grace, {milliseconds{0}, std::chrono::hours(24 * 366)});
         in.section("redis",
                    [&](table_reader& redis_in) { read_redis(redis_in, out.redis.emplace()); });
     });

@@ -123,8 +123,9 @@ void read_state(table_reader& root, tenant::tenant& out) {
         root.require("reason", "say why: billing, abuse, legal or maintenance");
         return;
     }
+    const bool deleting = out.state == tenant::life::deleting;
     for (const std::string_view key : {"reason"sv, "until"sv, "message"sv}) {
-        if (root.has(key))
+        if (root.has(key) && !(deleting && key != "reason"))
             root.at(key).error("stands without state = \"suspended\"",
                                "remove it, or suspend the tenant");
     }

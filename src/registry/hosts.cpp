@@ -62,16 +62,27 @@ shared_text state::owner_of(const claim& c, const work& w) const {
     return c.claimants.size() == 1 ? c.claimants.front() : shared_text();
 }
 
+// Its owner does not want it any more, and others do.
+bool state::is_given_up(const claim& c) const {
+    const entry* owner = c.owner.empty() ? nullptr : find(c.owner);
+    return owner != nullptr && !owner->gone_since && !c.claimants.empty() && !c.claimants.contains(c.owner);
+}
+
 void state::settle_host(const std::string& host, work& w) {
     const auto it = hosts_.find(host);
     if (it == hosts_.end()) return;
     claim& c = it->second;
+    if (w.trying && is_given_up(c)) {
+        w.later_hosts.insert(host);
+        return;
+    }
     auto owner = owner_of(c, w);
     w.review.insert(c.claimants.begin(), c.claimants.end());
     if (owner != c.owner) {
         w.review.insert(c.owner);
         w.review.insert(owner);
         w.out.hosts[host] = owner;
+        w.owners.emplace(host, c.owner);
         c.owner = std::move(owner);
     }
     if (c.owner.empty() && c.claimants.empty()) hosts_.erase(it);
@@ -119,7 +130,7 @@ diagnostics state::conflicts_of(const entry& e) const {
             out.push_back(complain(
                 e, "hosts",
                 fmt::format("\"{}\" stays reserved for the removed tenant \"{}\"", host, owner->id),
-                "wait an hour, or run `gatehouse reload --force`"));
+                "wait until host_quarantine is over, or run `gatehouse reload --force`"));
         } else {
             out.push_back(complain(
                 e, "hosts",
@@ -130,10 +141,10 @@ diagnostics state::conflicts_of(const entry& e) const {
     return out;
 }
 
-void state::replace_record(entry& e, tenant::host_list hosts, std::uint64_t revision) {
+void state::replace_record(entry& e, tenant::host_list hosts, std::uint64_t revision) const {
     auto live = e.record ? e.record->state : std::make_shared<tenant::state>();
     e.record = std::make_shared<tenant::record>(tenant::record{.id = e.id,
-                                                               .tenant = e.good,
+                                                               .tenant = dressed(e),
                                                                .state = std::move(live),
                                                                .revision = revision,
                                                                .hosts = std::move(hosts)});
@@ -144,12 +155,17 @@ void state::write_record(entry& e, bool anyway, work& w) {
     auto conflicts = conflicts_of(e);
     const bool was = e.record != nullptr;
     const bool in_service_or_gone = e.good || e.gone_since;
-    const bool same_tenant = was && (e.record->tenant == e.good ||
-                                     (e.record->tenant && e.good && *e.record->tenant == *e.good));
+    const auto shown = dressed(e);
+    const bool same_tenant = was && (e.record->tenant == shown ||
+                                     (e.record->tenant && shown && *e.record->tenant == *shown));
     const bool republish = in_service_or_gone && (!same_tenant || hosts != e.record->hosts);
     if (!anyway && !republish && same(conflicts, e.conflicts)) return;
+    if (e.conflicts.empty() && !conflicts.empty()) w.broken.insert(e.id);
     e.conflicts = std::move(conflicts);
-    if (republish) replace_record(e, hosts, w.out.revision);
+    if (republish) {
+        w.records.emplace(e.id, e.record);
+        replace_record(e, hosts, w.out.revision);
+    }
     if (e.quarantine.empty() && e.conflicts.empty())
         quarantined_.erase(e.id);
     else

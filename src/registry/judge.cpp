@@ -51,6 +51,7 @@ void state::judge_one(entry& e, work& w) {
     index_names(e, name, w);
     index_parents(e);
     if (!same(reasons, e.quarantine)) {
+        if (e.quarantine.empty()) w.broken.insert(e.id);
         e.quarantine = std::move(reasons);
         w.changed.insert(e.id);
     }
@@ -76,11 +77,16 @@ void state::accept(entry& e, const shared_text& name, work& w) {
     const bool hands_down =
         is_new || name != e.name || (is_other && !hands_down_the_same(*e.good, *e.wanted));
     const auto mark = files_.find(e.file)->second.mark;
+    if (w.trying) w.accepted.emplace(e.id, update_of(e, false).kept);
     if (is_other || name != e.name) ++w.out.applied;
     if (is_other || name != e.name || mark != e.mark) w.changed.insert(e.id);
     if (is_other) w.claims.insert(e.id);
     if (is_new) ++serving_;
     gone_.erase(e.id);
+    // What was reserved for it and it does not want any more is free.
+    if (e.gone_since)
+        for (const auto host : e.record->hosts)
+            w.hosts.emplace(host);
     e.gone_since.reset();
     e.good = e.wanted;
     e.mark = mark;
@@ -95,7 +101,8 @@ void state::take_name(const entry& e, std::string_view name, work& w) {
     if (others == names_.end()) return;
     for (const auto& id : text_set(others->second)) {
         auto it = entries_.find(id);
-        if (id == e.id || it == entries_.end() || !it->second.gone_since) continue;
+        if (id == e.id || it == entries_.end() || !it->second.gone_since || it->second.name != name) continue;
+        if (w.trying) w.accepted.emplace(id, update_of(it->second, false).kept);
         it->second.name = {};
         index_names(it->second, {}, w);
         w.changed.insert(id);
@@ -111,7 +118,7 @@ void state::index_names(entry& e, const shared_text& wanted_name, work& w) {
         const auto it = names_.find(name);
         if (it == names_.end()) continue;
         it->second.erase(e.id);
-        w.dirty.insert(it->second.begin(), it->second.end());
+        (w.trying ? w.later_dirty : w.dirty).insert(it->second.begin(), it->second.end());
         if (it->second.empty()) names_.erase(it);
     }
     for (const auto& name : now)
@@ -139,9 +146,22 @@ void state::index_parents(entry& e) {
     e.indexed_parents = std::move(now);
 }
 
+// All below it: what a child does not say itself, it hands on.
 void state::touch_children(std::string_view id, work& w) {
-    if (const auto it = children_.find(id); it != children_.end())
-        w.dirty.insert(it->second.begin(), it->second.end());
+    std::vector<shared_text> above{shared_text(id)};
+    std::set<std::string> seen;
+    while (!above.empty()) {
+        const auto it = children_.find(above.back());
+        above.pop_back();
+        if (it == children_.end()) continue;
+        for (const auto& child : it->second) {
+            if (!seen.insert(child).second) continue;
+            const bool waits =
+                w.trying && !entries_.find(child)->second.quarantine.empty() && !w.broken.contains(child);
+            (waits ? w.later_dirty : w.dirty).insert(child);
+            above.push_back(child);
+        }
+    }
 }
 
 std::string state::name_in_force(const tenant::tenant& t) const {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <charconv>
+#include <gatehouse/tenant/names.hpp>
 #include <map>
 #include <utility>
 
@@ -67,6 +68,27 @@ void add_reasons(store::change& out, const std::string& file, const std::string&
         out.reasons.push_back(to_row(file, id, d));
 }
 
+overlay from_row(const store::overlay_row& r) {
+    overlay out{.message = r.message, .since = tenant::utc_time(std::chrono::seconds(r.since))};
+    using tenant::life;
+    for (const auto state : {life::active, life::suspended, life::deleting})
+        if (r.state == tenant::name(state)) out.state = state;
+    using tenant::suspension;
+    for (const auto reason : {suspension::billing, suspension::abuse, suspension::legal, suspension::maintenance})
+        if (r.reason == tenant::name(reason)) out.reason = reason;
+    if (r.until != 0) out.until = tenant::utc_time(std::chrono::seconds(r.until));
+    return out;
+}
+
+store::overlay_row to_row(const std::string& id, const overlay& o) {
+    return {.tenant = id,
+            .state = std::string(tenant::name(o.state)),
+            .reason = std::string(tenant::name(o.reason)),
+            .until = o.until ? o.until->time_since_epoch().count() : 0,
+            .message = o.message,
+            .since = o.since.time_since_epoch().count()};
+}
+
 constexpr std::pair<quota_period, std::string_view> period_names[] = {
     {quota_period::hour, "hour"}, {quota_period::day, "day"}, {quota_period::month, "month"}};
 
@@ -105,6 +127,8 @@ kept from_rows(const store::contents& c, std::vector<std::string>& unreadable) {
         if (t.good || t.gone_since) out.tenants.push_back(std::move(t));
     }
     out.hosts = c.hosts;
+    for (const auto& row : c.overlays)
+        out.overlays.emplace_back(row.tenant, from_row(row));
     std::map<std::string, document> broken;
     for (const auto& r : c.reasons) {
         auto& d = broken[r.file];
@@ -145,6 +169,12 @@ store::change to_rows(const change_set& c, const std::set<std::string>& vanished
         out.stamps.emplace_back(id, static_cast<std::int64_t>(stamp));
     out.drop.assign(c.dropped.begin(), c.dropped.end());
     out.hosts.assign(c.hosts.begin(), c.hosts.end());
+    for (const auto& [id, over] : c.overlays) {
+        if (over)
+            out.overlays.push_back(to_row(id, *over));
+        else
+            out.dropped_overlays.push_back(id);
+    }
     for (const auto& [file, d] : c.orphans)
         add_reasons(out, file, d.parsed ? std::string(d.parsed->look().id) : std::string(),
                     d.reasons);

@@ -139,6 +139,42 @@ void service::impl::apply_settings(config::settings settings, report_handler don
     });
 }
 
+// Those that come while others are being stored are stored together.
+void service::impl::change(tenant_change c, change_handler done) {
+    if (follows()) {
+        done({.refused = refusal::elsewhere,
+              .detail = "This node takes its tenants from Redis; ask the node that publishes them.",
+              .reasons = {},
+              .affected = {}});
+        return;
+    }
+    changes_waiting_.emplace_back(std::move(c), std::move(done));
+    if (changes_waiting_.size() == 1) enqueue([this] { make_changes(); });
+}
+
+void service::impl::make_changes() {
+    auto list = std::make_shared<std::vector<tenant_change>>();
+    std::vector<change_handler> handlers;
+    for (auto& [c, done] : std::exchange(changes_waiting_, {})) {
+        list->push_back(std::move(c));
+        handlers.push_back(std::move(done));
+    }
+    const auto grace = std::chrono::duration_cast<std::chrono::seconds>(settings_.registry.delete_grace);
+    const bool at_once = std::any_of(list->begin(), list->end(), [grace](const tenant_change& c) {
+        return c.what == tenant_change::verb::remove && c.grace.value_or(grace).count() == 0;
+    });
+    auto answers = std::make_shared<std::vector<change_answer>>();
+    in_pool([list, grace, answers](pipeline& p) { return p.change(*list, grace, *answers); },
+            [this, answers, at_once, handlers = std::move(handlers)](outcome o) mutable {
+                conclude(std::move(o), [this, answers, at_once, handlers = std::move(handlers)](const change_report&) {
+                    if (at_once) expire();
+                    finish();
+                    for (std::size_t i = 0; i < handlers.size(); ++i)
+                        handlers[i](std::move((*answers)[i]));
+                });
+            });
+}
+
 void service::impl::set_drained(drain_change c, std::function<void(std::string)> done) {
     enqueue([this, c = std::move(c), done = std::move(done)]() mutable {
         in_pool([c](pipeline& p) { return p.write_drained(c); },
@@ -184,6 +220,7 @@ void service::impl::stop() {
     retry_timer_.cancel();
     expiry_timer_.cancel();
     operations_.clear();
+    changes_waiting_.clear();
     // The state_dir is free as soon as the pool has done with it.
     pipeline_.reset();
 }
@@ -240,12 +277,15 @@ void service::impl::schedule_expiry() {
     expiry_timer_.expires_after(expiry_interval);
     expiry_timer_.async_wait([self = shared_from_this()](error_code ec) {
         if (ec || *self->stopped_) return;
-        auto* p = self.get();
-        p->enqueue([p] {
-            p->in_pool([](pipeline& pipe) { return pipe.expire(); },
-                       [p](outcome o) { p->conclude_operation(std::move(o), {}); });
-        });
-        p->schedule_expiry();
+        self->expire();
+        self->schedule_expiry();
+    });
+}
+
+void service::impl::expire() {
+    enqueue([this] {
+        in_pool([](pipeline& p) { return p.expire(); },
+                [this](outcome o) { conclude_operation(std::move(o), {}); });
     });
 }
 

@@ -1,6 +1,7 @@
 // Store first, then publish: what is in force has survived the machine's next crash.
 #include "pipeline.hpp"
 
+#include "changes.hpp"
 #include "keep.hpp"
 
 #include <fmt/ranges.h>
@@ -30,8 +31,8 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
     db_ = store::central_db::open(file, contents, why, &moved_to);
     if (!moved_to.empty())
         log::error(
-            "{} is damaged; moved to {} and made anew from the tenant files: host ownership "
-            "and last good versions of broken files are lost",
+            "{} is damaged; moved to {} and made anew from the tenant files: host ownership, "
+            "last good versions of broken files, tenants made by the API and suspensions are lost",
             file, moved_to);
     if (why) {
         out.ec = make_error_code(errc::not_ready);
@@ -43,6 +44,7 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
         contents.tenants.clear();
         contents.hosts.clear();
         contents.reasons.clear();
+        contents.overlays.clear();
     }
     std::vector<std::string> unreadable;
     auto rows = from_rows(contents, unreadable);
@@ -164,6 +166,7 @@ result<std::vector<std::string>> pipeline::list(const std::string& folder, batch
             files.push_back(std::move(file));
     }
     state_.for_each_file([&](std::string_view file) {
+        if (is_api_file(file)) return;
         const bool inside = file.size() > folder.size() && file.starts_with(folder);
         if (!inside || !found->contains(file.substr(folder.size() + 1)))
             into.vanished.emplace_back(file);
@@ -176,6 +179,72 @@ outcome pipeline::apply(batch b) {
     for (const auto& d : b.seen)
         waiting_vanished_.erase(d.file);
     return store(state_.apply(std::move(b), utc_now()));
+}
+
+change_set pipeline::try_one(const tenant_change& c, std::chrono::seconds delete_grace, change_answer& answer,
+                             std::vector<trial>& kept) {
+    const auto now = utc_now();
+    auto wanted = to_batch(c, state_, now, delete_grace, answer);
+    if (!wanted) return {};
+    auto t = state_.attempt(std::move(*wanted), now);
+    if (!t.refused.empty()) {
+        answer.refused = refusal::out_of_order;
+        answer.detail = "Tenants would be out of order by it.";
+        answer.reasons = std::move(t.refused);
+        return std::move(t.changes);
+    }
+    if (c.dry_run) return state_.take_back(std::move(t), now);
+    auto changes = t.changes;
+    kept.push_back(std::move(t));
+    return changes;
+}
+
+outcome pipeline::change(const std::vector<tenant_change>& list, std::chrono::seconds delete_grace,
+                         std::vector<change_answer>& answers) {
+    answers.assign(list.size(), {});
+    // What files said and could not be stored yet comes first: it is not to be taken back with these.
+    auto out = store({});
+    if (!out.trouble.empty()) return not_stored(answers, std::move(out));
+    change_set changes;
+    std::vector<trial> kept;
+    for (std::size_t i = 0; i < list.size(); ++i)
+        changes.merge(try_one(list[i], delete_grace, answers[i], kept));
+    add(out, store(std::move(changes)));
+    if (!out.trouble.empty()) {
+        take_back(std::move(kept));
+        return not_stored(answers, std::move(out));
+    }
+    // What others gain by it; where it cannot be stored now, it waits.
+    change_set more;
+    for (auto& t : kept)
+        more.merge(state_.keep(std::move(t), utc_now()));
+    if (!more.empty()) add(out, store(std::move(more)));
+    return out;
+}
+
+void pipeline::take_back(std::vector<trial> kept) {
+    waiting_ = {};
+    for (; !kept.empty(); kept.pop_back())
+        waiting_.merge(state_.take_back(std::move(kept.back()), utc_now()));
+}
+
+outcome pipeline::not_stored(std::vector<change_answer>& answers, outcome why) {
+    for (auto& a : answers) {
+        if (a.refused != refusal::none) continue;
+        a.refused = refusal::not_stored;
+        a.detail = fmt::format("It cannot be stored: {}.", why.trouble);
+    }
+    return why;
+}
+
+// As if both had been one.
+void pipeline::add(outcome& to, outcome later) {
+    to.changes.merge(std::move(later.changes));
+    if (later.platform) to.platform = std::move(later.platform);
+    to.trouble = std::move(later.trouble);
+    later.report.applied += to.report.applied;
+    later.report.removed += to.report.removed;
+    to.report = std::move(later.report);
 }
 
 outcome pipeline::expire() {

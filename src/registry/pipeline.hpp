@@ -5,6 +5,7 @@
 #include "tenant_files.hpp"
 
 #include <gatehouse/limit/quota.hpp>
+#include <gatehouse/registry/change.hpp>
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/registry/state.hpp>
 #include <gatehouse/store/central_db.hpp>
@@ -52,6 +53,9 @@ class pipeline {
     result<std::vector<std::string>> list(const std::string& folder, batch& into) const;
     outcome apply(batch b);
     outcome expire();
+    // Each on its own, whole or not at all, in one transaction; an answer for each.
+    outcome change(const std::vector<tenant_change>& list, std::chrono::seconds delete_grace,
+                   std::vector<change_answer>& answers);
     outcome set_rules(rules r);
     // Stores what could not be stored before.
     outcome retry();
@@ -65,6 +69,11 @@ class pipeline {
 
  private:
     outcome store(change_set c);
+    change_set try_one(const tenant_change& c, std::chrono::seconds delete_grace, change_answer& answer,
+                       std::vector<trial>& kept);
+    void take_back(std::vector<trial> kept);
+    static outcome not_stored(std::vector<change_answer>& answers, outcome why);
+    static void add(outcome& to, outcome later);
     std::string judged_by() const;
     static outcome refuse_rules(outcome out);
     void restore_drained(const store::contents& c, opened& out);

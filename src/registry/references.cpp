@@ -185,7 +185,7 @@ diagnostics state::check_name(const entry& e, const std::string& name, const wor
                 e, "label",
                 fmt::format("the platform name \"{}\" stays reserved for the removed tenant \"{}\"",
                             name, id),
-                "wait an hour, use another label, or run `gatehouse reload --force`")};
+                "use another label, wait until host_quarantine is over, or run `gatehouse reload --force`")};
         }
         return {complain(e, "label",
                          fmt::format("the platform name \"{}\" is tenant \"{}\"'s too ({})", name,
@@ -197,7 +197,7 @@ diagnostics state::check_name(const entry& e, const std::string& name, const wor
 
 bool state::gives_up(const entry& gone, const entry& claimant, const work& w) const {
     // The same file under another id is a tenant renamed, not one that takes another's place.
-    return w.force || w.now - *gone.gone_since >= hosts_reserved_for ||
+    return w.force || w.now - *gone.gone_since >= rules_.host_quarantine ||
            (!gone.file.empty() && gone.file == claimant.file);
 }
 

@@ -23,7 +23,9 @@ rules make_rules(const config::settings& s, std::uint64_t revision) {
         p->region_addresses.emplace(region.name, region.address);
     p->relays = s.node.wrong_region == config::wrong_region::relay;
     p->shares_rates = s.registry.redis.has_value();
-    return {.platform = std::move(p), .child_name = s.platform.child_name};
+    return {.platform = std::move(p),
+            .child_name = s.platform.child_name,
+            .host_quarantine = std::chrono::duration_cast<std::chrono::seconds>(s.registry.host_quarantine)};
 }
 
 std::string judging_text(const rules& r) {

@@ -21,6 +21,9 @@ void service::apply_settings(config::settings settings, std::function<void(chang
 void service::reload(bool force, std::function<void(change_report)> done) {
     impl_->reload(force, std::move(done));
 }
+void service::change(tenant_change c, std::function<void(change_answer)> done) {
+    impl_->change(std::move(c), std::move(done));
+}
 void service::set_drained(tenant::drained_endpoints put, std::vector<tenant::endpoint_name> drop,
                           std::function<void(std::string)> done) {
     impl_->set_drained({.put = std::move(put), .drop = std::move(drop)}, std::move(done));

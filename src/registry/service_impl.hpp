@@ -22,6 +22,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
     void start(std::function<void(error_code, std::string)> ready);
     void apply_settings(config::settings settings, std::function<void(change_report)> done);
     void reload(bool force, std::function<void(change_report)> done);
+    void change(tenant_change c, std::function<void(change_answer)> done);
     void set_drained(drain_change c, std::function<void(std::string why_not)> done);
     void keep_quotas(std::vector<limit::quota_use> used, std::function<void(std::string why_not)> done);
     void with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done);
@@ -41,6 +42,8 @@ class service::impl : public std::enable_shared_from_this<impl> {
     bool follows() const noexcept { return settings_.registry.follows(); }
     using report_handler = std::function<void(change_report)>;
     using outcome_handler = std::function<void(outcome)>;
+    using change_handler = std::function<void(change_answer)>;
+    void make_changes();
     struct publication;
     struct scan;
     // What a job in the pool holds of control's; it gives all of it away with its result, so that
@@ -75,6 +78,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
     void on_folder_trouble(const std::string& text);
     void schedule_retry();
     void schedule_expiry();
+    void expire();
 
     const dependencies outside_;
     config::settings settings_;
@@ -85,6 +89,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
     boost::asio::steady_timer retry_timer_, expiry_timer_;
     std::deque<std::function<void()>> operations_;
     std::set<std::string> names_waiting_;
+    std::vector<std::pair<tenant_change, change_handler>> changes_waiting_;
     tenant::drained_endpoints drained_;
     std::string fleet_id_, held_, trouble_;
     std::uint64_t revision_ = 0, rules_revision_ = 0;

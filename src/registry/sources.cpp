@@ -114,7 +114,8 @@ document state::orphan_of(const shared_text& file, const file_entry& f) const {
          .message = e == nullptr || e->file.empty()
                         ? fmt::format("tenant \"{}\" is declared by several files: {}", f.id,
                                       fmt::join(files, ", "))
-                        : fmt::format("tenant \"{}\" is already declared by {}", f.id, e->file),
+                        : fmt::format("tenant \"{}\" is already declared by {}", f.id,
+                                      is_api_file(e->file) ? "the admin API" : e->file.view()),
          .advice = "keep one of the files, or give this one another id"});
     return d;
 }
@@ -140,9 +141,11 @@ void state::settle_orphan(const std::string& file, work& w) {
 void state::decide_removals(work& w) {
     std::set<std::string> leaving = held_;
     for (const auto& id : w.missing) {
-        const entry* e = find(id);
-        if (e == nullptr || e->gone_since) continue;
-        if (e->good)
+        const auto it = entries_.find(id);
+        if (it == entries_.end()) continue;
+        if (it->second.gone_since)
+            stay_gone(it->second, w);
+        else if (it->second.good)
             leaving.insert(id);
         else
             forget(id, w);
@@ -173,6 +176,15 @@ void state::decide_removals(work& w) {
     if (!leaving.empty() && !w.force) recent_removals_.emplace_back(w.now, leaving.size());
 }
 
+// A removed tenant's newer file, which was never right, is away too.
+void state::stay_gone(entry& e, work& w) {
+    e.wanted = nullptr;
+    e.quarantine.clear();
+    index_parents(e);
+    index_names(e, {}, w);
+    w.changed.insert(e.id);
+}
+
 void state::remove(entry& e, work& w) {
     e.good = e.wanted = nullptr;
     e.gone_since = w.now;
@@ -192,6 +204,7 @@ void state::forget(const std::string& id, work& w) {
     const auto it = entries_.find(id);
     if (it == entries_.end()) return;
     entry& e = it->second;
+    if (e.good) --serving_;
     e.good = e.wanted = nullptr;
     e.name = {};
     index_parents(e);
@@ -200,6 +213,7 @@ void state::forget(const std::string& id, work& w) {
     if (e.record) w.hosts.insert(e.record->hosts.begin(), e.record->hosts.end());
     gone_.erase(id);
     quarantined_.erase(id);
+    if (overlays_.erase(it->first) != 0) w.out.overlays[id] = std::nullopt;
     w.out.dropped.insert(id);
     entries_.erase(it);
 }

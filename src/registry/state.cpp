@@ -43,6 +43,8 @@ void change_set::merge(change_set later) {
     for (auto& [file, document] : later.orphans)
         orphans.insert_or_assign(file, std::move(document));
     stamps.insert(stamps.end(), later.stamps.begin(), later.stamps.end());
+    for (auto& [id, over] : later.overlays)
+        overlays.insert_or_assign(id, std::move(over));
 }
 
 const state::entry* state::find(std::string_view id) const {
@@ -156,6 +158,8 @@ void state::reserve(std::size_t tenants) {
 change_set state::restore(const kept& k) {
     revision_ = k.revision;
     reserve(k.tenants.size());
+    for (const auto& [id, over] : k.overlays)
+        overlays_.emplace(shared_text(id), over);
     for (const auto& [host, owner] : k.hosts)
         hosts_.emplace(shared_text(host), claim{.owner = shared_text(owner), .claimants = {}});
     std::vector<const entry*> restored;
@@ -186,7 +190,8 @@ tenant_update state::update_of(const entry& e, bool republish) const {
             .record = e.record,
             .republish = republish,
             .quarantine = e.quarantine,
-            .conflicts = e.conflicts};
+            .conflicts = e.conflicts,
+            .over = overlay_of(e.id)};
 }
 
 change_set state::apply(batch b, tenant::utc_time now) {
@@ -228,16 +233,17 @@ void state::look_again(work& w) {
 change_set state::expire(tenant::utc_time now) {
     work w;
     w.now = now;
+    remove_deleted(w);
     const auto candidates = gone_;
     for (const auto& id : candidates) {
         const entry& e = *find(id);
         const auto away = now - *e.gone_since;
-        if (away < hosts_reserved_for) continue;
+        if (away < rules_.host_quarantine) continue;
         w.hosts.insert(e.record->hosts.begin(), e.record->hosts.end());
         for (const auto& name : e.indexed_names)
             for (const auto& other : names_[name])
                 if (other != id) w.dirty.insert(other);
-        if (away >= gone_kept_for) forget(id, w);
+        if (away >= std::max(gone_kept_for, rules_.host_quarantine)) forget(id, w);
     }
     return settle(w);
 }
@@ -247,6 +253,13 @@ change_set state::settle(work& w) {
     judge(w);
     for (const auto& id : w.claims)
         if (const auto it = entries_.find(id); it != entries_.end()) update_claims(it->second, w);
+    for (const auto& [host, owner] : w.owners_again) {
+        claim& c = claim_on(host);
+        w.review.insert(c.owner);
+        w.review.insert(owner);
+        w.out.hosts[host] = c.owner = owner;
+        w.hosts.insert(host);
+    }
     const auto hosts = std::exchange(w.hosts, {});
     for (const auto& host : hosts)
         settle_host(host, w);

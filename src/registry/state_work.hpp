@@ -10,6 +10,7 @@ namespace gatehouse::registry {
 struct state::work {
     tenant::utc_time now;
     bool force = false;
+    bool trying = false;            // nobody else may take yet what this lets go: it waits in `later_*`
     std::set<std::string> touched;  // ids whose files changed
     std::set<std::string> missing;  // ids that no file declares any more
     std::vector<shared_text> files;  // that may be, or may have been, without a tenant
@@ -18,6 +19,12 @@ struct state::work {
     std::set<std::string> hosts;    // whose owner may be another
     std::set<std::string> changed;  // ids to write
     std::set<std::string> review;   // ids to write if their hosts or conflicts are other ones
+    std::set<std::string> later_dirty, later_hosts;  // ids, hosts
+    std::set<std::string> broken;   // ids that were in order before this
+    std::map<std::string, tenant::record_ptr> records;  // those replaced, as they were before this
+    std::map<std::string, kept_tenant> accepted;        // as they were before this
+    std::map<std::string, shared_text> owners;          // of hosts that changed them, before this
+    std::map<std::string, shared_text> owners_again;    // hosts that go back to who had them
     change_set out;
 };
 

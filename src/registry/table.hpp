@@ -42,7 +42,8 @@ class table {
                                .source = source_text(d.file),
                                .revision = 0,
                                .quarantine = d.reasons,
-                               .conflicts = {}});
+                               .conflicts = {},
+                               .over_since = std::nullopt});
     }
     std::size_t quarantined_count() const noexcept { return quarantined_ + orphans_.size(); }
 
@@ -76,9 +77,10 @@ class table {
     }
 
  private:
-    // Most tenants have nothing to say: eight bytes for them.
+    // Most tenants have none: eight bytes for them.
     struct notes {
         diagnostics quarantine, conflicts;
+        std::optional<tenant::utc_time> over_since;
     };
     struct kept_row {
         tenant::record_ptr record;
@@ -89,8 +91,9 @@ class table {
 
     static kept_row kept_of(const tenant_update& u) {
         kept_row r{.record = u.record, .file = u.kept.file, .said = nullptr};
-        if (!u.quarantine.empty() || !u.conflicts.empty())
-            r.said = std::make_unique<const notes>(notes{u.quarantine, u.conflicts});
+        if (!u.quarantine.empty() || !u.conflicts.empty() || u.over)
+            r.said = std::make_unique<const notes>(
+                notes{u.quarantine, u.conflicts, u.over ? std::optional(u.over->since) : std::nullopt});
         return r;
     }
     static tenant_row row_of(const shared_text& id, const kept_row& r) {
@@ -99,7 +102,8 @@ class table {
                 .source = source_text(r.file),
                 .revision = r.record ? r.record->revision : 0,
                 .quarantine = r.said ? r.said->quarantine : diagnostics(),
-                .conflicts = r.said ? r.said->conflicts : diagnostics()};
+                .conflicts = r.said ? r.said->conflicts : diagnostics(),
+                .over_since = r.said ? r.said->over_since : std::nullopt};
     }
     static bool is_below(const kept_row& r, std::string_view parent) {
         if (parent.empty()) return true;
@@ -107,6 +111,7 @@ class table {
     }
     static constexpr std::string_view file_word = "file ";
     static std::string source_text(std::string_view file) {
+        if (is_api_file(file)) return "api";
         return file.empty() ? std::string() : std::string(file_word) + std::string(file);
     }
     void forget(rows::iterator it) {

@@ -71,6 +71,7 @@ class node final : public admin::node_view {
     void reload(bool force, std::function<void(registry::change_report)> done) override;
     std::vector<std::string> pool_names() const override;
     std::optional<upstream::pool_row> pool(std::string_view name, std::size_t most) const override;
+    void change(registry::tenant_change c, std::function<void(registry::change_answer)> done) override;
     void set_drained(const std::string& pool, const std::string& address, admin::drain_wish wish,
                      std::function<void(admin::drain_answer)> done) override;
     admin::server_memory& memory() override { return admin_memory_; }

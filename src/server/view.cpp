@@ -194,6 +194,16 @@ std::optional<upstream::pool_row> node::pool(std::string_view name, std::size_t 
     return to_row(p->second, registry_.drained(), monotonic_ns(), most);
 }
 
+void node::change(registry::tenant_change c, std::function<void(registry::change_answer)> done) {
+    // One registry is the fleet's truth: who stands by would change another.
+    if (const auto p = publisher(); p && p->state == registry::publishing::standby)
+        return done({.refused = registry::refusal::elsewhere,
+                     .detail = fmt::format("This node stands by: {}.", p->why),
+                     .reasons = {},
+                     .affected = {}});
+    registry_.change(std::move(c), std::move(done));
+}
+
 // The answer after it was stored; the pools may have been replaced meanwhile.
 static admin::drain_answer drain_answer_of(const upstream::pool_map& pools, const tenant::drained_endpoints& drained,
                                            const tenant::endpoint_name& name) {

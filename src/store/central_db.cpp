@@ -10,7 +10,7 @@
 namespace gatehouse::store {
 namespace {
 
-constexpr std::int64_t schema_version = 5;
+constexpr std::int64_t schema_version = 6;
 constexpr std::size_t fleet_id_bytes = 8;
 
 // migrations[n] leads from version n to n + 1; existing ones are never edited.
@@ -41,6 +41,8 @@ constexpr const char* migrations[] = {
            application_errors INTEGER NOT NULL, upstream_failures INTEGER NOT NULL,
            peak_concurrency INTEGER NOT NULL, PRIMARY KEY(hour, tenant, node)) WITHOUT ROWID;
        CREATE INDEX usage_by_tenant ON usage(tenant, hour);)",
+    R"(CREATE TABLE overlays(tenant TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL,
+           until INTEGER NOT NULL, message TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;)",
 };
 static_assert(std::size(migrations) == schema_version);
 
@@ -63,6 +65,20 @@ failure check_whole(const std::string& file) {
     return {SQLITE_CORRUPT, fmt::format("central.db: {}", s.text(0))};
 }
 
+// Whole or not at all, and over what a broken-off copy left.
+failure copy_to(database& db, const std::string& target) {
+    const auto unfinished = target + ".part";
+    std::error_code ec;
+    std::filesystem::remove(unfinished, ec);
+    failure why;
+    auto s = db.prepare("VACUUM INTO ?1", why);
+    if (why) return why;
+    if (!s.bind(1, unfinished).run()) return s.error();
+    std::filesystem::rename(unfinished, target, ec);
+    if (ec) return {SQLITE_IOERR, fmt::format("{}: {}", target, ec.message())};
+    return {};
+}
+
 std::string move_aside(const std::string& file) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const auto target = fmt::format(
@@ -79,7 +95,7 @@ std::string move_aside(const std::string& file) {
 central_db central_db::open_checked(const std::string& file, contents& out, failure& why) {
     central_db result;
     result.db_ = database::open(file, access::read_write, why);
-    if (!why) why = result.migrate();
+    if (!why) why = result.migrate(file);
     if (!why) why = result.read_checked(file, out);
     if (why) result.db_.close();
     return result;
@@ -114,7 +130,7 @@ central_db central_db::open_read_only(const std::string& file, failure& why) {
     return result;
 }
 
-failure central_db::migrate() {
+failure central_db::migrate(const std::string& file) {
     failure why;
     auto version = single_number(db_, "PRAGMA user_version", why);
     if (why) return why;
@@ -124,9 +140,11 @@ failure central_db::migrate() {
                             version, schema_version)};
     }
     if (version == schema_version) return {};
+    const bool is_new = version == 0;
+    if (!is_new) why = copy_to(db_, fmt::format("{}.schema-{}", file, version));
+    if (why) return why;
     transaction t(db_);
     if (t.begun()) return t.begun();
-    const bool is_new = version == 0;
     for (; version < schema_version; ++version)
         if (why = db_.execute(migrations[version]); why) return why;
     if (is_new) {
@@ -200,6 +218,19 @@ failure read_reasons(database& db, contents& out) {
     return s.error();
 }
 
+failure read_overlays(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT tenant,state,reason,until,message,since FROM overlays", why);
+    while (s.step())
+        out.overlays.push_back({.tenant = std::string(s.text(0)),
+                                .state = std::string(s.text(1)),
+                                .reason = std::string(s.text(2)),
+                                .until = s.integer(3),
+                                .message = std::string(s.text(4)),
+                                .since = s.integer(5)});
+    return s.error();
+}
+
 failure read_drained(database& db, contents& out) {
     failure why;
     auto s = db.prepare("SELECT pool,endpoint,since FROM drained", why);
@@ -232,6 +263,7 @@ std::optional<contents> central_db::read(failure& why) {
     if (!why) why = read_tenants(db_, out);
     if (!why) why = read_hosts(db_, out);
     if (!why) why = read_reasons(db_, out);
+    if (!why) why = read_overlays(db_, out);
     if (!why) why = read_drained(db_, out);
     if (!why) why = read_quotas(db_, out);
     (void)db_.execute("ROLLBACK");
@@ -272,6 +304,21 @@ failure central_db::write_hosts(const change& c) {
         if (!owner.empty()) s.bind(2, owner);
         if (!s.run()) return s.error();
     }
+    return {};
+}
+
+failure central_db::write_overlays(const change& c) {
+    failure why;
+    auto put = db_.prepare("INSERT OR REPLACE INTO overlays VALUES(?1,?2,?3,?4,?5,?6)", why);
+    if (why) return why;
+    for (const auto& o : c.overlays) {
+        put.bind(1, o.tenant).bind(2, o.state).bind(3, o.reason).bind(4, o.until);
+        if (!put.bind(5, o.message).bind(6, o.since).run()) return put.error();
+    }
+    auto drop = db_.prepare("DELETE FROM overlays WHERE tenant=?1", why);
+    if (why) return why;
+    for (const auto& tenant : c.dropped_overlays)
+        if (!drop.bind(1, tenant).run()) return drop.error();
     return {};
 }
 
@@ -339,6 +386,7 @@ failure central_db::write(const change& c) {
     failure why = write_tenants(c);
     if (!why) why = write_hosts(c);
     if (!why) why = write_reasons(c);
+    if (!why) why = write_overlays(c);
     if (why) return why;
     auto meta = db_.prepare("UPDATE meta SET value=?2 WHERE key=?1", why);
     if (why) return why;

@@ -119,7 +119,7 @@ def test_ten_times_its_rate(world):
     assert rate <= codes.count(200) <= rate * (1 + took) + 1
     refused = [a for a in answers if a.status == 429]
     assert refused, f"all {len(answers)} in {took:.1f} s"
-    assert refused[0].problem() == "rate-limited"
+    assert "rate-limited" in {a.problem() for a in refused}   # some find eight of it in flight already
 
 
 def test_flood_of_handshakes(world):

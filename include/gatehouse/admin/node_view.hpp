@@ -117,6 +117,9 @@ class node_view {
     virtual void usage(const std::string& tenant, std::int64_t from, std::int64_t to,
                        std::function<void(usage_answer)> done) = 0;
 
+    // Stores a change of tenants and puts it into force, or says why not. `done` runs on control, once.
+    virtual void change(registry::tenant_change c, std::function<void(registry::change_answer)> done) = 0;
+
     virtual const config::settings& settings() const = 0;  // those in force
     // The node fills in now, now_ns and node_region.
     virtual explain::report explain(explain::explain_input in) const = 0;

@@ -52,6 +52,8 @@ struct redis_settings {
 
 struct registry_settings {
     std::string tenants_dir;                  // absolute
+    milliseconds host_quarantine{std::chrono::hours(7 * 24)};   // hosts of a removed tenant stay its own
+    milliseconds delete_grace{std::chrono::hours(24)};          // a deleted tenant can be brought back
     std::optional<redis_settings> redis;
     bool follows() const noexcept { return redis && redis->follow; }
     bool publishes() const noexcept { return redis && !redis->follow; }

@@ -10,6 +10,7 @@ namespace gatehouse::registry {
 struct rules {
     tenant::platform_ptr platform;
     std::string child_name = "{child}.{parent}";
+    std::chrono::seconds host_quarantine{7 * 24 * 3600};  // how long hosts of a removed tenant stay its own
 };
 
 // All that tenants are judged by, as text: rules of the same text judge alike.

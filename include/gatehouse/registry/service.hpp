@@ -10,6 +10,7 @@
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/limit/quota.hpp>
+#include <gatehouse/registry/change.hpp>
 #include <gatehouse/store/usage_db.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <memory>
@@ -24,12 +25,13 @@ struct tenant_row {
     std::string id;  // of a file without a tenant: what it declares; empty: unreadable
     bool is_file = false;       // a file without a tenant
     tenant::record_ptr record;  // in force; null: never was. record->tenant null: removed (410)
-    std::string source;         // "file /x/acme.toml"
+    std::string source;         // "file /x/acme.toml", "api"
     std::uint64_t revision =
         0;  // of the registry, when this tenant last changed; 0: never in force
     std::vector<config::diagnostic>
         quarantine;  // why the newer version is not in force; empty: it is
     std::vector<config::diagnostic> conflicts;  // hosts it claims and did not get
+    std::optional<tenant::utc_time> over_since;  // its state is a verb's, not its document's
 };
 
 struct change_report {
@@ -73,6 +75,9 @@ class service {
     // Reads all tenant files again. force: goes on with a held mass removal, and frees hosts that
     // are reserved for removed tenants when another claims them.
     void reload(bool force, std::function<void(change_report)> done);
+    // Stores a change of tenants and puts it into force, or says why not. `done` runs on control, once; not after
+    // stop(). After `ready`.
+    void change(tenant_change c, std::function<void(change_answer)> done);
     // Stores which endpoints are drained from now on (`put`) and no longer (`drop`); `done` gets why
     // not, empty when it is stored and drained() says so.
     void set_drained(tenant::drained_endpoints put, std::vector<tenant::endpoint_name> drop,

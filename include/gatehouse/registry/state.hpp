@@ -20,9 +20,8 @@
 
 namespace gatehouse::registry {
 
-// A removed tenant's hosts stay its own for this long, and answer 410 until somebody takes them ...
-inline constexpr std::chrono::seconds hosts_reserved_for{3600};
-// ... or until it is forgotten.
+// A removed tenant is known for at least this long, and its hosts answer 410 until somebody takes them, which
+// rules::host_quarantine is the earliest for.
 inline constexpr std::chrono::seconds gone_kept_for{24 * 3600};
 // More tenants than this, and more than this share of all, vanishing together are held back.
 inline constexpr std::size_t mass_removal_count = 5;
@@ -54,10 +53,27 @@ struct restamped {
     std::uint64_t stamp = 0;
 };
 
+// What an administrator's verb says of a tenant, over what its document declares.
+struct overlay {
+    tenant::life state = tenant::life::active;
+    tenant::suspension reason = tenant::suspension::none;
+    std::optional<tenant::utc_time> until;  // of a suspension: its end; deleting: when the tenant goes
+    std::string message;
+    tenant::utc_time since{};
+    bool operator==(const overlay&) const = default;
+};
+using optional_overlay = std::optional<overlay>;
+
+// Tenants made by the admin API have no file; this stands in its place: "api:acme".
+inline constexpr std::string_view api_source = "api:";
+inline std::string api_file(std::string_view id) { return std::string(api_source) += id; }
+inline bool is_api_file(std::string_view file) noexcept { return file.starts_with(api_source); }
+
 struct batch {
     std::vector<document> seen;
     std::vector<restamped> same;
     std::vector<std::string> vanished;  // files
+    std::vector<std::pair<std::string, optional_overlay>> overlays;  // by id; none: it goes
     bool force = false;                 // goes on with removals held back, frees reserved hosts
     // Takes over what another batch found, not what it wishes.
     void merge(batch other);
@@ -78,6 +94,7 @@ struct kept {
     std::vector<kept_tenant> tenants;
     std::vector<std::pair<std::string, std::string>> hosts;  // host, owner
     std::vector<document> broken;  // files in quarantine, with the reasons then
+    std::vector<std::pair<std::string, overlay>> overlays;  // by id
     bool judged = false;           // all of it was judged by the rules of now
 };
 
@@ -87,6 +104,7 @@ struct tenant_update {
     tenant::record_ptr record;  // null: never was in force
     bool republish = false;     // the record is another than before
     diagnostics quarantine, conflicts;
+    optional_overlay over;      // the record has it
 };
 
 struct change_set {
@@ -97,13 +115,43 @@ struct change_set {
     std::map<std::string, document> orphans;   // files no tenant could be made of, parsed where
                                                // only the id is taken; no reasons: no longer so
     std::vector<std::pair<std::string, std::uint64_t>> stamps;  // id, of its unchanged file now
+    std::map<std::string, optional_overlay> overlays;           // by id; none: it goes
     std::size_t applied = 0, removed = 0;
     // Nothing to publish; stamps are to be stored alone.
     bool empty() const {
-        return tenants.empty() && dropped.empty() && hosts.empty() && orphans.empty();
+        return tenants.empty() && dropped.empty() && hosts.empty() && orphans.empty() &&
+               overlays.empty();
     }
     // Adds what came later.
     void merge(change_set later);
+};
+
+// A change that was tried, as long as it can be taken back.
+struct trial {
+    change_set changes;
+    diagnostics refused;  // whom it would put out of order, and why; empty: it can be kept
+    // As it was before.
+    std::uint64_t revision = 0;
+    std::vector<document> documents;
+    std::vector<std::string> added;  // files that were not
+    std::vector<std::pair<std::string, optional_overlay>> overlays;
+    std::map<std::string, kept_tenant> gone;              // by id
+    std::map<std::string, tenant::record_ptr> records;    // by id; null: there was none
+    std::map<std::string, kept_tenant> accepted;          // by id: those with another version in force, and below them
+    std::map<std::string, shared_text> owners;            // by host
+    std::set<std::string> broken;                         // ids that were in order before
+    // What it lets go and somebody else waits for: theirs once it is kept.
+    std::set<std::string> dirty, hosts;
+};
+
+// A tenant as it is declared, for changing it.
+struct declared_tenant {
+    bool known = false;       // false: no such id, or it is gone
+    std::string file;         // see is_api_file(); empty: several claim the id
+    tenant_ptr document;      // without an overlay; null: not usable
+    optional_overlay over;
+    std::uint64_t revision = 0;
+    std::vector<std::string> children;  // in order
 };
 
 class state {
@@ -113,8 +161,17 @@ class state {
     // Takes over what was kept; call once, on an empty state. What can be published at once.
     change_set restore(const kept& k);
     change_set apply(batch b, tenant::utc_time now);
-    // Frees the hosts of removed tenants, forgets those gone for long.
+    // Frees the hosts of removed tenants, forgets those gone for long; tenants of the API whose time to go
+    // has come are removed.
     change_set expire(tenant::utc_time now);
+
+    // Documents of the API and overlays: all of `b` or nothing. One whose `refused` says something has been taken
+    // back already, and `changes` is what is left of it, most often nothing. Otherwise, once its changes are stored,
+    // keep() gives what else follows; or take_back(), the last trial first, which gives what is left.
+    trial attempt(batch b, tenant::utc_time now);
+    change_set keep(trial t, tenant::utc_time now);
+    change_set take_back(trial t, tenant::utc_time now);
+    declared_tenant declared(std::string_view id) const;
 
     // Takes rules over that judge as the ones before; false: others have to be judged by
     // with_rules().
@@ -184,8 +241,19 @@ class state {
     void settle_orphan(const std::string& file, work& w);
     document orphan_of(const shared_text& file, const file_entry& f) const;
     void decide_removals(work& w);
+    void stay_gone(entry& e, work& w);
     void remove(entry& e, work& w);
     void forget(const std::string& id, work& w);
+
+    // Changes by the API (trial.cpp).
+    void take_overlays(const std::vector<std::pair<std::string, optional_overlay>>& list, work& w);
+    void remove_deleted(work& w);
+    void remember(const batch& b, trial& t) const;
+    void undo_documents(trial& t, work& w);
+    void undo_records(trial& t, change_set& left);
+    diagnostics reasons_against(const batch& b, const work& w) const;
+    optional_overlay overlay_of(std::string_view id) const;
+    tenant_ptr dressed(const entry& e) const;
 
     // References and names (judge.cpp, references.cpp).
     void judge(work& w);
@@ -212,12 +280,13 @@ class state {
     // Hosts and records (hosts.cpp).
     claim& claim_on(const std::string& host);
     void update_claims(entry& e, work& w);
+    bool is_given_up(const claim& c) const;
     void settle_host(const std::string& host, work& w);
     shared_text owner_of(const claim& c, const work& w) const;
     void write_record(entry& e, bool anyway, work& w);
     std::vector<std::string> hosts_of(const entry& e) const;
     diagnostics conflicts_of(const entry& e) const;
-    static void replace_record(entry& e, tenant::host_list hosts, std::uint64_t revision);
+    void replace_record(entry& e, tenant::host_list hosts, std::uint64_t revision) const;
 
     void reserve(std::size_t tenants);
     entry& restore_tenant(const kept_tenant& t);
@@ -241,6 +310,7 @@ class state {
     by_text<text_set> names_;     // platform name -> ids
     by_text<text_set> children_;  // parent -> ids
     by_text<claim> hosts_;
+    by_text<overlay> overlays_;
     std::map<std::string, document> orphans_;  // by file
     std::set<std::string> quarantined_;        // ids with anything to say
     std::set<std::string> held_;               // ids whose file is away

@@ -1,5 +1,5 @@
 // state_dir/central.db: the last good document of each tenant, host ownership, why files are in
-// quarantine, the fleet's id, drained endpoints, what was used of quotas (and by the hour: usage_db.hpp). Holds text and numbers; what they mean is the registry's.
+// quarantine, what verbs say of tenants, the fleet's id, drained endpoints, what was used of quotas (and by the hour: usage_db.hpp). Holds text and numbers; what they mean is the registry's.
 // One thread at a time (it moves between the threads of the blocking pool).
 #pragma once
 
@@ -33,6 +33,14 @@ struct reason_row {
     std::string key, message, advice;
 };
 
+// What an administrator's verb says of a tenant, over its document.
+struct overlay_row {
+    std::string tenant, state, reason;
+    std::int64_t until = 0;  // UTC seconds; 0: none
+    std::string message;
+    std::int64_t since = 0;  // the same
+};
+
 struct drained_row {
     std::string pool, endpoint;  // its address as configured or resolved
     std::int64_t since = 0;      // UTC seconds
@@ -55,6 +63,8 @@ struct change {
     std::vector<std::string> cleared_files;  // quarantine forgotten, before `reasons`
     std::vector<reason_row> reasons;
     std::vector<std::pair<std::string, std::int64_t>> stamps;  // tenant id, file_stamp
+    std::vector<overlay_row> overlays;
+    std::vector<std::string> dropped_overlays;  // tenant ids
     std::string judged_by;  // what tenants were judged by, for contents::judged_by
 };
 
@@ -66,14 +76,15 @@ struct contents {
     std::vector<tenant_row> tenants;
     std::vector<std::pair<std::string, std::string>> hosts;
     std::vector<reason_row> reasons;
+    std::vector<overlay_row> overlays;
     std::vector<drained_row> drained;
     std::vector<quota_row> quotas;
 };
 
 class central_db {
  public:
-    // Makes or migrates the file and reads all of it. A damaged one is moved aside; *moved_to then
-    // says where.
+    // Makes or migrates the file and reads all of it; one of an older schema N is first copied to FILE.schema-N. A
+    // damaged one is moved aside; *moved_to then says where.
     static central_db open(const std::string& file, contents& out, failure& why,
                            std::string* moved_to);
     // For looking only, beside a running node; never makes or changes the file's contents.
@@ -88,7 +99,8 @@ class central_db {
  private:
     static central_db open_checked(const std::string& file, contents& out, failure& why);
     failure read_checked(const std::string& file, contents& out);
-    failure migrate();
+    failure migrate(const std::string& file);
+    failure write_overlays(const change& c);
     failure write_tenants(const change& c);
     failure write_hosts(const change& c);
     failure write_reasons(const change& c);

@@ -1,6 +1,7 @@
 // The API's answers, without connections.
 #include "api.hpp"
 
+#include <boost/algorithm/string/case_conv.hpp>
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 
@@ -20,6 +21,21 @@ struct fixture {
     bool open_metrics = true;
     std::optional<api> made;
 
+    // A change, answered.
+    api_answer change(std::string_view method, std::string_view target, std::string_view body = {},
+                      std::string_view if_match = {}, std::string_view type = "application/json") {
+        ask("GET", "/healthz");
+        const auto authorization = "Bearer " + secret;
+        auto a = made->answer({.method = method,
+                               .target = target,
+                               .authorization = authorization,
+                               .if_none_match = {},
+                               .if_match = if_match,
+                               .content_type = type,
+                               .body = body});
+        if (a.action) std::exchange(a, {}).action([&a](api_answer later) { a = std::move(later); });
+        return a;
+    }
     api_answer ask(std::string_view method, std::string_view target,
                    const std::string& token = secret, std::string_view if_none_match = {}) {
         if (!made)
@@ -91,7 +107,10 @@ TEST_CASE("who needs a token") {
             {"GET", "/", secret, true, 404},
             {"GET", "/v1/tenants/acme/", secret, true, 404},
             {"GET", "/v1/tenants/", secret, true, 404},
-            {"DELETE", "/v1/tenants/acme", secret, true, 405},
+            {"PUT", "/v1/tenants/acme", secret, true, 405},
+            {"PATCH", "/v1/tenants/acme", "", true, 401},
+            {"POST", "/v1/tenants", "", true, 401},
+            {"POST", "/v1/tenants/acme/suspend", "wrong", true, 401},
             {"GET", "/v1/reload", secret, true, 405},
             {"GET", "http://x/v1/node", secret, true, 400},
             {"GET", "*", secret, true, 400},
@@ -132,7 +151,8 @@ TEST_CASE("the scheme's case does not matter, others do not count") {
 TEST_CASE("a 405 names what is allowed") {
     fixture f;
     CHECK(field(f.ask("GET", "/v1/reload"), "Allow") == "POST");
-    CHECK(field(f.ask("PUT", "/v1/tenants"), "Allow") == "GET, HEAD");
+    CHECK(field(f.ask("PUT", "/v1/tenants"), "Allow") == "GET, HEAD, POST");
+    CHECK(field(f.ask("PUT", "/v1/tenants/acme"), "Allow") == "GET, HEAD, PATCH, DELETE");
 }
 
 TEST_CASE("readiness gives its reasons") {
@@ -654,12 +674,13 @@ TEST_CASE("the document describes what exists, and nothing else") {
         if (const auto at = target.find("{address}"); at != std::string::npos)
             target.replace(at, 9, "127.0.0.1:9001");
         for (const auto& verb : path.value().as_object()) {
-            const std::string method = verb.key() == "get" ? "GET" : "POST";
+            std::string method(verb.key());
+            boost::to_upper(method);
             CAPTURE(target, method);
             const auto status = f.ask(method, target).status;
             CHECK(status != 404);
             CHECK(status != 405);
         }
     }
-    CHECK(o.at("paths").as_object().size() == 18);
+    CHECK(o.at("paths").as_object().size() == 20);
 }

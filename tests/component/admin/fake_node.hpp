@@ -137,6 +137,13 @@ struct fake_node : gatehouse::admin::node_view {
         used_to = to;
         done(used);
     }
+    gatehouse::registry::tenant_change wanted;
+    gatehouse::registry::change_answer changed;
+    void change(gatehouse::registry::tenant_change c,
+                std::function<void(gatehouse::registry::change_answer)> done) override {
+        wanted = std::move(c);
+        done(changed);
+    }
     const gatehouse::config::settings& settings() const override { return node_settings; }
     gatehouse::explain::report explain(gatehouse::explain::explain_input in) const override {
         asked = std::move(in);

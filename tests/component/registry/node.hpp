@@ -102,6 +102,15 @@ class node {
         CHECK(until([&] { return r.has_value(); }));
         return r.value_or(registry::change_report{});
     }
+    // Asked all at once; answers in order.
+    std::vector<registry::change_answer> change(std::vector<registry::tenant_change> list) {
+        std::vector<registry::change_answer> out;
+        const auto count = list.size();
+        for (auto& c : list)
+            service_->change(std::move(c), [&](registry::change_answer a) { out.push_back(std::move(a)); });
+        CHECK(until([&] { return out.size() == count; }));
+        return out;
+    }
     registry::change_report apply(config::settings s) {
         std::optional<registry::change_report> r;
         service_->apply_settings(std::move(s),

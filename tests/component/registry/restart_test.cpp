@@ -203,3 +203,29 @@ TEST_CASE("what was in force is there after kill -9") {
     const auto one_more = "h" + std::to_string(acknowledged + 1) + ".example";
     CHECK((n.owner(at_least) == "a" || n.owner(one_more) == "a"));
 }
+
+TEST_CASE("changes that come together are stored together, each on its own") {
+    using gatehouse::registry::refusal;
+    using gatehouse::registry::tenant_change;
+    site f;
+    node n(f);
+    n.start();
+    std::vector<tenant_change> list;
+    for (int i = 0; i < 50; ++i) {
+        tenant_change c;
+        c.id = "t" + std::to_string(i);
+        // Every tenth wants the first one's host.
+        c.document = {{"id", c.id}, {"hosts", {i % 10 == 0 ? std::string("first.example") : c.id + ".example"}}};
+        list.push_back(std::move(c));
+    }
+    const auto before = n.service().revision();
+    const auto answers = n.change(std::move(list));
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        CAPTURE(i);
+        const bool has_it = i == 0 || i % 10 != 0;
+        CHECK(answers[i].refused == (has_it ? refusal::none : refusal::out_of_order));
+        CHECK((n.service().find("t" + std::to_string(i)) != nullptr) == has_it);
+    }
+    CHECK(n.owner("first.example") == "t0");
+    CHECK(n.service().revision() > before);
+}

@@ -64,6 +64,54 @@ TEST_CASE("a full disk refuses the change and nothing else") {
     CHECK(WEXITSTATUS(status) == 0);
 }
 
+TEST_CASE("a full disk refuses changes by the API, and takes them once there is room") {
+    using gatehouse::registry::refusal;
+    using gatehouse::registry::tenant_change;
+    const auto create = [](const std::string& id, int hosts) {
+        tenant_change c;
+        c.id = id;
+        boost::json::array list;
+        for (int i = 0; i < hosts; ++i)
+            list.emplace_back(id + std::to_string(i) + "." + std::string(60, 'x') + "." + std::string(60, 'y') + ".example");
+        c.document = {{"id", id}, {"hosts", list}};
+        return c;
+    };
+    site f;
+    write(f.tenant("a"), with_host("a", "small.example"));
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        std::signal(SIGXFSZ, SIG_IGN);
+        node n(f);
+        n.start();
+        if (n.change({create("before", 1)})[0].refused != refusal::none) ::_exit(2);
+        const rlimit tight{100 * 1024, RLIM_INFINITY}, loose{RLIM_INFINITY, RLIM_INFINITY};
+        ::setrlimit(RLIMIT_FSIZE, &tight);
+        tenant_change suspend;
+        suspend.what = tenant_change::verb::suspend;
+        suspend.id = "a";
+        suspend.document = {{"reason", "legal"}};
+        // The first is stored alone, those that came meanwhile in one transaction.
+        for (const auto& a : n.change({create("big", 900), suspend, create("large", 900), create("small", 1)}))
+            if (a.refused != refusal::not_stored) ::_exit(3);
+        if (n.service().find("big") != nullptr || n.service().find("small") != nullptr) ::_exit(4);
+        if (n.service().find("a")->over_since || n.owner("small.example") != "a") ::_exit(5);
+        ::setrlimit(RLIMIT_FSIZE, &loose);
+        for (const auto& a : n.change({create("big", 900), suspend, create("small", 1)}))
+            if (a.refused != refusal::none) ::_exit(6);
+        if (!n.service().find("a")->over_since || n.service().find("big") == nullptr) ::_exit(7);
+        n.stop();
+        node again(f);
+        again.start();
+        if (!again.service().find("a")->over_since || again.service().find("big") == nullptr) ::_exit(8);
+        ::_exit(again.service().find("before") == nullptr ? 9 : 0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+}
+
 TEST_CASE("a full file system, where a small one can be mounted") {
     site f;
     fs::create_directory(f / "state");

@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 inline config::settings sample_settings() {
     config::settings s;
     s.platform.domain = "localhost";
+    s.registry.host_quarantine = std::chrono::hours(1);
     s.platform.shared_hosts = {"api.localhost", "shared.example"};
     s.plans = {{.name = "pro", .limits = {}}, {.name = "free", .limits = {}}};
     tenant::pool shared;
@@ -78,6 +79,24 @@ class model {
         take(c);
         return c;
     }
+    // As the API does: tried, then kept or taken back. Whether it was in order.
+    trial attempt(batch b) { return state_.attempt(std::move(b), now); }
+    void keep(trial t) {
+        take(t.changes);
+        take(state_.keep(std::move(t), now));
+    }
+    void take_back(trial t) { take(state_.take_back(std::move(t), now)); }
+    bool change(batch b) {
+        auto t = attempt(std::move(b));
+        why_not = text(t.refused);
+        if (!t.refused.empty()) {
+            take(t.changes);
+            return false;
+        }
+        keep(std::move(t));
+        return true;
+    }
+    std::string why_not;
     change_set expire() {
         auto c = state_.expire(now);
         take(c);
@@ -101,6 +120,7 @@ class model {
         for (const auto& [id, u] : updates_)
             if (u.kept.good || u.kept.gone_since) k.tenants.push_back(u.kept);
         k.hosts.assign(owners_.begin(), owners_.end());
+        k.overlays.assign(overlays_.begin(), overlays_.end());
         for (const auto& [id, u] : updates_)
             if (!u.quarantine.empty() && !u.kept.file.empty())
                 k.broken.push_back(
@@ -134,6 +154,24 @@ class model {
     std::string conflicts(const std::string& id) const { return text(at(id).conflicts); }
     std::string everything() const { return text(state_.all_diagnostics()); }
     const state& get() const { return state_; }
+    // All that is in force and all that is wrong, without revisions.
+    std::string picture() const { return everything() + in_force(); }
+    std::string in_force() const {
+        std::map<std::string, std::string> tenants;
+        state_.for_each_record([&](const tenant::record_ptr& r) {
+            auto& line = tenants[r->id];
+            line = r->tenant ? config::to_toml(r->tenant->unpack()) : std::string("gone\n");
+            std::set<std::string> hosts;
+            for (const auto host : r->hosts)
+                hosts.emplace(host);
+            for (const auto& host : hosts)
+                line += "at " + host + "\n";
+        });
+        std::string out;
+        for (const auto& [id, line] : tenants)
+            out += "# " + id + "\n" + line;
+        return out;
+    }
 
     tenant::utc_time now;
 
@@ -149,6 +187,12 @@ class model {
             updates_.erase(id);
         for (const auto& [id, u] : c.tenants)
             updates_.insert_or_assign(id, u);
+        for (const auto& [id, over] : c.overlays) {
+            if (over)
+                overlays_[id] = *over;
+            else
+                overlays_.erase(id);
+        }
         for (const auto& [host, owner] : c.hosts) {
             if (owner.empty())
                 owners_.erase(host);
@@ -160,6 +204,7 @@ class model {
     batch next_;
     std::map<std::string, tenant_update> updates_;
     std::map<std::string, std::string> owners_;
+    std::map<std::string, overlay> overlays_;
     std::uint64_t writes_ = 0;
 };
 

@@ -122,7 +122,7 @@ TEST_CASE("usage is added though another writes a change") {
     CHECK(f.add({{"acme", noon, "own", counts(5, 3)}})[0].counts == counts(5, 3));
 }
 
-TEST_CASE("a central.db of schema 4 is brought to 5 and keeps what it has") {
+TEST_CASE("an older central.db is copied, brought to this schema, and keeps what it has") {
     temp_folder folder;
     const auto file = folder / "central.db";
     failure why;
@@ -132,12 +132,18 @@ TEST_CASE("a central.db of schema 4 is brought to 5 and keeps what it has") {
         auto db = central_db::open(file, found, why, &moved);
         REQUIRE(db.is_open());
         auto raw = database::open(file, access::read_write, why);
-        REQUIRE_FALSE(raw.execute("INSERT INTO hosts VALUES('a.example','acme'); DROP TABLE usage; PRAGMA user_version=4;"));
+        REQUIRE_FALSE(raw.execute("INSERT INTO hosts VALUES('a.example','acme'); DROP TABLE usage; DROP TABLE overlays; PRAGMA user_version=4;"));
     }
     auto db = central_db::open(file, found, why, &moved);
     REQUIRE(db.is_open());
     CHECK(moved.empty());
     CHECK(found.hosts.size() == 1);
+    auto copy = database::open(file + ".schema-4", access::read_only, why);
+    REQUIRE(copy.is_open());
+    auto s = copy.prepare("SELECT (SELECT count(*) FROM hosts), (SELECT user_version FROM pragma_user_version)", why);
+    REQUIRE(s.step());
+    CHECK(s.integer(0) == 1);
+    CHECK(s.integer(1) == 4);
     usage_db usage;
     REQUIRE_FALSE(usage.open(file));
     std::vector<usage_row> rows{{"acme", noon, "own", counts(5, 3)}};

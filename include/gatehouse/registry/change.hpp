@@ -1,0 +1,47 @@
+// What an administrator asks the registry to change of a tenant, and what became of it. Plain values.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <chrono>
+#include <cstdint>
+#include <gatehouse/config/load.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gatehouse::registry {
+
+struct tenant_change {
+    enum class verb : std::uint8_t { create, update, suspend, reactivate, remove };
+    verb what = verb::create;
+    std::string id;
+    // Under the keys of a tenant's file. create: the tenant; update: what is other (RFC 7396); suspend: reason, and
+    // where there are, until and message.
+    boost::json::object document;
+    std::optional<std::uint64_t> if_revision;  // only while it is this one's
+    std::optional<std::chrono::seconds> grace;  // remove; none: registry.delete_grace
+    bool recursive = false;                     // remove: with all below it
+    bool dry_run = false;                       // only what would become of it
+};
+
+enum class refusal : std::uint8_t {
+    none,        // stored and in force
+    exists,      // create: there is such a tenant
+    unknown,     // there is no such tenant
+    in_file,     // a file declares it; the detail names it
+    stale,       // if_revision is not its revision any more
+    invalid,     // the document; `reasons` say where
+    out_of_order,  // it or others would be: a host or a name that is somebody's, a plan that is not there
+    has_children,  // remove: some are below it
+    elsewhere,   // this node's registry is not the one to change
+    not_stored,  // state_dir takes nothing now
+};
+
+struct change_answer {
+    registry::refusal refused = refusal::none;
+    std::string detail;                        // a sentence, when refused
+    std::vector<config::diagnostic> reasons;   // key, message, advice
+    std::vector<std::string> affected;         // ids, in order: it, and those below it that were removed with it
+};
+
+}  // namespace gatehouse::registry

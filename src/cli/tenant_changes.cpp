@@ -1,0 +1,150 @@
+// The verbs that change a tenant.
+#include <fmt/format.h>
+#include <gatehouse/cli/run.hpp>
+#include <gatehouse/config/json.hpp>
+
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "commands.hpp"
+#include "node.hpp"
+#include "views.hpp"
+
+namespace gatehouse::cli {
+namespace {
+
+std::optional<std::string> read_all(const std::string& file) {
+    if (file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+    std::ifstream in(file, std::ios::binary);
+    if (!in) {
+        complain(fmt::format("{} cannot be read", file));
+        return std::nullopt;
+    }
+    return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+// Of a file in TOML, which names its mistakes by line, or in JSON, which the node judges.
+std::optional<json::object> read_document(const std::string& file) {
+    if (file.empty()) return json::object();
+    const auto text = read_all(file);
+    if (!text) return std::nullopt;
+    const auto begin = text->find_first_not_of(" \t\r\n");
+    if (begin != text->npos && (*text)[begin] == '{') {
+        boost::system::error_code ec;
+        auto v = json::parse(*text, ec);
+        if (!ec && v.is_object()) return std::move(v.get_object());
+        complain(fmt::format("{} is no JSON object", file));
+        return std::nullopt;
+    }
+    const auto read = config::parse_tenant(*text, file, {});
+    if (read.value) return config::to_json(*read.value);
+    complain(fmt::format("{} is no tenant:\n{}", file, check_text(read.diagnostics)));
+    return std::nullopt;
+}
+
+void put_options(const tenant_options& c, json::object& o) {
+    const auto put = [&o](const char* key, const std::optional<std::string>& value) {
+        if (value) o[key] = *value;
+    };
+    put("name", c.name);
+    put("label", c.label);
+    put("parent", c.parent);
+    put("plan", c.plan);
+    put("region", c.region);
+    put("residency", c.residency);
+    put("pool", c.pool);
+    if (c.hosts) o["hosts"] = json::array(c.hosts->begin(), c.hosts->end());
+    for (const auto& key : c.unset)
+        o[key] = nullptr;
+}
+
+std::string target(const options& o, std::string_view verb, std::string query = {}) {
+    if (o.change.dry_run) query += query.empty() ? "dry_run=1" : "&dry_run=1";
+    return fmt::format("/v1/tenants/{}{}{}{}", percent_encoded(o.tenant), verb, query.empty() ? "" : "?", query);
+}
+
+std::string joined(const json::object& o, std::string_view key) {
+    std::string out;
+    const auto* list = o.if_contains(key);
+    if (list == nullptr || !list->is_array()) return out;
+    for (const auto& v : list->get_array())
+        if (v.is_string()) out += (out.empty() ? "" : " ") + std::string(v.get_string());
+    return out;
+}
+
+// `done_text`: "suspended".
+int show(const options& o, const std::optional<json::object>& answer, std::string_view done_text) {
+    if (!answer) return refused;
+    if (o.json)
+        print(json::serialize(*answer) + "\n");
+    else if (o.change.dry_run)
+        print(fmt::format("would be {}: {}\n", done_text, joined(*answer, "affected")));
+    else
+        print(fmt::format("tenant {} is {}, revision {}; hosts: {}\n", o.tenant, done_text,
+                          text_of(*answer, "revision"), joined(*answer, "hosts")));
+    return done;
+}
+
+}  // namespace
+
+int run_tenant_create(const options& o) {
+    auto document = read_document(o.change.document);
+    if (!document) return refused;
+    put_options(o.change, *document);
+    (*document)["id"] = o.tenant;
+    const auto* query = o.change.dry_run ? "?dry_run=1" : "";
+    return show(o, send_object(o, "POST", fmt::format("/v1/tenants{}", query), json::serialize(*document), ""), "created");
+}
+
+int run_tenant_update(const options& o) {
+    auto document = read_document(o.change.document);
+    if (!document) return refused;
+    // What it says of the state is the verbs' to change.
+    for (const auto* key : {"state", "reason", "until", "message"})
+        document->erase(key);
+    put_options(o.change, *document);
+    if (document->empty()) {
+        complain("nothing to change: give options, or --document FILE");
+        return usage;
+    }
+    return show(o, send_object(o, "PATCH", target(o, ""), json::serialize(*document), o.change.revision), "updated");
+}
+
+int run_tenant_suspend(const options& o) {
+    json::object body{{"reason", o.reason}};
+    if (!o.until.empty()) body["until"] = o.until;
+    if (!o.message.empty()) body["message"] = o.message;
+    return show(o, send_object(o, "POST", target(o, "/suspend"), json::serialize(body), o.change.revision), "suspended");
+}
+
+int run_tenant_reactivate(const options& o) {
+    return show(o, send_object(o, "POST", target(o, "/reactivate"), "", o.change.revision), "reactivated");
+}
+
+int run_tenant_delete(const options& o) {
+    std::string query = o.recursive ? "recursive=1" : "";
+    if (!o.grace.empty()) query += (query.empty() ? "grace=" : "&grace=") + percent_encoded(o.grace);
+    return show(o, send_object(o, "DELETE", target(o, "", query), "", o.change.revision), "deleted");
+}
+
+int run_tenant_export(const options& o) {
+    const auto row = get_object(o, target(o, ""));
+    if (!row) return refused;
+    const auto* document = row->if_contains("tenant");
+    if (document == nullptr || !document->is_object()) {
+        complain(fmt::format("no version of tenant {} is in force", o.tenant));
+        return refused;
+    }
+    config::unknown_keys unknown;
+    const auto read = config::parse_tenant(document->get_object(), o.tenant, {}, "X-Tenant-", unknown);
+    if (!read.value || !unknown.empty()) {
+        complain(fmt::format("the node's tenant {} is not understood here; is it of another version?\n{}", o.tenant,
+                             check_text(read.diagnostics)));
+        return refused;
+    }
+    print(o.json ? json::serialize(config::to_json(*read.value)) + "\n" : config::to_toml(*read.value));
+    return done;
+}
+
+}  // namespace gatehouse::cli
