@@ -13,6 +13,7 @@
 #include <ctime>
 #include <optional>
 
+#include "audit.hpp"
 #include "json.hpp"
 #include "metrics.hpp"
 #include "tenant_changes.hpp"
@@ -68,7 +69,7 @@ struct api::parsed {
     std::vector<std::pair<std::string, std::string>> query;
     std::string id, address;
     std::string_view if_none_match;
-    std::string_view if_match, content_type, body;
+    std::string_view if_match, content_type, body, client, request_id;
     bool loaded = false;  // once_loaded() has done what it can
 
     const std::string* find(std::string_view key) const noexcept {
@@ -117,6 +118,8 @@ const std::vector<api::endpoint>& api::endpoints() {
         {"POST", {"v1", "tenants", "{id}", "reactivate"}, access::token, &api::reactivate},
         {"GET", {"v1", "tenants", "{id}", "effective"}, access::token, &api::effective},
         {"GET", {"v1", "tenants", "{id}", "usage"}, access::token, &api::usage},
+        {"GET", {"v1", "tenants", "{id}", "audit"}, access::token, &api::audit},
+        {"GET", {"v1", "audit", "verify"}, access::token, &api::audit_verify},
         {"GET", {"v1", "explain"}, access::token, &api::explain},
         {"GET", {"v1", "pools"}, access::token, &api::pools},
         {"GET", {"v1", "pools", "{id}"}, access::token, &api::pool},
@@ -163,6 +166,8 @@ api_answer api::answer(const api_request& r) {
     p.if_match = r.if_match;
     p.content_type = r.content_type;
     p.body = r.body;
+    p.client = r.client;
+    p.request_id = r.request_id;
     for (const auto segment : url->segments())
         p.segments.emplace_back(segment);
     for (const auto param : url->params())
@@ -365,15 +370,20 @@ api_answer api::certificates(const parsed& p) {
 api_answer api::tenants(const parsed& p) {
     const auto limit = page_limit(p);
     if (!limit) return bad_limit();
-    // One row more than asked for tells whether there is another page.
-    auto rows = node_.tenant_page(p.get("after"), *limit + 1, p.get("parent"));
-    const bool more = rows.size() > *limit;
-    if (more) rows.resize(*limit);
+    const registry::tenant_filter filter{.text = std::string(p.get("search")),
+                                         .name = std::string(p.get("name")),
+                                         .host = to_lower(p.get("host")),
+                                         .plan = std::string(p.get("plan")),
+                                         .region = std::string(p.get("region")),
+                                         .state = std::string(p.get("state")),
+                                         .parent = std::string(p.get("parent")),
+                                         .label = std::string(p.get("label"))};
+    const auto page = node_.tenant_page(p.get("after"), *limit, filter);
     json::array list;
-    for (const auto& r : rows)
+    for (const auto& r : page.rows)
         list.push_back(row_summary(r));
     json::object o{{"revision", node_.revision()}, {"tenants", std::move(list)}};
-    o["next"] = more ? json::value(cursor(rows.back())) : json::value(nullptr);
+    o["next"] = page.next.empty() ? json::value(nullptr) : json::value(page.next);
     return json_answer(o);
 }
 
@@ -381,7 +391,7 @@ api_answer api::tenants(const parsed& p) {
 api_answer api::once_loaded(const std::string& host, const parsed& p, api_answer (api::*run)(const parsed&)) {
     auto a = api_problem(504, "registry-slow", "The registry does not answer", "Ask again.");
     auto asked = std::make_shared<parsed>(p);
-    asked->if_none_match = asked->if_match = asked->content_type = asked->body = {};
+    asked->if_none_match = asked->if_match = asked->content_type = asked->body = asked->client = asked->request_id = {};
     asked->loaded = true;
     a.action = [this, host, asked, run](std::function<void(api_answer)> done) {
         const auto then = [this, asked, run, done] { done((this->*run)(*asked)); };
@@ -432,12 +442,14 @@ api_answer api::usage(const parsed& p) {
 }
 
 asked_change api::asked(registry::tenant_change::verb what, const parsed& p) {
-    return read_change(what, p.id, {.content_type = p.content_type,
-                                    .if_match = p.if_match,
-                                    .body = p.body,
-                                    .dry_run = p.get("dry_run"),
-                                    .grace = p.get("grace"),
-                                    .recursive = p.get("recursive")});
+    auto out = read_change(what, p.id, {.content_type = p.content_type,
+                                        .if_match = p.if_match,
+                                        .body = p.body,
+                                        .dry_run = p.get("dry_run"),
+                                        .grace = p.get("grace"),
+                                        .recursive = p.get("recursive")});
+    out.change.author = {.who = "admin", .from = std::string(p.client), .request_id = std::string(p.request_id)};
+    return out;
 }
 
 api_answer api::change(asked_change asked) {
@@ -470,6 +482,58 @@ api_answer api::reactivate(const parsed& p) {
 
 api_answer api::remove(const parsed& p) {
     return change(asked(registry::tenant_change::verb::remove, p));
+}
+
+namespace {
+
+api_answer no_audit() {
+    return api_problem(409, "not-this-node", "This node has no audit log",
+                       "Its tenants come from Redis; ask the node that publishes them.");
+}
+
+api_answer audit_unreadable(const store::failure& why) {
+    return api_problem(503, "unreadable", "The audit log cannot be read", why.text);
+}
+
+api_answer audit_slow() {
+    return api_problem(504, "slow", "The audit log is still being read", "It took longer than expected; ask for less (limit) or again.");
+}
+
+}  // namespace
+
+// A tenant that is forgotten has the log it had.
+api_answer api::audit(const parsed& p) {
+    const auto limit = page_limit(p);
+    if (!limit) return bad_limit();
+    const auto below = p.get("after").empty() ? std::optional<std::size_t>(0) : to_number(p.get("after"));
+    if (!below) return bad_query("after: `next` of the page before is needed");
+    auto a = audit_slow();
+    a.action = [&node = node_, id = p.id, below = *below, limit = *limit](const std::function<void(api_answer)>& done) {
+        const auto read = std::make_shared<audit_page>();
+        const auto job = [read, id, below, limit](store::audit_db& db) { *read = read_audit(db, id, below, limit); };
+        const auto then = [&node, read, id, below, done] {
+            if (read->why) return done(audit_unreadable(read->why));
+            if (read->rows.empty() && below == 0 && node.find_tenant(id) == nullptr)
+                return done(not_found("No tenant has this id, and none had it."));
+            done(json_answer(audit_json(id, *read)));
+        };
+        if (!node.with_audit(job, then)) done(no_audit());
+    };
+    return a;
+}
+
+api_answer api::audit_verify(const parsed& p) {
+    auto a = audit_slow();
+    a.action = [&node = node_, id = std::string(p.get("tenant")), after = std::string(p.get("after"))](
+                   const std::function<void(api_answer)>& done) {
+        const auto found = std::make_shared<audit_check>();
+        const auto job = [found, id, after](store::audit_db& db) { *found = check_audit(db, id, after); };
+        const auto then = [found, done] {
+            done(found->why ? audit_unreadable(found->why) : json_answer(check_json(*found)));
+        };
+        if (!node.with_audit(job, then)) done(no_audit());
+    };
+    return a;
 }
 
 api_answer api::explain(const parsed& p) {

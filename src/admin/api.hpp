@@ -16,6 +16,7 @@ namespace gatehouse::admin {
 struct api_request {
     std::string_view method, target, authorization, if_none_match;
     std::string_view if_match = {}, content_type = {}, body = {};
+    std::string_view client = {}, request_id = {};  // whose address, and what it is called in the audit log
 };
 
 struct api_answer {
@@ -68,6 +69,8 @@ class api {
     api_answer suspend(const parsed&);
     api_answer reactivate(const parsed&);
     api_answer remove(const parsed&);
+    api_answer audit(const parsed&);
+    api_answer audit_verify(const parsed&);
     static asked_change asked(registry::tenant_change::verb what, const parsed&);
     api_answer change(asked_change asked);
     api_answer once_loaded(const std::string& host, const parsed&, api_answer (api::*run)(const parsed&));

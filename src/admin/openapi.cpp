@@ -43,10 +43,17 @@ constexpr const char* text = R"json({
           "next": { "type": [ "string", "null" ] } } } } } },
         "400": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants": { "get": {
-      "summary": "Tenants by id, a page at a time; files without a tenant last", "operationId": "tenants",
+      "summary": "Tenants by id, a page at a time, which may be short; files without a tenant last, where all are asked for", "operationId": "tenants",
       "parameters": [
         { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 } },
         { "name": "after", "in": "query", "description": "`next` of the page before", "schema": { "type": "string" } },
+        { "name": "search", "in": "query", "description": "in id, label, name or a host, whatever the case", "schema": { "type": "string" } },
+        { "name": "name", "in": "query", "description": "in the name, whatever the case", "schema": { "type": "string" } },
+        { "name": "host", "in": "query", "description": "a host that it answers at", "schema": { "type": "string" } },
+        { "name": "plan", "in": "query", "schema": { "type": "string" } },
+        { "name": "region", "in": "query", "description": "its own, or its parent's", "schema": { "type": "string" } },
+        { "name": "state", "in": "query", "schema": { "enum": [ "provisioning", "active", "suspended", "deleting", "removed" ] } },
+        { "name": "label", "in": "query", "schema": { "type": "string" } },
         { "name": "parent", "in": "query", "description": "this tenant's children alone", "schema": { "type": "string" } } ],
       "responses": {
         "200": { "description": "a page", "content": { "application/json": { "schema": {
@@ -112,6 +119,22 @@ constexpr const char* text = R"json({
       "responses": { "200": { "description": "hours with any use, by time", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Usage" } } } },
         "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" },
         "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/audit": { "get": {
+      "summary": "Who changed what of it, the newest first, a page at a time; of a tenant that is gone too", "operationId": "audit",
+      "parameters": [ { "$ref": "#/components/parameters/id" },
+        { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 } },
+        { "name": "after", "in": "query", "description": "`next` of the page before", "schema": { "type": "string" } } ],
+      "responses": { "200": { "description": "a page", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Audit" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/audit/verify": { "get": {
+      "summary": "Whether rows of audit logs were removed, altered or cut off; of one tenant, or of all, some at a time", "operationId": "verifyAudit",
+      "parameters": [
+        { "name": "tenant", "in": "query", "schema": { "type": "string" } },
+        { "name": "after", "in": "query", "description": "`next` of the answer before", "schema": { "type": "string" } } ],
+      "responses": { "200": { "description": "what was found", "content": { "application/json": { "schema": { "type": "object", "required": [ "intact", "tenants", "rows", "wrong", "next" ], "properties": {
+          "intact": { "type": "boolean" }, "tenants": { "type": "integer" }, "rows": { "type": "integer" }, "next": { "type": [ "string", "null" ] },
+          "wrong": { "type": "array", "items": { "type": "object", "properties": { "tenant": { "type": "string" }, "why": { "type": "string" } } } } } } } } },
+        "401": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/explain": { "get": {
       "summary": "What would happen to a request, stage by stage", "operationId": "explain",
       "parameters": [
@@ -240,6 +263,15 @@ constexpr const char* text = R"json({
         "overlay": { "type": "object", "description": "its state is a verb's, not its document's", "properties": { "since": { "type": "string", "format": "date-time" } } },
         "affected": { "type": "array", "items": { "type": "string" } },
         "tenant": { "type": "object", "description": "as in its TOML file" } } },
+      "Audit": { "type": "object", "required": [ "tenant", "rows", "next" ], "properties": {
+        "tenant": { "type": "string" }, "next": { "type": [ "string", "null" ] },
+        "rows": { "type": "array", "items": { "type": "object", "required": [ "number", "at", "who", "from", "action", "before", "after", "hash" ], "properties": {
+          "number": { "type": "integer", "description": "of this tenant's rows, from 1" }, "at": { "type": "string", "format": "date-time" },
+          "who": { "type": "string", "enum": [ "admin", "file", "gatehouse" ] }, "from": { "type": "string", "description": "an address, a file" },
+          "request_id": { "type": "string", "description": "X-Request-Id of the answer" },
+          "action": { "type": "string", "enum": [ "created", "updated", "suspended", "reactivated", "deleted", "removed" ] },
+          "before": { "description": "keys that had another value" }, "after": { "description": "and what they have now" },
+          "hash": { "type": "string", "description": "SHA-256 over this row and the hash of the one before it" } } } } } },
       "UsageCounts": { "type": "object", "properties": {
         "requests": { "type": "integer" }, "bytes_in": { "type": "integer", "description": "from clients" }, "bytes_out": { "type": "integer", "description": "to clients" },
         "refused": { "type": "integer", "description": "by Gatehouse, for whatever reason on the client's side" },

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <gatehouse/admin/server.hpp>
 #include <gatehouse/base/log.hpp>
+#include <gatehouse/base/text.hpp>
 #include <gatehouse/net/address.hpp>
 
 #include <boost/asio/as_tuple.hpp>
@@ -43,6 +44,7 @@ using asio::use_awaitable;
 
 constexpr std::uint32_t head_limit_bytes = 64 * 1024;
 constexpr std::uint64_t body_limit_bytes = 1024 * 1024;
+constexpr std::size_t request_id_bytes = 8;
 constexpr auto accept_pause = std::chrono::milliseconds(100);
 
 [[noreturn]] void fail(const std::string& address, std::string_view what, int error) {
@@ -89,6 +91,15 @@ net::address bound_address(int fd) {
     return a;
 }
 
+// "192.0.2.7"; of a Unix socket "unix:".
+std::string peer_of(int fd) {
+    net::address a;
+    a.bytes = sizeof a.storage;
+    ::getpeername(fd, reinterpret_cast<sockaddr*>(&a.storage), &a.bytes);
+    const auto ip = a.ip();
+    return ip ? ip->to_string() : "unix:";
+}
+
 bool is_local(const net::address& a) {
     const auto ip = a.ip();
     if (!ip) return true;
@@ -119,6 +130,7 @@ class server::impl : public std::enable_shared_from_this<impl> {
     static awaitable<void> accept_all(std::shared_ptr<impl> self);
     static awaitable<void> serve(std::shared_ptr<impl> self, std::shared_ptr<stream> s);
     static awaitable<void> serve_requests(impl& self, stream& s);
+    static api_answer ask(impl& self, const request& r, int fd);
     static awaitable<api_answer> run_action(impl& self, const api_answer& slow);
     static response to_response(const api_answer& a, const request& r, bool keep_alive);
     static response refusal(const error_code& ec);
@@ -239,18 +251,7 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
         } else {
             const auto& r = parser.get();
             keep_alive = r.keep_alive();
-            const auto text = [&r](http::field f) {
-                const auto v = r[f];
-                return std::string_view(v.data(), v.size());
-            };
-            const auto method = r.method_string(), target = r.target();
-            auto answer = self.api_->answer({.method = {method.data(), method.size()},
-                                             .target = {target.data(), target.size()},
-                                             .authorization = text(http::field::authorization),
-                                             .if_none_match = text(http::field::if_none_match),
-                                             .if_match = text(http::field::if_match),
-                                             .content_type = text(http::field::content_type),
-                                             .body = r.body()});
+            auto answer = ask(self, r, s.socket().native_handle());
             if (answer.action) answer = co_await run_action(self, answer);
             if (self.stopped_) co_return;
             keep_alive = keep_alive && !self.retired_;
@@ -261,6 +262,35 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
             co_await http::async_write(s, out, as_tuple(use_awaitable));
         if (write_ec) co_return;
     }
+}
+
+// Each request has an id, which its answer carries and the audit log.
+api_answer server::impl::ask(impl& self, const request& r, int fd) {
+    const auto text = [&r](http::field f) {
+        const auto v = r[f];
+        return std::string_view(v.data(), v.size());
+    };
+    const auto method = r.method_string(), target = r.target();
+    const auto client = peer_of(fd), request_id = random_hex(request_id_bytes);
+    auto answer = self.api_->answer({.method = {method.data(), method.size()},
+                                     .target = {target.data(), target.size()},
+                                     .authorization = text(http::field::authorization),
+                                     .if_none_match = text(http::field::if_none_match),
+                                     .if_match = text(http::field::if_match),
+                                     .content_type = text(http::field::content_type),
+                                     .body = r.body(),
+                                     .client = client,
+                                     .request_id = request_id});
+    if (auto act = std::move(answer.action)) {
+        answer.action = [act = std::move(act), request_id](const std::function<void(api_answer)>& done) {
+            act([done, request_id](api_answer later) {
+                later.fields.emplace_back("X-Request-Id", request_id);
+                done(std::move(later));
+            });
+        };
+    }
+    answer.fields.emplace_back("X-Request-Id", request_id);
+    return answer;
 }
 
 awaitable<api_answer> server::impl::run_action(impl& self, const api_answer& slow) {

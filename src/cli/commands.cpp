@@ -43,8 +43,10 @@ std::optional<json::array> all_pages(const options& o, std::string_view path,
     }
 }
 
-std::optional<json::array> all_tenants(const options& o, const std::string& parent) {
-    const std::string filter = parent.empty() ? "" : "&parent=" + percent_encoded(parent);
+std::optional<json::array> all_tenants(const options& o) {
+    std::string filter;
+    for (const auto& [key, value] : o.filter)
+        filter += fmt::format("&{}={}", key, percent_encoded(value));
     return all_pages(o, "/v1/tenants", filter, "tenants");
 }
 
@@ -113,7 +115,7 @@ int run_reload(const options& o) {
 }
 
 int run_tenant_list(const options& o) {
-    const auto all = all_tenants(o, o.parent);
+    const auto all = all_tenants(o);
     if (!all) return refused;
     if (o.json)
         print_json(*all);
@@ -134,7 +136,7 @@ int run_tenant_show(const options& o) {
 }
 
 int run_tenant_tree(const options& o) {
-    const auto all = all_tenants(o, {});
+    const auto all = all_tenants(o);
     if (!all) return refused;
     const auto tree = tenant_tree_json(*all, o.tenant);
     if (!o.tenant.empty() && tree.empty()) {

@@ -24,6 +24,8 @@ int run_tenant_suspend(const options& o);
 int run_tenant_reactivate(const options& o);
 int run_tenant_delete(const options& o);
 int run_tenant_export(const options& o);
+int run_audit_show(const options& o);
+int run_audit_verify(const options& o);
 int run_cert_list(const options& o);
 int run_pool_list(const options& o);
 int run_pool_drain(const options& o);

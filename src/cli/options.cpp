@@ -26,6 +26,8 @@ constexpr const char* footer = R"(Examples:
       The client tenants of pixel, for programs.
   gatehouse tenant usage acme --from 2026-11-01 --to 2026-11-30 --csv
       What acme used in each hour of a month, for a spreadsheet.
+  gatehouse audit show acme
+      Who changed what of acme, and from where.
   gatehouse pool drain shared 127.0.0.1:9001 --wait 30s
       Takes an application out for a deployment; gatehouse pool enable brings it back.
   gatehouse reload --force
@@ -106,8 +108,20 @@ struct command_line {
             "tenant", "Tenants: list, show, tree, usage, create, update, suspend, reactivate, delete, export");
         tenant->require_subcommand(1);
         tenant->fallthrough();
-        auto* list = add(*tenant, "list", "All tenants, by id", verb::tenant_list);
-        list->add_option("--parent", o.parent, "This tenant's children alone")->type_name("ID");
+        auto* list = add(*tenant, "list", "Tenants by id: all, or those that match all that is given", verb::tenant_list);
+        const auto filter = [this, list](const char* key, const char* help, const char* type) {
+            list->add_option_function<std::string>(
+                    std::string("--") + key, [this, key](const std::string& value) { o.filter[key] = value; }, help)
+                ->type_name(type);
+        };
+        filter("search", "In its id, label, name or a host, whatever the case", "TEXT");
+        filter("name", "In its name, whatever the case", "TEXT");
+        filter("host", "Whose host it is", "HOST");
+        filter("plan", "Of this plan", "NAME");
+        filter("region", "At home there, or its parent is", "NAME");
+        filter("state", "provisioning, active, suspended, deleting or removed", "WORD");
+        filter("label", "Of this label", "NAME");
+        filter("parent", "This tenant's children alone", "ID");
         auto* show = add(*tenant, "show",
                          "One tenant: what it declares, and what is wrong with a newer version",
                          verb::tenant_show);
@@ -179,6 +193,14 @@ struct command_line {
                 one->add_option("--if-revision", c.revision, "Only while it has this revision, as tenant show says it")
                     ->type_name("N");
         }
+        auto* audit = app.add_subcommand("audit", "Who changed what: show, verify");
+        audit->require_subcommand(1);
+        audit->fallthrough();
+        auto* show = add_for_one(*audit, "show", "What was changed of a tenant, by whom and from where; the newest first", verb::audit_show);
+        show->add_option("--last", o.last, "So many rows; default: 20")->check(CLI::Range(1, 1'000'000))->type_name("N");
+        auto* verify = add(*audit, "verify", "Look for rows that were removed, altered or cut off; exit code 1 when there are any",
+                           verb::audit_verify);
+        verify->add_option("id", o.tenant, "Of this tenant alone")->type_name("ID");
         add_for_one(tenant, "export", "Print the tenant as TOML, for a file of tenants_dir", verb::tenant_export);
     }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <gatehouse/admin/explain_query.hpp>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ enum class verb : std::uint8_t {
     tenant_reactivate,
     tenant_delete,
     tenant_export,
+    audit_show,
+    audit_verify,
     cert_list,
     pool_list,
     pool_drain,
@@ -53,13 +56,16 @@ struct options {
     std::optional<std::uint32_t> workers;  // serve
     bool force = false;                    // reload
     bool effective = false;                // tenant show
-    std::string tenant, parent;            // tenant show, tree, list, usage
+    std::string tenant;                    // tenant show, tree, usage and changes
+    // tenant list: what is to match, by the name of the query's key.
+    std::map<std::string, std::string> filter;
     std::string from, to;                  // tenant usage
     bool csv = false;                      // the same
     tenant_options change;                 // tenant create, update
     std::string reason, until, message;    // tenant suspend
     bool recursive = false;                // tenant delete
     std::string grace;                     // the same
+    std::uint64_t last = 20;               // audit show
     std::string pool, endpoint;            // pool list, drain, enable
     std::chrono::milliseconds wait{0};     // pool drain
     admin::explain_query question;         // explain

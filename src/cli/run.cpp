@@ -43,6 +43,10 @@ int dispatch(const options& o, serve_function serve) {
             return run_tenant_delete(o);
         case verb::tenant_export:
             return run_tenant_export(o);
+        case verb::audit_show:
+            return run_audit_show(o);
+        case verb::audit_verify:
+            return run_audit_verify(o);
         case verb::cert_list:
             return run_cert_list(o);
         case verb::pool_list:

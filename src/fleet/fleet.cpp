@@ -77,7 +77,7 @@ class fleet::impl : public std::enable_shared_from_this<impl> {
     limit::fleet_pulse pulse_;
     std::vector<std::shared_ptr<limit::share>> used_;
     std::int64_t pulsed_ns_ = 0, beat_ns_ = 0;
-    bool stopped_ = false, left_ = false, was_lost_ = false;
+    bool stopped_ = false, left_ = false, was_lost_ = false, unreachable_ = false;
     fleet_status status_;
 };
 
@@ -86,6 +86,7 @@ void fleet::impl::start() {
     d.run_in_pool = deps_.run_in_pool;
     d.on_state = mine([](impl& self, redis::state s, const std::string& why) {
         self.status_.why = s == redis::state::up ? std::string() : why;
+        self.unreachable_ = s == redis::state::down;
         // Its answer says since when Redis counts us; there is nothing to lose by asking at once.
         if (s == redis::state::up) self.pulsed_ns_ = self.beat_ns_ = 0;
     });
@@ -126,7 +127,7 @@ void fleet::impl::wait() {
 
 void fleet::impl::tick() {
     const std::int64_t now = monotonic_ns();
-    const limit::fleet_view v = pulse_.view(now);
+    const limit::fleet_view v = pulse_.view(now, unreachable_);
     if (client_->is_up() && !left_) {
         if (now - pulsed_ns_ >= limit::pulse_every_ms * ms) send_pulse(now);
         send_heartbeat(now);

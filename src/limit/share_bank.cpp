@@ -53,7 +53,7 @@ void fleet_pulse::answered(const pulse_answer& a, std::int64_t sent_ns, std::int
     heard_ = true;
 }
 
-fleet_view fleet_pulse::view(std::int64_t now_ns) noexcept {
+fleet_view fleet_pulse::view(std::int64_t now_ns, bool unreachable) noexcept {
     // At a start, and after it stood still, a node first has itself counted again.
     if (looked_ns_ == 0 || now_ns - looked_ns_ > counted_for_ms * ms / 2) {
         began_ns_ = now_ns;
@@ -61,7 +61,7 @@ fleet_view fleet_pulse::view(std::int64_t now_ns) noexcept {
     }
     looked_ns_ = now_ns;
     const std::int64_t heard_ns = heard_ ? sent_ns_ : began_ns_ + (start_within_ms - lost_after_ms) * ms;
-    view_.lost = now_ns - heard_ns > lost_after_ms * ms;
+    view_.lost = now_ns - heard_ns > lost_after_ms * ms || (!heard_ && unreachable);
     view_.settled = heard_ ? now_ns - joined_ns_ >= settled_after_ms * ms : view_.lost;
     return view_;
 }

@@ -164,6 +164,7 @@ void state::write_record(entry& e, bool anyway, work& w) {
     e.conflicts = std::move(conflicts);
     if (republish) {
         w.records.emplace(e.id, e.record);
+        if (e.record || is_api_file(e.file)) w.out.before.emplace(e.id, e.record);
         replace_record(e, hosts, w.out.revision);
     }
     if (e.quarantine.empty() && e.conflicts.empty())

@@ -34,6 +34,22 @@ result<batch> read_folder(const config::settings& s, const state& known) {
     return b;
 }
 
+// Tenants of the API, which files may name as parents or be in the way of. Without a central.db there are none.
+void restore_made(const config::settings& s, state& into) {
+    store::failure why;
+    auto db = store::central_db::open_read_only(s.node.state_dir + "/central.db", why);
+    auto contents = why ? std::nullopt : db.read(why);
+    if (!contents) return;
+    std::erase_if(contents->tenants, [](const store::tenant_row& r) { return !is_api_file(r.source); });
+    std::set<std::string> ids;
+    for (const auto& r : contents->tenants)
+        ids.insert(r.id);
+    std::erase_if(contents->hosts, [&](const auto& h) { return !ids.contains(h.second); });
+    contents->reasons.clear();
+    std::vector<std::string> ignored;
+    (void)into.restore(from_rows(*contents, ignored));
+}
+
 config::diagnostic about_folder(const config::settings& s, const error_code& ec) {
     return {.severity = config::severity::error,
             .file = s.registry.tenants_dir,
@@ -125,6 +141,7 @@ std::vector<config::diagnostic> check(const std::string& settings_file) {
                        .message = why, .advice = "put the right key there"});
     if (s.registry.follows()) return out;  // what is published was judged where it was published
     state judged(make_rules(s, 1));
+    restore_made(s, judged);
     auto found = read_folder(s, judged);
     if (!found) {
         out.push_back(about_folder(s, found.error()));

@@ -213,6 +213,16 @@ void service::impl::with_usage(std::function<void(store::usage_db&)> job, std::f
         [done = std::move(done)](outcome) { done(); });
 }
 
+// As keep_quotas().
+void service::impl::with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done) {
+    in_pool(
+        [job = std::move(job)](pipeline& p) {
+            p.with_audit(job);
+            return outcome{};
+        },
+        [done = std::move(done)](outcome) { done(); });
+}
+
 void service::impl::stop() {
     *stopped_ = true;
     ready_ = false;

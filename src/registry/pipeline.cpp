@@ -59,7 +59,10 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
     stored_revision_ = contents.revision;
     restore_drained(contents, out);
     restore_quotas(file, contents, out);
-    if (why = usage_db_.open(file); why) {
+    auditor_.restore(contents.audit_heads);
+    why = usage_db_.open(file);
+    if (!why) why = audit_db_.open(file);
+    if (why) {
         out.ec = make_error_code(errc::not_ready);
         out.why = fmt::format("{} cannot be used: {}", file, why.text);
     }
@@ -134,6 +137,11 @@ void pipeline::with_usage(const std::function<void(store::usage_db&)>& job) {
     job(usage_db_);
 }
 
+void pipeline::with_audit(const std::function<void(store::audit_db&)>& job) {
+    const std::lock_guard lock(audit_mutex_);
+    job(audit_db_);
+}
+
 void pipeline::read(std::span<const std::string> files, batch& into) const {
     for (const auto& file : files) {
         document d;
@@ -166,7 +174,6 @@ result<std::vector<std::string>> pipeline::list(const std::string& folder, batch
             files.push_back(std::move(file));
     }
     state_.for_each_file([&](std::string_view file) {
-        if (is_api_file(file)) return;
         const bool inside = file.size() > folder.size() && file.starts_with(folder);
         if (!inside || !found->contains(file.substr(folder.size() + 1)))
             into.vanished.emplace_back(file);
@@ -195,6 +202,8 @@ change_set pipeline::try_one(const tenant_change& c, std::chrono::seconds delete
     }
     if (c.dry_run) return state_.take_back(std::move(t), now);
     auto changes = t.changes;
+    for (const auto& [id, before] : changes.before)
+        authors_[id] = c.author;
     kept.push_back(std::move(t));
     return changes;
 }
@@ -210,6 +219,7 @@ outcome pipeline::change(const std::vector<tenant_change>& list, std::chrono::se
     for (std::size_t i = 0; i < list.size(); ++i)
         changes.merge(try_one(list[i], delete_grace, answers[i], kept));
     add(out, store(std::move(changes)));
+    authors_.clear();
     if (!out.trouble.empty()) {
         take_back(std::move(kept));
         return not_stored(answers, std::move(out));
@@ -306,6 +316,7 @@ outcome pipeline::store(change_set c) {
         waiting_.revision = std::max(waiting_.revision, state_.revision());
         auto rows = to_rows(waiting_, waiting_vanished_);
         rows.judged_by = rules_now;
+        rows.audit = auditor_.rows_of(waiting_, authors_, utc_now());
         if (const auto why = db_.write(rows); why) {
             out.trouble = why.text;
             out.report.refused =
@@ -314,6 +325,7 @@ outcome pipeline::store(change_set c) {
             out.report.held = state_.held();
             return out;
         }
+        auditor_.stored(rows.audit);
     }
     waiting_vanished_.clear();
     stored_judged_by_ = rules_now;

@@ -2,6 +2,7 @@
 // is stored, so control may publish it. In the pool, one call at a time.
 #pragma once
 
+#include "audit.hpp"
 #include "tenant_files.hpp"
 
 #include <gatehouse/limit/quota.hpp>
@@ -64,6 +65,8 @@ class pipeline {
     std::string write_quotas(const std::vector<limit::quota_use>& used);
     // Beside any other call.
     void with_usage(const std::function<void(store::usage_db&)>& job);
+    // Beside any other call.
+    void with_audit(const std::function<void(store::audit_db&)>& job);
     // Everything that is wrong now.
     diagnostics all_diagnostics() const { return state_.all_diagnostics(); }
 
@@ -85,6 +88,10 @@ class pipeline {
     store::quota_db quota_db_;
     std::mutex usage_mutex_;
     store::usage_db usage_db_;
+    std::mutex audit_mutex_;
+    store::audit_db audit_db_;
+    auditor auditor_;
+    std::map<std::string, author> authors_;  // of what is stored next, by tenant
     std::uint64_t stored_revision_ = 0;
     std::string stored_judged_by_;
     // Decided but not stored, hence not in force.

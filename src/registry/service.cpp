@@ -35,13 +35,15 @@ void service::keep_quotas(std::vector<limit::quota_use> used,
 void service::with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done) {
     impl_->with_usage(std::move(job), std::move(done));
 }
+void service::with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done) {
+    impl_->with_audit(std::move(job), std::move(done));
+}
 void service::stop() {
     impl_->stop();
 }
 
-std::vector<tenant_row> service::page(std::string_view after, std::size_t limit,
-                                      std::string_view parent) const {
-    return impl_->known().page(after, limit, parent);
+tenant_page service::page(std::string_view after, std::size_t limit, const tenant_filter& filter) const {
+    return impl_->known().page(after, limit, filter, impl_->settings().platform.default_plan);
 }
 std::size_t service::quarantined_count() const {
     return impl_->known().quarantined_count();

@@ -26,6 +26,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
     void set_drained(drain_change c, std::function<void(std::string why_not)> done);
     void keep_quotas(std::vector<limit::quota_use> used, std::function<void(std::string why_not)> done);
     void with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done);
+    void with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done);
     void stop();
 
     const table& known() const noexcept { return table_; }

@@ -34,8 +34,8 @@ void change_set::merge(change_set later) {
     for (auto& [id, update] : later.tenants) {
         // A forgotten id that is back is simply there again.
         dropped.erase(id);
-        const auto before = tenants.find(id);
-        if (before != tenants.end() && before->second.republish) update.republish = true;
+        const auto known = tenants.find(id);
+        if (known != tenants.end() && known->second.republish) update.republish = true;
         tenants.insert_or_assign(id, std::move(update));
     }
     for (auto& [host, owner] : later.hosts)
@@ -43,6 +43,7 @@ void change_set::merge(change_set later) {
     for (auto& [file, document] : later.orphans)
         orphans.insert_or_assign(file, std::move(document));
     stamps.insert(stamps.end(), later.stamps.begin(), later.stamps.end());
+    before.merge(later.before);   // the earlier one stays
     for (auto& [id, over] : later.overlays)
         overlays.insert_or_assign(id, std::move(over));
 }

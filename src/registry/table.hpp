@@ -59,20 +59,33 @@ class table {
         return nullptr;
     }
 
-    // Tenants by id, then files by name. `after`: an id, or "file ..." for a file without a tenant;
-    // `parent`: its children alone, and no files.
-    std::vector<tenant_row> page(std::string_view after, std::size_t limit,
-                                 std::string_view parent) const {
-        std::vector<tenant_row> out;
+    // Tenants by id, then files by name, which no filter wants. `after`: an id, or "file ..." for a file without a
+    // tenant. Ends early once so many tenants were looked at that the caller would be held up.
+    tenant_page page(std::string_view after, std::size_t limit, const tenant_filter& filter,
+                     std::string_view default_plan) const {
+        tenant_page out;
         const bool in_files = after.starts_with(file_word);
         auto at = in_files ? tenants_.end() : tenants_.upper_bound(after);
-        for (; at != tenants_.end() && out.size() < limit; ++at)
-            if (is_below(at->second, parent)) out.push_back(row_of(at->first, at->second));
-        if (!parent.empty()) return out;
+        const auto find = [this](std::string_view id) {
+            const auto it = tenants_.find(id);
+            return it == tenants_.end() ? nullptr : it->second.record.get();
+        };
+        const bool all = filter.empty();
+        for (std::size_t looked = 0; at != tenants_.end(); ++at) {
+            const bool wanted = all || (at->second.record && matches(filter, *at->second.record, default_plan, find));
+            if (out.rows.size() == limit && wanted) return out;
+            if (wanted) out.rows.push_back(row_of(at->first, at->second));
+            out.next = at->first;
+            if (++looked == looked_at_once) return out;
+        }
+        out.next.clear();
+        if (!all) return out;
         auto file =
             in_files ? orphans_.upper_bound(after.substr(file_word.size())) : orphans_.begin();
-        for (; file != orphans_.end() && out.size() < limit; ++file)
-            out.push_back(file->second);
+        for (; file != orphans_.end() && out.rows.size() < limit; ++file)
+            out.rows.push_back(file->second);
+        if (file != orphans_.end() && !out.rows.empty())
+            out.next = out.rows.back().is_file ? out.rows.back().source : out.rows.back().id;
         return out;
     }
 
@@ -105,11 +118,8 @@ class table {
                 .conflicts = r.said ? r.said->conflicts : diagnostics(),
                 .over_since = r.said ? r.said->over_since : std::nullopt};
     }
-    static bool is_below(const kept_row& r, std::string_view parent) {
-        if (parent.empty()) return true;
-        return r.record && r.record->tenant && r.record->tenant->look().parent == parent;
-    }
     static constexpr std::string_view file_word = "file ";
+    static constexpr std::size_t looked_at_once = 50'000;
     static std::string source_text(std::string_view file) {
         if (is_api_file(file)) return "api";
         return file.empty() ? std::string() : std::string(file_word) + std::string(file);

@@ -189,6 +189,7 @@ change_set state::take_back(trial t, tenant::utc_time now) {
     change_set left = std::move(t.changes);
     left.merge(settle(w));
     left.applied = left.removed = 0;
+    left.before.clear();
     undo_records(t, left);
     return left;
 }

@@ -57,8 +57,8 @@ class node final : public admin::node_view {
     std::string host_owner(std::string_view host) const override;
     std::size_t tenant_count() const override;
     std::size_t quarantined_count() const override;
-    std::vector<registry::tenant_row> tenant_page(std::string_view after, std::size_t limit,
-                                                  std::string_view parent) const override;
+    registry::tenant_page tenant_page(std::string_view after, std::size_t limit,
+                                      const registry::tenant_filter& filter) const override;
     const registry::tenant_row* find_tenant(std::string_view id) const override;
     bool load(std::string_view host, std::string_view id, std::function<void()> done) override;
     tenant::effective_ptr effective(std::string_view id) const override;
@@ -71,6 +71,7 @@ class node final : public admin::node_view {
     void reload(bool force, std::function<void(registry::change_report)> done) override;
     std::vector<std::string> pool_names() const override;
     std::optional<upstream::pool_row> pool(std::string_view name, std::size_t most) const override;
+    bool with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done) override;
     void change(registry::tenant_change c, std::function<void(registry::change_answer)> done) override;
     void set_drained(const std::string& pool, const std::string& address, admin::drain_wish wish,
                      std::function<void(admin::drain_answer)> done) override;

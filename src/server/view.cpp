@@ -129,15 +129,19 @@ std::size_t node::quarantined_count() const {
     return registry_.quarantined_count();
 }
 
-std::vector<registry::tenant_row> node::tenant_page(std::string_view after, std::size_t limit,
-                                                    std::string_view parent) const {
-    if (!follower_) return registry_.page(after, limit, parent);
-    // Those in memory: of all behind `after` the first few.
+registry::tenant_page node::tenant_page(std::string_view after, std::size_t limit,
+                                        const registry::tenant_filter& filter) const {
+    if (!follower_) return registry_.page(after, limit, filter);
+    const auto find = [this](std::string_view id) {
+        const tenant::record_ptr* r = directory_.find_tenant(id);
+        return r ? r->get() : nullptr;
+    };
+    // Those in memory: of all behind `after` the first few, and one more, which tells that there is a next page.
     std::vector<tenant::record_ptr> first;
     const auto before = [](const tenant::record_ptr& a, const tenant::record_ptr& b) { return a->id < b->id; };
     directory_.for_each([&](const tenant::record_ptr& r) {
-        if (r->id <= after || (!parent.empty() && (!r->tenant || r->tenant->look().parent != parent))) return;
-        if (first.size() == limit) {
+        if (r->id <= after || !matches(filter, *r, settings_.platform.default_plan, find)) return;
+        if (first.size() == limit + 1) {
             if (r->id >= first.front()->id) return;
             std::pop_heap(first.begin(), first.end(), before);
             first.pop_back();
@@ -146,8 +150,11 @@ std::vector<registry::tenant_row> node::tenant_page(std::string_view after, std:
         std::push_heap(first.begin(), first.end(), before);
     });
     std::sort_heap(first.begin(), first.end(), before);
-    std::vector<registry::tenant_row> out;
-    for (const tenant::record_ptr& r : first) out.push_back(row_of(r));
+    registry::tenant_page out;
+    const bool more = first.size() > limit;
+    if (more) first.pop_back();
+    for (const tenant::record_ptr& r : first) out.rows.push_back(row_of(r));
+    if (more) out.next = first.back()->id;
     return out;
 }
 
@@ -192,6 +199,12 @@ std::optional<upstream::pool_row> node::pool(std::string_view name, std::size_t 
     const auto p = pools_.current()->find(name);
     if (p == pools_.current()->end()) return std::nullopt;
     return to_row(p->second, registry_.drained(), monotonic_ns(), most);
+}
+
+bool node::with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done) {
+    if (follower_) return false;
+    registry_.with_audit(std::move(job), std::move(done));
+    return true;
 }
 
 void node::change(registry::tenant_change c, std::function<void(registry::change_answer)> done) {

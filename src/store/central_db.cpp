@@ -10,7 +10,7 @@
 namespace gatehouse::store {
 namespace {
 
-constexpr std::int64_t schema_version = 6;
+constexpr std::int64_t schema_version = 7;
 constexpr std::size_t fleet_id_bytes = 8;
 
 // migrations[n] leads from version n to n + 1; existing ones are never edited.
@@ -43,6 +43,10 @@ constexpr const char* migrations[] = {
        CREATE INDEX usage_by_tenant ON usage(tenant, hour);)",
     R"(CREATE TABLE overlays(tenant TEXT PRIMARY KEY, state TEXT NOT NULL, reason TEXT NOT NULL,
            until INTEGER NOT NULL, message TEXT NOT NULL, since INTEGER NOT NULL) WITHOUT ROWID;)",
+    R"(CREATE TABLE audit(tenant TEXT NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL,
+           origin TEXT NOT NULL, request_id TEXT NOT NULL, action TEXT NOT NULL, before TEXT NOT NULL,
+           after TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY(tenant, number)) WITHOUT ROWID;
+       CREATE TABLE audit_heads(tenant TEXT PRIMARY KEY, number INTEGER NOT NULL, hash TEXT NOT NULL) WITHOUT ROWID;)",
 };
 static_assert(std::size(migrations) == schema_version);
 
@@ -231,6 +235,16 @@ failure read_overlays(database& db, contents& out) {
     return s.error();
 }
 
+failure read_audit_heads(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT tenant,number,hash FROM audit_heads", why);
+    while (s.step())
+        out.audit_heads.push_back({.tenant = std::string(s.text(0)),
+                                   .number = static_cast<std::uint64_t>(s.integer(1)),
+                                   .hash = std::string(s.text(2))});
+    return s.error();
+}
+
 failure read_drained(database& db, contents& out) {
     failure why;
     auto s = db.prepare("SELECT pool,endpoint,since FROM drained", why);
@@ -264,6 +278,7 @@ std::optional<contents> central_db::read(failure& why) {
     if (!why) why = read_hosts(db_, out);
     if (!why) why = read_reasons(db_, out);
     if (!why) why = read_overlays(db_, out);
+    if (!why) why = read_audit_heads(db_, out);
     if (!why) why = read_drained(db_, out);
     if (!why) why = read_quotas(db_, out);
     (void)db_.execute("ROLLBACK");
@@ -319,6 +334,22 @@ failure central_db::write_overlays(const change& c) {
     if (why) return why;
     for (const auto& tenant : c.dropped_overlays)
         if (!drop.bind(1, tenant).run()) return drop.error();
+    return {};
+}
+
+failure central_db::write_audit(const change& c) {
+    failure why;
+    // Never in the place of another row: that would be one lost.
+    auto put = db_.prepare("INSERT INTO audit VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)", why);
+    if (why) return why;
+    auto head = db_.prepare("INSERT OR REPLACE INTO audit_heads VALUES(?1,?2,?3)", why);
+    if (why) return why;
+    for (const auto& r : c.audit) {
+        const auto number = static_cast<std::int64_t>(r.number);
+        put.bind(1, r.tenant).bind(2, number).bind(3, r.at).bind(4, r.who).bind(5, r.from).bind(6, r.request_id);
+        if (!put.bind(7, r.action).bind(8, r.before).bind(9, r.after).bind(10, r.hash).run()) return put.error();
+        if (!head.bind(1, r.tenant).bind(2, number).bind(3, r.hash).run()) return head.error();
+    }
     return {};
 }
 
@@ -387,6 +418,7 @@ failure central_db::write(const change& c) {
     if (!why) why = write_hosts(c);
     if (!why) why = write_reasons(c);
     if (!why) why = write_overlays(c);
+    if (!why) why = write_audit(c);
     if (why) return why;
     auto meta = db_.prepare("UPDATE meta SET value=?2 WHERE key=?1", why);
     if (why) return why;

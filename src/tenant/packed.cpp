@@ -85,9 +85,12 @@ auto members(auto& v, const tenant*) {
 enum tenant_member : std::uint64_t {
     member_id = 1,
     member_label = 2,
+    member_name = 3,
     member_state = 4,
     member_until = 6,
     member_parent = 8,
+    member_plan = 9,
+    member_region = 10,
     member_redirect_hosts = 20,
     member_tls = 23,
 };
@@ -376,8 +379,17 @@ brief packed::look() const noexcept {
             case member_until:
                 b.until = utc_time(std::chrono::seconds(to_signed(n)));
                 break;
+            case member_name:
+                b.name = v;
+                break;
             case member_parent:
                 b.parent = v;
+                break;
+            case member_plan:
+                b.plan = v;
+                break;
+            case member_region:
+                b.region = v;
                 break;
             case member_redirect_hosts:
                 b.redirects = v;

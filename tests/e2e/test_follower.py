@@ -95,6 +95,27 @@ def test_an_edge_serves_what_was_published(fleet, authority):
     assert "acme" in edge.admin("GET", "/v1/explain?url=http://shop.acme.example/&format=text")[1]
 
 
+def test_a_tenant_of_the_api_is_served_on_every_edge_within_a_second(fleet):
+    edges = [fleet.edge(f"edge-{i}") for i in range(2)]
+    for edge in edges:
+        until(lambda: is_following(edge), 5)
+
+    def send(gate, method, path, body=None):
+        return gate.admin(method, path, body=json.dumps(body or {}), fields={"Content-Type": "application/json"})
+    assert send(fleet.center, "POST", "/v1/tenants", {"id": "made", "pool": "shared", "hosts": ["made.example"]})[0] == 201
+    for edge in edges:
+        until(lambda: status(edge, "made.example") == 200, 1)
+    assert send(fleet.center, "POST", "/v1/tenants/made/suspend", {"reason": "legal"})[0] == 200
+    for edge in edges:
+        until(lambda: status(edge, "made.example") == 451, 1)
+    assert send(fleet.center, "DELETE", "/v1/tenants/made")[0] == 202
+    for edge in edges:
+        until(lambda: status(edge, "made.example") == 410, 1)
+    # An edge's registry is not its own to change.
+    code, text, _ = send(edges[0], "POST", "/v1/tenants", {"id": "other"})
+    assert code == 409 and json.loads(text)["type"] == "urn:gatehouse:not-this-node"
+
+
 def test_changes_are_in_force_on_every_edge_within_a_second(fleet):
     edges = [fleet.edge(f"edge-{i}") for i in range(2)]
     for edge in edges:

@@ -197,3 +197,19 @@ def test_a_reload_can_name_another_redis_or_none(nodes, redis, tmp_path):
                 until(lambda: not shares(center)["lost"] and shares(center)["nodes"] == 1, 5)
             admitted = Load([center], RATE / 2, 1.0)
             assert len(admitted.admitted) >= 0.9 * admitted.sent, (url, len(admitted.admitted), admitted.sent)
+
+
+def test_a_node_that_starts_while_redis_is_away_serves_at_once(nodes, redis):
+    """It takes what Redis would have told it to be its own, and does not wait for it."""
+    edge = nodes[1]
+    redis.kill()
+    edge.kill()
+    edge.start()
+    with edge.client() as client:
+        assert [client.get("/", host=HOST).status for _ in range(5)].count(200) >= 1
+        time.sleep(0.3)
+        answers = []
+        for _ in range(20):
+            answers.append(client.get("/", host=HOST).status)
+            time.sleep(0.02)
+    assert answers == [200] * 20

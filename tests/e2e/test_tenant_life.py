@@ -1,8 +1,10 @@
 """A tenant's life by the API and the command line: made, changed, suspended, deleted, and all of it kept."""
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import random
+import sqlite3
 import time
 
 import pytest
@@ -182,6 +184,80 @@ def test_reload_and_restart_keep_tenants_of_the_api(site):
     assert status_of(site, "acme.localhost") == 200
 
 
+def test_check_knows_them(site):
+    """A file's parent may be a tenant of the API; a file that is in its way is named."""
+    assert create(site, id="agency", hosts=["agency.example"])[0] == 201
+    site.gate.write_tenant("client", {"parent": "agency", "pool": "main"})
+    until(lambda: status_of(site, "client.agency.localhost") == 200, 5)
+    done = site.gate.run("check", "--config", "gatehouse.toml")
+    assert done.returncode == 0, done
+    site.gate.write_tenant("thief", {"pool": "main", "hosts": ["agency.example"]})
+    done = site.gate.run("check", "--config", "gatehouse.toml")
+    assert done.returncode == 1 and "belongs to tenant \"agency\"" in done.stdout, done
+    # Offline, explain knows it too.
+    site.gate.stop()
+    done = site.gate.run("explain", "--config", "gatehouse.toml", "http://agency.example/")
+    assert "agency" in done.stdout and "would be forwarded" in done.stdout, done
+    site.gate.start()
+
+
+def test_found_by_what_they_are(site):
+    for n in range(5):
+        assert create(site, id=f"shop-{n}", name=f"Shop Number {n}", plan="pro" if n % 2 else "free", hosts=[f"s{n}.example"])[0] == 201
+
+    def found(query):
+        ids, after = [], ""
+        while True:
+            page = send(site, "GET", f"/v1/tenants?limit=2&after={after}&{query}")[1]
+            ids += [t["id"] for t in page["tenants"]]
+            after = page["next"]
+            if not after:
+                return ids
+    assert found("") == ["filed"] + [f"shop-{n}" for n in range(5)]
+    assert found("search=NUMBER") == [f"shop-{n}" for n in range(5)]
+    assert found("plan=pro") == ["shop-1", "shop-3"]
+    assert found("host=S3.example") == ["shop-3"]
+    assert found("name=number+3&plan=free") == []
+    listed = site.gate.run("--config", "gatehouse.toml", "tenant", "list", "--search", "s4.example", "--json")
+    assert [t["id"] for t in json.loads(listed.stdout)] == ["shop-4"]
+
+
+def test_who_did_what(site):
+    _, _, fields = create(site, id="acme", plan="pro")
+    request_id = fields["X-Request-Id"]
+    assert send(site, "PATCH", "/v1/tenants/acme", {"plan": "free"})[0] == 200
+    assert send(site, "PATCH", "/v1/tenants/acme", {"plan": "gold"})[0] == 409     # what is refused is nobody's doing
+    assert send(site, "POST", "/v1/tenants/acme/suspend", {"reason": "legal"})[0] == 200
+    assert send(site, "DELETE", "/v1/tenants/acme?grace=0s")[0] == 202
+    until(lambda: len(send(site, "GET", "/v1/tenants/acme/audit")[1]["rows"]) == 5, 5)
+    rows = send(site, "GET", "/v1/tenants/acme/audit")[1]["rows"]
+    assert [(r["number"], r["action"], r["who"]) for r in rows] == [
+        (5, "removed", "gatehouse"), (4, "deleted", "admin"), (3, "suspended", "admin"), (2, "updated", "admin"), (1, "created", "admin")]
+    assert rows[4]["request_id"] == request_id and rows[4]["from"] == "127.0.0.1" and rows[4]["after"]["plan"] == "pro"
+    assert (rows[3]["before"], rows[3]["after"]) == ({"plan": "pro"}, {"plan": "free"})
+    # A file's changes count from the second on: what it first says is the file's.
+    assert send(site, "GET", "/v1/tenants/filed/audit")[1]["rows"] == []
+    site.gate.write_tenant("filed", {"pool": "main", "name": "Renamed", "hosts": ["filed.example"]})
+    until(lambda: len(send(site, "GET", "/v1/tenants/filed/audit")[1]["rows"]) == 1, 5)
+    row = send(site, "GET", "/v1/tenants/filed/audit")[1]["rows"][0]
+    assert row["who"] == "file" and row["from"].endswith("filed.toml") and row["after"] == {"name": "Renamed"}
+    assert send(site, "GET", "/v1/tenants/nobody/audit")[0] == 404
+
+    def run(*args, code=0):
+        done = site.gate.run("--config", "gatehouse.toml", "audit", *args)
+        assert done.returncode == code, done
+        return done.stdout
+    assert "plan: pro -> free" in run("show", "acme")
+    assert "6 rows of 2 tenants: nothing was removed" in run("verify")
+    site.gate.kill()
+    with contextlib.closing(sqlite3.connect(site.gate.folder / "state/central.db")) as db:
+        db.execute("UPDATE audit SET after='{\"plan\":\"pro\"}' WHERE tenant='acme' AND number=2")
+        db.commit()
+    site.gate.start()
+    assert "tenant acme: row 2 was altered" in run("verify", code=1)
+    assert "nothing was removed" in run("verify", "filed")
+
+
 def test_killed_at_any_moment_no_answered_change_is_lost(site):
     """Four clients make, change and suspend tenants; each knows what was answered, and what may have been."""
     rng = random.Random(7)
@@ -215,4 +291,5 @@ def test_killed_at_any_moment_no_answered_change_is_lost(site):
             now = None if status == 404 else shown["state"]
             assert now in states, (name, states, now)
             known[name] = {now}
+        assert send(site, "GET", "/v1/audit/verify")[1]["intact"]
     assert made > 20

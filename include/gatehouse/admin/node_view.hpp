@@ -103,9 +103,9 @@ class node_view {
 
     virtual std::size_t tenant_count() const = 0;
     virtual std::size_t quarantined_count() const = 0;  // rows with a quarantine
-    // As registry::service::page(); `after` is a row's cursor().
-    virtual std::vector<registry::tenant_row> tenant_page(std::string_view after, std::size_t limit,
-                                                          std::string_view parent) const = 0;
+    // As registry::service::page(); on a node that follows, of the tenants in memory.
+    virtual registry::tenant_page tenant_page(std::string_view after, std::size_t limit,
+                                              const registry::tenant_filter& filter) const = 0;
     virtual const registry::tenant_row* find_tenant(std::string_view id) const = 0;
     virtual tenant::effective_ptr effective(std::string_view id) const = 0;  // null: not in force
     // directory::for_each.
@@ -120,6 +120,9 @@ class node_view {
     // Stores a change of tenants and puts it into force, or says why not. `done` runs on control, once.
     virtual void change(registry::tenant_change c, std::function<void(registry::change_answer)> done) = 0;
 
+    // As registry::service::with_audit(); false: this node has no audit log, its tenants are another's.
+    virtual bool with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done) = 0;
+
     virtual const config::settings& settings() const = 0;  // those in force
     // The node fills in now, now_ns and node_region.
     virtual explain::report explain(explain::explain_input in) const = 0;
@@ -133,10 +136,5 @@ class node_view {
     virtual server_memory& memory() = 0;
     virtual void reload(bool force, std::function<void(registry::change_report)> done) = 0;
 };
-
-// A row's place in the list: its id, or for a file without a tenant its source.
-inline std::string_view cursor(const registry::tenant_row& r) noexcept {
-    return r.is_file ? std::string_view(r.source) : std::string_view(r.id);
-}
 
 }  // namespace gatehouse::admin

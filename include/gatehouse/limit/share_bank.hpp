@@ -13,7 +13,7 @@ constexpr std::int64_t pulse_every_ms = 100;     // a node tells that it is ther
 constexpr std::int64_t present_for_ms = 400;     // then it counts as in touch with Redis
 constexpr std::int64_t counted_for_ms = 5000;    // and as one that may admit its part without Redis
 constexpr std::int64_t lost_after_ms = 1000;     // without an answer a node takes its part itself
-constexpr std::int64_t start_within_ms = 3000;   // so long at its start, where it owes one token at most
+constexpr std::int64_t start_within_ms = 3000;   // so long at its start, where it owes one token at most, unless Redis is known to be away
 constexpr std::int64_t settled_after_ms = 500;   // by then all others have counted a node
 constexpr std::int64_t stale_after_ms = 200;     // and two round trips: what Redis reads later it does not do
 
@@ -47,7 +47,8 @@ class fleet_pulse {
    public:
     void answered(const pulse_answer& a, std::int64_t sent_ns, std::int64_t now_ns) noexcept;
     // With each tick: one that comes late means that this node stood still.
-    fleet_view view(std::int64_t now_ns) noexcept;
+    // `unreachable`: Redis is known not to answer. Who has not heard of it yet then waits for nothing.
+    fleet_view view(std::int64_t now_ns, bool unreachable = false) noexcept;
     // Redis' time after which what is sent now shall not be done any more; 0: not known.
     std::int64_t latest_ms(std::int64_t now_ns) const noexcept;
 

@@ -11,6 +11,13 @@
 
 namespace gatehouse::registry {
 
+// Who changes something, for the audit log.
+struct author {
+    std::string who;         // "admin", "file", "gatehouse"
+    std::string from;        // an address, a file
+    std::string request_id;  // may be empty
+};
+
 struct tenant_change {
     enum class verb : std::uint8_t { create, update, suspend, reactivate, remove };
     verb what = verb::create;
@@ -22,6 +29,7 @@ struct tenant_change {
     std::optional<std::chrono::seconds> grace;  // remove; none: registry.delete_grace
     bool recursive = false;                     // remove: with all below it
     bool dry_run = false;                       // only what would become of it
+    registry::author author;
 };
 
 enum class refusal : std::uint8_t {

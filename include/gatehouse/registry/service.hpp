@@ -11,6 +11,8 @@
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/limit/quota.hpp>
 #include <gatehouse/registry/change.hpp>
+#include <gatehouse/registry/tenant_filter.hpp>
+#include <gatehouse/store/audit_db.hpp>
 #include <gatehouse/store/usage_db.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <memory>
@@ -32,6 +34,11 @@ struct tenant_row {
         quarantine;  // why the newer version is not in force; empty: it is
     std::vector<config::diagnostic> conflicts;  // hosts it claims and did not get
     std::optional<tenant::utc_time> over_since;  // its state is a verb's, not its document's
+};
+
+struct tenant_page {
+    std::vector<tenant_row> rows;
+    std::string next;   // what the page after this one begins behind; empty: this is the last. A page may be short
 };
 
 struct change_report {
@@ -88,13 +95,14 @@ class service {
     // Runs `job` in the pool on what central.db has of usage, one after the other, without waiting
     // for what else is to be stored; then `done` on control. After `ready` or on_restored.
     void with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done);
+    // The same on its audit log.
+    void with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done);
     // Nothing is called back after this.
     void stop();
 
-    // By id, then files without a tenant by name: at most `limit` behind `after`, which is an id or
-    // such a row's source; empty: from the start. `parent` non-empty: only that tenant's children.
-    std::vector<tenant_row> page(std::string_view after, std::size_t limit,
-                                 std::string_view parent) const;
+    // By id, then, without a filter, files without a tenant by name: at most `limit` behind `after`, which is an id or
+    // such a row's source; empty: from the start.
+    tenant_page page(std::string_view after, std::size_t limit, const tenant_filter& filter) const;
     std::size_t quarantined_count() const;  // rows with a quarantine
     // By tenant id, or by the path of a file that no tenant was made of. Valid until the next call.
     const tenant_row* find(std::string_view id) const;

@@ -116,6 +116,9 @@ struct change_set {
                                                // only the id is taken; no reasons: no longer so
     std::vector<std::pair<std::string, std::uint64_t>> stamps;  // id, of its unchanged file now
     std::map<std::string, optional_overlay> overlays;           // by id; none: it goes
+    // What was shown of tenants that are another now, for the audit log; null: they were not. Not of those that a
+    // file declares for the first time.
+    std::map<std::string, tenant::record_ptr> before;
     std::size_t applied = 0, removed = 0;
     // Nothing to publish; stamps are to be stored alone.
     bool empty() const {
@@ -185,10 +188,11 @@ class state {
     const std::string& held() const noexcept { return held_text_; }
     // The file when it was last read.
     file_mark known_mark(std::string_view file) const;
+    // Files alone, not what stands for one.
     template <class F>
     void for_each_file(F&& f) const {
         for (const auto& known : files_)
-            f(known.first.view());
+            if (!is_api_file(known.first.view())) f(known.first.view());
     }
     // Everything that is wrong now, by file.
     diagnostics all_diagnostics() const;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <gatehouse/store/audit_db.hpp>
 #include <gatehouse/store/database.hpp>
 #include <optional>
 #include <string>
@@ -65,6 +66,7 @@ struct change {
     std::vector<std::pair<std::string, std::int64_t>> stamps;  // tenant id, file_stamp
     std::vector<overlay_row> overlays;
     std::vector<std::string> dropped_overlays;  // tenant ids
+    std::vector<audit_row> audit;               // each tenant's in order; their last ones become its head
     std::string judged_by;  // what tenants were judged by, for contents::judged_by
 };
 
@@ -77,6 +79,7 @@ struct contents {
     std::vector<std::pair<std::string, std::string>> hosts;
     std::vector<reason_row> reasons;
     std::vector<overlay_row> overlays;
+    std::vector<audit_head> audit_heads;
     std::vector<drained_row> drained;
     std::vector<quota_row> quotas;
 };
@@ -101,6 +104,7 @@ class central_db {
     failure read_checked(const std::string& file, contents& out);
     failure migrate(const std::string& file);
     failure write_overlays(const change& c);
+    failure write_audit(const change& c);
     failure write_tenants(const change& c);
     failure write_hosts(const change& c);
     failure write_reasons(const change& c);

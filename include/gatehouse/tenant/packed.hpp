@@ -14,7 +14,7 @@ namespace gatehouse::tenant {
 
 // What is asked of tenants before their settings are needed. Views into the packed tenant.
 struct brief {
-    std::string_view id, label, parent;
+    std::string_view id, label, name, parent, plan, region;   // as declared
     life state = life::active;
     std::optional<utc_time> until;
     std::string_view min_tls_version, client_ca_file;

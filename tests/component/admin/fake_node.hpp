@@ -104,13 +104,18 @@ struct fake_node : gatehouse::admin::node_view {
     }
     std::size_t tenant_count() const override { return rows.size(); }
     std::size_t quarantined_count() const override { return 0; }
-    std::vector<gatehouse::registry::tenant_row> tenant_page(
-        std::string_view after, std::size_t limit, std::string_view parent) const override {
-        std::vector<gatehouse::registry::tenant_row> page;
+    gatehouse::registry::tenant_page tenant_page(
+        std::string_view after, std::size_t limit, const gatehouse::registry::tenant_filter& filter) const override {
+        gatehouse::registry::tenant_page page;
         for (const auto& r : rows) {
-            const bool is_child = parent.empty() || r.record->tenant->look().parent == parent;
-            if (is_child && gatehouse::admin::cursor(r) > after && page.size() < limit)
-                page.push_back(r);
+            const std::string_view cursor = r.is_file ? r.source : r.id;
+            if (cursor <= after || !gatehouse::registry::matches(filter, *r.record, "", [](auto) { return nullptr; }))
+                continue;
+            if (page.rows.size() == limit) {
+                page.next = page.rows.back().is_file ? page.rows.back().source : page.rows.back().id;
+                break;
+            }
+            page.rows.push_back(r);
         }
         return page;
     }
@@ -136,6 +141,13 @@ struct fake_node : gatehouse::admin::node_view {
         used_from = from;
         used_to = to;
         done(used);
+    }
+    gatehouse::store::audit_db* audit = nullptr;
+    bool with_audit(std::function<void(gatehouse::store::audit_db&)> job, std::function<void()> done) override {
+        if (audit == nullptr) return false;
+        job(*audit);
+        done();
+        return true;
     }
     gatehouse::registry::tenant_change wanted;
     gatehouse::registry::change_answer changed;

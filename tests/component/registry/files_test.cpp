@@ -16,7 +16,7 @@ TEST_CASE("tenants come into force as their files say") {
     CHECK(n.owner("shop.acme.example") == "acme");
     CHECK(n.owner("child.acme.localhost") == "child");
     CHECK(n.directory.current_platform()->plans.contains("pro"));
-    CHECK(n.service().page({}, 100, {}).size() == 2);
+    CHECK(n.service().page({}, 100, {}).rows.size() == 2);
     CHECK(n.service().find("acme")->source == "file " + f.tenant("acme"));
 }
 
@@ -191,7 +191,7 @@ TEST_CASE("many files, some of them broken, and edits while they are read") {
     node n(f);
     REQUIRE_FALSE(n.start().first);
     CHECK(n.directory.tenant_count() == 1485);
-    CHECK(n.service().page({}, 5000, {}).size() == 1500);
+    CHECK(n.service().page({}, 5000, {}).rows.size() == 1500);
     const auto revision = n.service().revision();
     for (int i = 0; i < 100; ++i)
         write(f.tenant("t" + std::to_string(i)),

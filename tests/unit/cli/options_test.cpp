@@ -84,7 +84,8 @@ TEST_CASE("other options") {
     CHECK(parse({"serve", "--workers", "3"}).options.workers == 3u);
     CHECK_FALSE(parse({"serve"}).options.workers);
     CHECK(parse({"reload", "--force"}).options.force);
-    CHECK(parse({"tenant", "list", "--parent", "pixel"}).options.parent == "pixel");
+    CHECK(parse({"tenant", "list", "--parent", "pixel", "--search", "a b"}).options.filter ==
+          std::map<std::string, std::string>{{"parent", "pixel"}, {"search", "a b"}});
     CHECK(parse({"tenant", "tree", "pixel"}).options.tenant == "pixel");
     CHECK(parse({"tenant", "show", "pixel", "--effective"}).options.effective);
     CHECK(parse({"pool", "list"}).options.pool.empty());

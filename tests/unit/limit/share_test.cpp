@@ -194,6 +194,22 @@ TEST_CASE("share: one that is put back comes out again, debts and all") {
     CHECK(used->tick(start + 600 * ms, four) >= 3);
 }
 
+TEST_CASE("pulse: a start waits for a Redis that may answer, not for one that is away") {
+    const auto start_ns = 1000 * second;
+    fleet_pulse hangs, away;
+    CHECK_FALSE(hangs.view(start_ns).lost);
+    CHECK_FALSE(hangs.view(start_ns + second).lost);
+    CHECK_FALSE(away.view(start_ns).lost);
+    const auto v = away.view(start_ns + second / 100, true);
+    CHECK(v.lost);
+    CHECK(v.settled);
+    // Once it was heard, a connection that breaks off changes nothing for a second.
+    away.answered({.now_ms = 5'000'000, .since_ms = 1, .nodes = 3, .present = 3}, start_ns + second, start_ns + second);
+    CHECK_FALSE(away.view(start_ns + second + second / 2, true).lost);
+    CHECK(away.view(start_ns + 2 * second + second / 10, true).lost);
+    CHECK(away.view(start_ns + 2 * second + second / 10, true).nodes == 3);
+}
+
 TEST_CASE("pulse: lost after a second, nodes as counted, a Redis that forgot them is not believed at once") {
     fleet_pulse p;
     std::int64_t now = start;

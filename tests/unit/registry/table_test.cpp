@@ -65,7 +65,74 @@ TEST_CASE("a page begins after its cursor and ends at its limit") {
             {"", 9, "nobody", ""},
             {"", 0, "", ""},
         }));
-    CHECK(joined(sample().page(after, limit, parent)) == expected);
+    // Read on to its end, page by page.
+    std::string from = after, rest;
+    const auto t = sample();
+    const auto first = t.page(after, limit, {.parent = parent}, "");
+    CHECK(joined(first.rows) == expected);
+    if (limit == 0) return;
+    for (;;) {
+        const auto page = t.page(from, limit, {.parent = parent}, "");
+        rest += joined(page.rows);
+        if (page.next.empty()) break;
+        REQUIRE(page.next != from);
+        from = page.next;
+    }
+    CHECK(rest == joined(t.page(after, 100, {.parent = parent}, "").rows));
+}
+
+TEST_CASE("tenants are found by what they are") {
+    table t;
+    const auto put = [&t](tenant::tenant n, std::vector<std::string> hosts) {
+        if (n.label.empty()) n.label = n.id;
+        auto u = update(n.id, n.parent);
+        auto record = std::make_shared<tenant::record>(*u.record);
+        record->tenant = tenant::pack(n);
+        record->hosts = tenant::host_list(hosts);
+        u.record = record;
+        t.put(u);
+    };
+    tenant::tenant pixel, bpub, shop;
+    pixel.id = "pixel";
+    pixel.name = "Pixel Agency";
+    pixel.region = "eu";
+    pixel.plan = "pro";
+    bpub.id = "bpub";
+    bpub.parent = "pixel";
+    bpub.state = tenant::life::suspended;
+    shop.id = "shop";
+    shop.label = "store";
+    shop.region = "us";
+    put(pixel, {"pixel.localhost"});
+    put(bpub, {"bpub.pixel.localhost", "Books.example"});
+    put(shop, {"store.localhost"});
+    auto gone = update("old");
+    auto record = std::make_shared<tenant::record>(*gone.record);
+    record->tenant = nullptr;
+    gone.record = record;
+    t.put(gone);
+    const auto [filter, expected] = GENERATE(Catch::Generators::table<tenant_filter, std::string>({
+        {{.text = "AGENCY"}, "pixel,"},
+        {{.text = "books"}, "bpub,"},
+        {{.text = "pixel"}, "bpub,pixel,"},
+        {{.text = "sto"}, "shop,"},
+        {{.name = "agen"}, "pixel,"},
+        {{.name = "pixel agency ltd"}, ""},
+        {{.host = "store.localhost"}, "shop,"},
+        {{.host = "store"}, ""},
+        {{.plan = "pro"}, "pixel,"},
+        {{.plan = "free"}, "bpub,shop,"},
+        {{.region = "eu"}, "bpub,pixel,"},
+        {{.region = "us"}, "shop,"},
+        {{.state = "suspended"}, "bpub,"},
+        {{.state = "removed"}, "old,"},
+        {{.parent = "pixel"}, "bpub,"},
+        {{.label = "store"}, "shop,"},
+        {{.text = "pixel", .state = "active"}, "pixel,"},
+        {{.text = "nothing like it"}, ""},
+    }));
+    CAPTURE(expected);
+    CHECK(joined(t.page("", 100, filter, "free").rows) == expected);
 }
 
 TEST_CASE("a row says what was put last, and the count of quarantines follows") {

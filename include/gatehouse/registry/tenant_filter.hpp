@@ -1,0 +1,25 @@
+// Which tenants of a list are wanted. Pure.
+#pragma once
+
+#include <functional>
+#include <gatehouse/tenant/directory.hpp>
+#include <string>
+#include <string_view>
+
+namespace gatehouse::registry {
+
+// What is empty does not matter.
+struct tenant_filter {
+    std::string text;   // in its id, label, name or a host, whatever the case
+    std::string name;   // in its name, whatever the case
+    std::string host;   // one of its hosts, whole, lower case
+    std::string plan, region, state, parent, label;   // state: "removed" too
+    bool empty() const noexcept;
+};
+
+// `find`: a tenant's record by its id, null where there is none; a region is its parent's where it says none.
+// `default_plan`: of tenants that name none.
+bool matches(const tenant_filter& f, const tenant::record& r, std::string_view default_plan,
+             const std::function<const tenant::record*(std::string_view id)>& find);
+
+}  // namespace gatehouse::registry
