@@ -370,8 +370,8 @@ api_answer api::certificates(const parsed& p) {
 api_answer api::tenants(const parsed& p) {
     const auto limit = page_limit(p);
     if (!limit) return bad_limit();
-    const registry::tenant_filter filter{.text = std::string(p.get("search")),
-                                         .name = std::string(p.get("name")),
+    const registry::tenant_filter filter{.text = to_lower(p.get("search")),
+                                         .name = to_lower(p.get("name")),
                                          .host = to_lower(p.get("host")),
                                          .plan = std::string(p.get("plan")),
                                          .region = std::string(p.get("region")),

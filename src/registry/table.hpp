@@ -119,7 +119,7 @@ class table {
                 .over_since = r.said ? r.said->over_since : std::nullopt};
     }
     static constexpr std::string_view file_word = "file ";
-    static constexpr std::size_t looked_at_once = 50'000;
+    static constexpr std::size_t looked_at_once = 25'000;
     static std::string source_text(std::string_view file) {
         if (is_api_file(file)) return "api";
         return file.empty() ? std::string() : std::string(file_word) + std::string(file);

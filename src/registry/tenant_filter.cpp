@@ -11,10 +11,15 @@ char lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// ASCII alone: other letters are compared as they are.
-bool contains(std::string_view text, std::string_view part) noexcept {
+// `part` in lower case. ASCII alone: other letters are compared as they are.
+bool contains_any_case(std::string_view text, std::string_view part) noexcept {
     return std::search(text.begin(), text.end(), part.begin(), part.end(),
-                       [](char a, char b) { return lower(a) == lower(b); }) != text.end();
+                       [](char a, char b) { return lower(a) == b; }) != text.end();
+}
+
+// Of what is lower case itself: ids, labels, hosts.
+bool contains(std::string_view text, std::string_view part) noexcept {
+    return text.find(part) != text.npos;
 }
 
 bool any_host(const tenant::record& r, auto&& wanted) {
@@ -50,10 +55,11 @@ bool matches(const tenant_filter& f, const tenant::record& r, std::string_view d
     if (!is(f.parent, b.parent) || !is(f.label, b.label)) return false;
     if (!is(f.state, r.tenant ? tenant::name(b.state) : "removed")) return false;
     if (!is(f.plan, b.plan.empty() && r.tenant ? default_plan : b.plan)) return false;
-    if (!f.name.empty() && !contains(b.name, f.name)) return false;
+    if (!f.name.empty() && !contains_any_case(b.name, f.name)) return false;
     if (!f.host.empty() && !any_host(r, [&f](std::string_view h) { return h == f.host; })) return false;
     if (!f.region.empty() && region_of(b, find) != f.region) return false;
-    if (f.text.empty() || contains(r.id, f.text) || contains(b.label, f.text) || contains(b.name, f.text)) return true;
+    if (f.text.empty() || contains(r.id, f.text) || contains(b.label, f.text) || contains_any_case(b.name, f.text))
+        return true;
     return any_host(r, [&f](std::string_view h) { return contains(h, f.text); });
 }
 

@@ -10,8 +10,8 @@ namespace gatehouse::registry {
 
 // What is empty does not matter.
 struct tenant_filter {
-    std::string text;   // in its id, label, name or a host, whatever the case
-    std::string name;   // in its name, whatever the case
+    std::string text;   // in its id, label, a host, or, whatever the case, its name; lower case
+    std::string name;   // in its name, whatever the case; lower case
     std::string host;   // one of its hosts, whole, lower case
     std::string plan, region, state, parent, label;   // state: "removed" too
     bool empty() const noexcept;
