@@ -13,6 +13,7 @@ namespace {
 
 using registry::refusal;
 using verb = registry::tenant_change::verb;
+constexpr std::chrono::hours longest_grace{24 * 366};
 
 std::optional<bool> flag(std::string_view word) noexcept {
     if (word == "1" || word == "true") return true;
@@ -150,7 +151,8 @@ asked_change read_change(verb what, std::string_view id, const change_request& r
     c.recursive = *recursive;
     if (r.grace.empty()) return out;
     const auto grace = parse_duration(r.grace);
-    if (!grace) return wrong(400, "The query is not understood", "grace: a duration, such as 0s or 7d");
+    if (!grace || *grace > longest_grace)
+        return wrong(400, "The query is not understood", "grace: a duration up to 366d, such as 0s or 7d");
     c.grace = std::chrono::duration_cast<std::chrono::seconds>(*grace);
     return out;
 }

@@ -1,7 +1,6 @@
 #include "assemble.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <fstream>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/base/text.hpp>
+#include <gatehouse/seal/digest.hpp>
 
 namespace gatehouse::registry {
 namespace {
@@ -98,13 +98,6 @@ std::string owner_of(const std::string& host, work& w) {
     return wildcard && wildcard->value ? *wildcard->value : std::string();
 }
 
-std::string digest_of(std::string_view bytes) {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int size = 0;
-    EVP_Digest(bytes.data(), bytes.size(), digest, &size, EVP_sha256(), nullptr);
-    return hex({reinterpret_cast<const char*>(digest), size});
-}
-
 }  // namespace
 
 assembly assemble(const std::string& key, const look_up& find, const follower_identity& who,
@@ -120,7 +113,7 @@ assembly assemble(const std::string& key, const look_up& find, const follower_id
 }
 
 std::string keep_file(const std::string& files_dir, const std::string& contents) {
-    const std::string path = fmt::format("{}/{}.pem", files_dir, digest_of(contents));
+    const std::string path = fmt::format("{}/{}.pem", files_dir, seal::sha256(contents));
     std::error_code ec;
     if (std::filesystem::file_size(path, ec) == contents.size() && !ec) return path;
     std::filesystem::create_directories(files_dir, ec);

@@ -1,11 +1,9 @@
 #include "audit.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <array>
 #include <boost/json/serialize.hpp>
 #include <gatehouse/config/json.hpp>
-#include <stdexcept>
+#include <gatehouse/seal/digest.hpp>
 
 namespace gatehouse::registry {
 namespace {
@@ -51,13 +49,6 @@ author author_of(const std::string& id, const tenant_update& u, const std::map<s
     return {.who = "file", .from = u.kept.file, .request_id = {}};
 }
 
-std::string hexadecimal(const unsigned char* bytes, std::size_t count) {
-    std::string out;
-    for (std::size_t i = 0; i < count; ++i)
-        out += fmt::format("{:02x}", bytes[i]);
-    return out;
-}
-
 }  // namespace
 
 std::string audit_hash(std::string_view before, const store::audit_row& r) {
@@ -69,11 +60,7 @@ std::string audit_hash(std::string_view before, const store::audit_row& r) {
     add(std::to_string(r.at));
     for (const auto* part : {&r.who, &r.from, &r.request_id, &r.action, &r.before, &r.after})
         add(*part);
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-    unsigned size = 0;
-    if (EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1)
-        throw std::runtime_error("OpenSSL cannot hash (SHA-256)");
-    return hexadecimal(digest.data(), size);
+    return seal::sha256(text);
 }
 
 void auditor::restore(const std::vector<store::audit_head>& heads) {

@@ -2,9 +2,8 @@
 #include <openssl/crypto.h>
 #include <openssl/pem.h>
 
-#include <array>
 #include <filesystem>
-#include <gatehouse/base/text.hpp>
+#include <gatehouse/seal/digest.hpp>
 #include <gatehouse/tls/certificates.hpp>
 #include <gatehouse/tls/context.hpp>
 
@@ -18,13 +17,6 @@ std::string take_text(BIO* bio) {
     char* data = nullptr;
     const long n = BIO_get_mem_data(bio, &data);
     return n > 0 ? std::string(data, static_cast<std::size_t>(n)) : std::string();
-}
-
-std::string digest_of(std::string_view bytes) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
-    unsigned int size = 0;
-    if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) != 1) return {};
-    return hex({reinterpret_cast<const char*>(digest.data()), size});
 }
 
 bool write_chain(const certificate& c, BIO* out) {
@@ -55,7 +47,7 @@ certificate_pem read_certificate(const std::string& certs_dir, const std::string
     if (pattern_of(file) != name) return out;
     const std::string path = certs_dir + '/' + file;
     file_text read = read_small_file(path, most_certificate_bytes);
-    out.digest = digest_of(read.text);
+    out.digest = seal::sha256(read.text);
     out.same = read.error.empty() && !read.missing && out.digest == digest;
     if (out.same) {
         out.there = true;

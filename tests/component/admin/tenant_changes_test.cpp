@@ -50,6 +50,7 @@ TEST_CASE("what is not understood is refused before anything is changed") {
     for (const auto* tag : {"41", "W/\"41\"", "\"x\"", "\"", "\"\"", "\"1\", \"2\""})
         CHECK(status(read(verb::update, "{}", {.if_match = tag})) == 412);
     CHECK(status(read(verb::remove, "", {.grace = "soon"})) == 400);
+    CHECK(status(read(verb::remove, "", {.grace = "367d"})) == 400);
     CHECK(status(read(verb::remove, "", {.recursive = "maybe"})) == 400);
     CHECK(status(read(verb::remove, "", {.dry_run = "2"})) == 400);
 }

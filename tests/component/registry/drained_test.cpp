@@ -77,23 +77,17 @@ TEST_CASE("what is configured no more is forgotten at a start, an address of a n
 TEST_CASE("what cannot be stored does not hold") {
     site f;
     const auto s = with_pool(f, {"127.0.0.1:1"});
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
+    CHECK(in_child([&] {
         std::signal(SIGXFSZ, SIG_IGN);
         node n(s);
         n.start();
         const rlimit none{1024, RLIM_INFINITY}, loose{RLIM_INFINITY, RLIM_INFINITY};
         ::setrlimit(RLIMIT_FSIZE, &none);
         const std::string why = drain(n, "127.0.0.1:1");
-        if (why.find("cannot be stored") == std::string::npos) ::_exit(2);
-        if (!n.service().drained().empty()) ::_exit(3);
+        if (why.find("cannot be stored") == std::string::npos) return 2;
+        if (!n.service().drained().empty()) return 3;
         ::setrlimit(RLIMIT_FSIZE, &loose);
-        if (!drain(n, "127.0.0.1:1").empty()) ::_exit(4);
-        ::_exit(n.service().drained().size() == 1 ? 0 : 5);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    CHECK(WEXITSTATUS(status) == 0);
-    CHECK(WIFEXITED(status));
+        if (!drain(n, "127.0.0.1:1").empty()) return 4;
+        return n.service().drained().size() == 1 ? 0 : 5;
+    }) == 0);
 }

@@ -5,6 +5,8 @@
 #include "../../unit/store/temp_folder.hpp"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -24,6 +26,17 @@ using test_clock = std::chrono::steady_clock;
 
 inline void write(const std::string& file, const std::string& text) {
     std::ofstream(file) << text;
+}
+
+// What `f` gives, run in a process of its own, where limits are its own.
+inline int in_child(const std::function<int()>& f) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) ::_exit(f());
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    REQUIRE(WIFEXITED(status));
+    return WEXITSTATUS(status);
 }
 
 inline std::string toml(const std::string& id, const std::string& more = {}) {

@@ -38,9 +38,7 @@ int refuse_then_apply(node& n, const std::string& file, const std::function<void
 TEST_CASE("a full disk refuses the change and nothing else") {
     site f;
     write(f.tenant("a"), with_host("a", "small.example"));
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
+    CHECK(in_child([&] {
         std::signal(SIGXFSZ, SIG_IGN);
         node n(f);
         n.start();
@@ -49,19 +47,15 @@ TEST_CASE("a full disk refuses the change and nothing else") {
         write(f / "prepared", big("a", "big.example"));
         ::setrlimit(RLIMIT_FSIZE, &tight);
         fs::rename(f / "prepared", f / "tenants/a.toml");
-        if (!n.until([&] { return !n.service().trouble().empty(); })) ::_exit(3);
-        if (n.owner("small.example") != "a" || !n.owner("big.example").empty()) ::_exit(4);
-        if (n.reload().refused.empty()) ::_exit(5);
-        if (n.service().find("a")->record->hosts.size() != 2) ::_exit(6);
+        if (!n.until([&] { return !n.service().trouble().empty(); })) return 3;
+        if (n.owner("small.example") != "a" || !n.owner("big.example").empty()) return 4;
+        if (n.reload().refused.empty()) return 5;
+        if (n.service().find("a")->record->hosts.size() != 2) return 6;
         ::setrlimit(RLIMIT_FSIZE, &loose);
-        if (!n.until([&] { return n.owner("big.example") == "a"; }, 8000ms)) ::_exit(7);
-        if (!n.until([&] { return n.service().trouble().empty(); })) ::_exit(8);
-        ::_exit(0);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    REQUIRE(WIFEXITED(status));
-    CHECK(WEXITSTATUS(status) == 0);
+        if (!n.until([&] { return n.owner("big.example") == "a"; }, 8000ms)) return 7;
+        if (!n.until([&] { return n.service().trouble().empty(); })) return 8;
+        return 0;
+    }) == 0);
 }
 
 TEST_CASE("a full disk refuses changes by the API, and takes them once there is room") {
@@ -78,13 +72,11 @@ TEST_CASE("a full disk refuses changes by the API, and takes them once there is 
     };
     site f;
     write(f.tenant("a"), with_host("a", "small.example"));
-    const pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
+    CHECK(in_child([&] {
         std::signal(SIGXFSZ, SIG_IGN);
         node n(f);
         n.start();
-        if (n.change({create("before", 1)})[0].refused != refusal::none) ::_exit(2);
+        if (n.change({create("before", 1)})[0].refused != refusal::none) return 2;
         const rlimit tight{100 * 1024, RLIM_INFINITY}, loose{RLIM_INFINITY, RLIM_INFINITY};
         ::setrlimit(RLIMIT_FSIZE, &tight);
         tenant_change suspend;
@@ -93,23 +85,19 @@ TEST_CASE("a full disk refuses changes by the API, and takes them once there is 
         suspend.document = {{"reason", "legal"}};
         // The first is stored alone, those that came meanwhile in one transaction.
         for (const auto& a : n.change({create("big", 900), suspend, create("large", 900), create("small", 1)}))
-            if (a.refused != refusal::not_stored) ::_exit(3);
-        if (n.service().find("big") != nullptr || n.service().find("small") != nullptr) ::_exit(4);
-        if (n.service().find("a")->over_since || n.owner("small.example") != "a") ::_exit(5);
+            if (a.refused != refusal::not_stored) return 3;
+        if (n.service().find("big") != nullptr || n.service().find("small") != nullptr) return 4;
+        if (n.service().find("a")->over_since || n.owner("small.example") != "a") return 5;
         ::setrlimit(RLIMIT_FSIZE, &loose);
         for (const auto& a : n.change({create("big", 900), suspend, create("small", 1)}))
-            if (a.refused != refusal::none) ::_exit(6);
-        if (!n.service().find("a")->over_since || n.service().find("big") == nullptr) ::_exit(7);
+            if (a.refused != refusal::none) return 6;
+        if (!n.service().find("a")->over_since || n.service().find("big") == nullptr) return 7;
         n.stop();
         node again(f);
         again.start();
-        if (!again.service().find("a")->over_since || again.service().find("big") == nullptr) ::_exit(8);
-        ::_exit(again.service().find("before") == nullptr ? 9 : 0);
-    }
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    REQUIRE(WIFEXITED(status));
-    CHECK(WEXITSTATUS(status) == 0);
+        if (!again.service().find("a")->over_since || again.service().find("big") == nullptr) return 8;
+        return again.service().find("before") == nullptr ? 9 : 0;
+    }) == 0);
 }
 
 TEST_CASE("a full file system, where a small one can be mounted") {
