@@ -51,12 +51,11 @@ int run_audit_show(const options& o) {
     json::array all;
     std::string after;
     while (all.size() < o.last) {
-        auto page = get_object(o, fmt::format("/v1/tenants/{}/audit?limit={}&after={}", percent_encoded(o.tenant),
+        const auto page = get_object(o, fmt::format("/v1/tenants/{}/audit?limit={}&after={}", percent_encoded(o.tenant),
                                               std::min<std::uint64_t>(largest_page, o.last - all.size()), after));
         if (!page) return refused;
-        if (auto* rows = page->if_contains("rows"); rows != nullptr && rows->is_array())
-            for (auto& row : rows->get_array())
-                all.push_back(std::move(row));
+        for (const auto& row : list_of(*page, "rows"))
+            all.push_back(row);
         after = text_of(*page, "next");
         if (after.empty()) break;
     }
@@ -69,17 +68,12 @@ int run_audit_verify(const options& o) {
     std::uint64_t tenants = 0, rows = 0;
     std::string after;
     do {
-        auto answer = get_object(o, fmt::format("/v1/audit/verify?tenant={}&after={}", percent_encoded(o.tenant), percent_encoded(after)));
+        const auto answer = get_object(o, fmt::format("/v1/audit/verify?tenant={}&after={}", percent_encoded(o.tenant), percent_encoded(after)));
         if (!answer) return refused;
-        const auto number = [&answer](const char* key) {
-            const auto* v = answer->if_contains(key);
-            return v != nullptr && v->is_int64() ? static_cast<std::uint64_t>(v->get_int64()) : 0;
-        };
-        tenants += number("tenants");
-        rows += number("rows");
-        if (auto* list = answer->if_contains("wrong"); list != nullptr && list->is_array())
-            for (auto& one : list->get_array())
-                wrong.push_back(std::move(one));
+        tenants += number_of(*answer, "tenants");
+        rows += number_of(*answer, "rows");
+        for (const auto& one : list_of(*answer, "wrong"))
+            wrong.push_back(one);
         after = text_of(*answer, "next");
     } while (!after.empty());
     const bool intact = wrong.empty();
@@ -87,7 +81,7 @@ int run_audit_verify(const options& o) {
         print(json::serialize(json::object{{"intact", intact}, {"tenants", tenants}, {"rows", rows}, {"wrong", wrong}}) + "\n");
     } else {
         for (const auto& v : wrong)
-            if (const auto* w = v.if_object()) print(fmt::format("tenant {}: {}\n", text_of(*w, "tenant"), text_of(*w, "why")));
+            if (const auto* w = v.if_object()) print(fmt::format("tenant {}: {}\n", printable(text_of(*w, "tenant")), printable(text_of(*w, "why"))));
         print(fmt::format("{} rows of {} tenants: {}\n", rows, tenants, intact ? "nothing was removed, altered or cut off" : "NOT as they were written"));
     }
     return intact ? done : refused;

@@ -59,6 +59,7 @@ struct command_line {
         app.add_flag("--json", o.json, "Print JSON instead of text");
         node_verbs();
         tenant_verbs();
+        audit_verbs();
         pool_verbs();
         registry_verbs();
     }
@@ -193,6 +194,10 @@ struct command_line {
                 one->add_option("--if-revision", c.revision, "Only while it has this revision, as tenant show says it")
                     ->type_name("N");
         }
+        add_for_one(tenant, "export", "Print the tenant as TOML, for a file of tenants_dir", verb::tenant_export);
+    }
+
+    void audit_verbs() {
         auto* audit = app.add_subcommand("audit", "Who changed what: show, verify");
         audit->require_subcommand(1);
         audit->fallthrough();
@@ -201,7 +206,6 @@ struct command_line {
         auto* verify = add(*audit, "verify", "Look for rows that were removed, altered or cut off; exit code 1 when there are any",
                            verb::audit_verify);
         verify->add_option("id", o.tenant, "Of this tenant alone")->type_name("ID");
-        add_for_one(tenant, "export", "Print the tenant as TOML, for a file of tenants_dir", verb::tenant_export);
     }
 
     void registry_verbs() {

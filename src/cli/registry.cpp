@@ -15,15 +15,15 @@ namespace {
 
 constexpr auto look_again_after = std::chrono::milliseconds(100);
 
-std::int64_t number_of(const json::object& o, std::string_view key) {
-    const auto* v = o.if_contains(key);
-    return v != nullptr && v->is_int64() ? v->get_int64() : 0;
+// For differences, which may be below nothing where a node began anew.
+std::int64_t count_of(const json::object& o, std::string_view key) {
+    return static_cast<std::int64_t>(number_of(o, key));
 }
 
 // A line on a terminal that is written over; nothing elsewhere.
 void show_progress(const json::object& publisher) {
     if (::isatty(STDERR_FILENO) == 0) return;
-    const auto done = number_of(publisher, "compared"), all = number_of(publisher, "to_compare");
+    const auto done = count_of(publisher, "compared"), all = count_of(publisher, "to_compare");
     constexpr std::int64_t width = 30;
     const auto filled = all > 0 ? width * done / all : 0;
     fmt::print(stderr, "\r[{:=<{}}{: <{}}] {} of {} compared", "", filled, "", width - filled, done, all);
@@ -48,7 +48,7 @@ std::optional<json::object> publisher_of(const options& o) {
 int run_registry_publish(const options& o) {
     auto begun = post_object(o, "/v1/registry/publish");
     if (!begun) return refused;
-    const auto before = number_of(*begun, "written");
+    const auto before = count_of(*begun, "written");
     auto now = std::move(begun);
     while (text_of(*now, "state") == "comparing") {
         show_progress(*now);
@@ -65,8 +65,8 @@ int run_registry_publish(const options& o) {
     if (o.json)
         print(json::serialize(*now) + "\n");
     else
-        print(fmt::format("{} compared, {} written, epoch {}\n", number_of(*now, "compared"),
-                          number_of(*now, "written") - before, number_of(*now, "epoch")));
+        print(fmt::format("{} compared, {} written, epoch {}\n", count_of(*now, "compared"),
+                          count_of(*now, "written") - before, count_of(*now, "epoch")));
     const auto* list = now->if_contains("refused");
     if (list == nullptr || !list->is_array() || list->get_array().empty()) return done;
     for (const auto& one : list->get_array())
@@ -77,7 +77,7 @@ int run_registry_publish(const options& o) {
 int run_registry_diff(const options& o) {
     const auto found = get_object(o, "/v1/registry/diff");
     if (!found) return refused;
-    const auto count = number_of(*found, "count");
+    const auto count = count_of(*found, "count");
     if (o.json) {
         print(json::serialize(*found) + "\n");
         return count == 0 ? done : refused;

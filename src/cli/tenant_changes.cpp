@@ -9,6 +9,7 @@
 
 #include "commands.hpp"
 #include "node.hpp"
+#include "table.hpp"
 #include "views.hpp"
 
 namespace gatehouse::cli {
@@ -64,25 +65,16 @@ std::string target(const options& o, std::string_view verb, std::string query = 
     return fmt::format("/v1/tenants/{}{}{}{}", percent_encoded(o.tenant), verb, query.empty() ? "" : "?", query);
 }
 
-std::string joined(const json::object& o, std::string_view key) {
-    std::string out;
-    const auto* list = o.if_contains(key);
-    if (list == nullptr || !list->is_array()) return out;
-    for (const auto& v : list->get_array())
-        if (v.is_string()) out += (out.empty() ? "" : " ") + std::string(v.get_string());
-    return out;
-}
-
 // `done_text`: "suspended".
 int show(const options& o, const std::optional<json::object>& answer, std::string_view done_text) {
     if (!answer) return refused;
     if (o.json)
         print(json::serialize(*answer) + "\n");
     else if (o.change.dry_run)
-        print(fmt::format("would be {}: {}\n", done_text, joined(*answer, "affected")));
+        print(fmt::format("would be {}: {}\n", done_text, printable(joined(strings_of(*answer, "affected"), " "))));
     else
         print(fmt::format("tenant {} is {}, revision {}; hosts: {}\n", o.tenant, done_text,
-                          text_of(*answer, "revision"), joined(*answer, "hosts")));
+                          text_of(*answer, "revision"), printable(joined(strings_of(*answer, "hosts"), " "))));
     return done;
 }
 

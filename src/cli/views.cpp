@@ -21,24 +21,6 @@ bool is_true(const json::object& o, std::string_view key) {
     return v != nullptr && v->is_bool() && v->get_bool();
 }
 
-const json::array& list_of(const json::object& o, std::string_view key) {
-    static const json::array none;
-    const auto* v = o.if_contains(key);
-    return v != nullptr && v->is_array() ? v->get_array() : none;
-}
-
-std::uint64_t number_of(const json::object& o, std::string_view key) {
-    const auto* v = o.if_contains(key);
-    return v != nullptr && v->is_number() ? v->to_number<std::uint64_t>() : 0;
-}
-
-std::vector<std::string> strings_of(const json::object& o, std::string_view key) {
-    std::vector<std::string> out;
-    for (const auto& v : list_of(o, key))
-        out.push_back(plain(v));
-    return out;
-}
-
 // A tenant's id, or the path of a file that no tenant could be made of: both can be shown.
 std::string name_of(const json::object& o) {
     const auto id = text_of(o, "id");
@@ -106,6 +88,24 @@ void append_flat(std::string& out, const std::string& prefix, const json::value&
 }
 
 }  // namespace
+
+const json::array& list_of(const json::object& o, std::string_view key) {
+    static const json::array none;
+    const auto* v = o.if_contains(key);
+    return v != nullptr && v->is_array() ? v->get_array() : none;
+}
+
+std::uint64_t number_of(const json::object& o, std::string_view key) {
+    const auto* v = o.if_contains(key);
+    return v != nullptr && v->is_number() ? v->to_number<std::uint64_t>() : 0;
+}
+
+std::vector<std::string> strings_of(const json::object& o, std::string_view key) {
+    std::vector<std::string> out;
+    for (const auto& v : list_of(o, key))
+        out.push_back(plain(v));
+    return out;
+}
 
 std::string text_of(const json::object& o, std::string_view key) {
     const auto* v = o.if_contains(key);

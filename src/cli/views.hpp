@@ -14,6 +14,9 @@ namespace json = boost::json;
 
 // Missing keys and other types than expected count as empty: a node may be older or newer.
 std::string text_of(const json::object& o, std::string_view key);
+std::uint64_t number_of(const json::object& o, std::string_view key);
+const json::array& list_of(const json::object& o, std::string_view key);
+std::vector<std::string> strings_of(const json::object& o, std::string_view key);
 
 std::string tenant_table(const json::array& summaries);
 // Parents and children; `root` non-empty: that tenant and all below it. A tenant whose parent is

@@ -82,7 +82,7 @@ void state::settle_host(const std::string& host, work& w) {
         w.review.insert(c.owner);
         w.review.insert(owner);
         w.out.hosts[host] = owner;
-        w.owners.emplace(host, c.owner);
+        if (w.trying) w.owners.emplace(host, c.owner);
         c.owner = std::move(owner);
     }
     if (c.owner.empty() && c.claimants.empty()) hosts_.erase(it);
@@ -163,7 +163,7 @@ void state::write_record(entry& e, bool anyway, work& w) {
     if (e.conflicts.empty() && !conflicts.empty()) w.broken.insert(e.id);
     e.conflicts = std::move(conflicts);
     if (republish) {
-        w.records.emplace(e.id, e.record);
+        if (w.trying) w.records.emplace(e.id, e.record);
         if (e.record || is_api_file(e.file)) w.out.before.emplace(e.id, e.record);
         replace_record(e, hosts, w.out.revision);
     }

@@ -21,6 +21,7 @@ struct state::work {
     std::set<std::string> review;   // ids to write if their hosts or conflicts are other ones
     std::set<std::string> later_dirty, later_hosts;  // ids, hosts
     std::set<std::string> broken;   // ids that were in order before this
+    // For a trial, to be taken back.
     std::map<std::string, tenant::record_ptr> records;  // those replaced, as they were before this
     std::map<std::string, kept_tenant> accepted;        // as they were before this
     std::map<std::string, shared_text> owners;          // of hosts that changed them, before this

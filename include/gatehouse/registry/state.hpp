@@ -134,7 +134,6 @@ struct trial {
     change_set changes;
     diagnostics refused;  // whom it would put out of order, and why; empty: it can be kept
     // As it was before.
-    std::uint64_t revision = 0;
     std::vector<document> documents;
     std::vector<std::string> added;  // files that were not
     std::vector<std::pair<std::string, optional_overlay>> overlays;
