@@ -13,18 +13,95 @@
 #include <ctime>
 #include <optional>
 
-#include "audit.hpp"
-#include "json.hpp"
+#include "api_parsed.hpp"
 #include "metrics.hpp"
-#include "tenant_changes.hpp"
-#include "usage_query.hpp"
 
 namespace gatehouse::admin {
 namespace {
 
 constexpr std::size_t default_page = 100, largest_page = 1'000;
 
-api_answer json_answer(const json::value& v, unsigned status = 200) {
+api_answer no_pool(const node_view& node) {
+    constexpr std::size_t shown = 20;
+    const auto names = node.pool_names();
+    std::string known;
+    for (std::size_t i = 0; i < std::min(names.size(), shown); ++i)
+        known += (known.empty() ? "" : ", ") + names[i];
+    if (names.size() > shown) known += fmt::format(" and {} more", names.size() - shown);
+    return not_found("No pool has this name; there are: " + (known.empty() ? "none" : known) + ".");
+}
+
+}  // namespace
+
+struct api::endpoint {
+    std::string_view method;
+    std::vector<std::string_view> segments;  // "{id}" and "{address}" take any one
+    admin::needs needs;
+    api_answer (api::*run)(const parsed&);
+};
+
+const std::vector<api::endpoint>& api::endpoints() {
+    static const std::vector<endpoint> all = {
+        {"GET", {"healthz"}, needs::nothing, &api::health},
+        {"GET", {"readyz"}, needs::nothing, &api::ready},
+        {"GET", {"metrics"}, needs::metrics, &api::metrics},
+        {"GET", {"v1", "openapi.json"}, needs::viewer, &api::openapi},
+        {"GET", {"v1", "whoami"}, needs::viewer, &api::whoami},
+        {"GET", {"v1", "node"}, needs::platform_viewer, &api::node},
+        {"GET", {"v1", "certificates"}, needs::platform_viewer, &api::certificates},
+        {"GET", {"v1", "tenants"}, needs::viewer, &api::tenants},
+        {"POST", {"v1", "tenants"}, needs::admin, &api::create},
+        {"GET", {"v1", "tenants", "{id}"}, needs::viewer, &api::tenant},
+        {"PATCH", {"v1", "tenants", "{id}"}, needs::admin, &api::update},
+        {"DELETE", {"v1", "tenants", "{id}"}, needs::admin, &api::remove},
+        {"POST", {"v1", "tenants", "{id}", "suspend"}, needs::platform_admin, &api::suspend},
+        {"POST", {"v1", "tenants", "{id}", "reactivate"}, needs::platform_admin, &api::reactivate},
+        {"POST", {"v1", "tenants", "{id}", "migrate"}, needs::platform_admin, &api::migrate},
+        {"GET", {"v1", "tenants", "{id}", "effective"}, needs::viewer, &api::effective},
+        {"GET", {"v1", "tenants", "{id}", "usage"}, needs::viewer, &api::usage},
+        {"GET", {"v1", "tenants", "{id}", "audit"}, needs::viewer, &api::audit},
+        {"POST", {"v1", "tenants", "import"}, needs::platform_admin, &api::import_archive},
+        {"GET", {"v1", "tenants", "{id}", "export"}, needs::admin, &api::export_archive},
+        {"POST", {"v1", "tenants", "{id}", "backup"}, needs::admin, &api::make_backup},
+        {"GET", {"v1", "tenants", "{id}", "backups"}, needs::admin, &api::backups},
+        {"GET", {"v1", "tenants", "{id}", "backups", "{address}"}, needs::admin, &api::read_backup},
+        {"POST", {"v1", "tenants", "{id}", "restore"}, needs::platform_admin, &api::restore},
+        {"PUT", {"v1", "tenants", "{id}", "certificates", "{address}"}, needs::admin, &api::put_certificate},
+        {"DELETE", {"v1", "tenants", "{id}", "certificates", "{address}"}, needs::admin, &api::remove_certificate},
+        {"GET", {"v1", "tenants", "{id}", "users"}, needs::viewer, &api::users},
+        {"PUT", {"v1", "tenants", "{id}", "users", "{address}"}, needs::admin, &api::set_user},
+        {"DELETE", {"v1", "tenants", "{id}", "users", "{address}"}, needs::admin, &api::remove_user},
+        {"POST", {"v1", "tenants", "{id}", "requests", "{address}", "approve"}, needs::platform_admin, &api::approve},
+        {"POST", {"v1", "tenants", "{id}", "requests", "{address}", "refuse"}, needs::platform_admin, &api::refuse},
+        {"GET", {"v1", "requests"}, needs::viewer, &api::requests},
+        {"GET", {"v1", "tokens"}, needs::admin, &api::tokens},
+        {"POST", {"v1", "tokens"}, needs::admin, &api::create_token},
+        {"DELETE", {"v1", "tokens", "{id}"}, needs::admin, &api::revoke_token},
+        {"GET", {"v1", "audit"}, needs::platform_viewer, &api::platform_audit},
+        {"GET", {"v1", "audit", "verify"}, needs::viewer, &api::audit_verify},
+        {"GET", {"v1", "explain"}, needs::platform_viewer, &api::explain},
+        {"GET", {"v1", "pools"}, needs::platform_viewer, &api::pools},
+        {"GET", {"v1", "pools", "{id}"}, needs::platform_viewer, &api::pool},
+        {"POST", {"v1", "pools", "{id}", "endpoints", "{address}", "drain"}, needs::platform_admin, &api::drain},
+        {"POST", {"v1", "pools", "{id}", "endpoints", "{address}", "enable"}, needs::platform_admin, &api::enable},
+        {"POST", {"v1", "reload"}, needs::platform_admin, &api::reload},
+        {"POST", {"v1", "registry", "publish"}, needs::platform_admin, &api::publish},
+        {"GET", {"v1", "registry", "diff"}, needs::platform_viewer, &api::diff},
+    };
+    return all;
+}
+
+api_answer api_problem(unsigned status, std::string_view type, std::string_view title,
+                       std::string_view detail) {
+    json::object o{
+        {"type", fmt::format("urn:gatehouse:{}", type)}, {"title", title}, {"status", status}};
+    if (!detail.empty()) o["detail"] = detail;
+    auto a = json_answer(o, status);
+    a.content_type = "application/problem+json";
+    return a;
+}
+
+api_answer json_answer(const json::value& v, unsigned status) {
     api_answer a;
     a.status = status;
     a.body = json::serialize(v) + "\n";
@@ -33,6 +110,14 @@ api_answer json_answer(const json::value& v, unsigned status = 200) {
 
 api_answer not_found(std::string_view detail) {
     return api_problem(404, "not-found", "Not found", detail);
+}
+
+api_answer no_tenant() {
+    return not_found("No tenant has this id.");
+}
+
+api_answer not_kept(std::string_view why) {
+    return api_problem(503, "not-stored", "Nothing was changed", why);
 }
 
 api_answer bad_query(std::string_view detail) {
@@ -50,39 +135,32 @@ std::optional<std::size_t> to_number(std::string_view text) noexcept {
     return n;
 }
 
-api_answer no_pool(const node_view& node) {
-    constexpr std::size_t shown = 20;
-    const auto names = node.pool_names();
-    std::string known;
-    for (std::size_t i = 0; i < std::min(names.size(), shown); ++i)
-        known += (known.empty() ? "" : ", ") + names[i];
-    if (names.size() > shown) known += fmt::format(" and {} more", names.size() - shown);
-    return not_found("No pool has this name; there are: " + (known.empty() ? "none" : known) + ".");
+read_body body_of(std::string_view content_type, std::string_view body) {
+    const auto wrong = [](unsigned status, std::string_view title, std::string_view detail) {
+        return read_body{.object = {}, .wrong = api_problem(status, "bad-request", title, detail)};
+    };
+    if (body.empty()) return wrong(400, "A body is needed", "Send a JSON object.");
+    const auto type = trim(content_type.substr(0, content_type.find(';')));
+    if (!iequals(type, "application/json") && !iequals(type, "application/merge-patch+json"))
+        return wrong(415, "The body's type is not understood", "Send Content-Type: application/json.");
+    boost::system::error_code ec;
+    auto v = json::parse(body, ec);
+    if (ec) return wrong(400, "The body is not understood", "It is not JSON: " + ec.message());
+    if (!v.is_object()) return wrong(400, "The body is not understood", "It is no JSON object.");
+    return {.object = std::move(v.get_object()), .wrong = std::nullopt};
 }
 
-}  // namespace
-
-// The target taken apart: decoded segments and query, and what the pattern's {id} and {address}
-// stood for.
-struct api::parsed {
-    std::vector<std::string> segments;
-    std::vector<std::pair<std::string, std::string>> query;
-    std::string id, address;
-    std::string_view if_none_match;
-    std::string_view if_match, content_type, body, client, request_id;
-    bool loaded = false;  // once_loaded() has done what it can
-
-    const std::string* find(std::string_view key) const noexcept {
-        for (const auto& [k, v] : query) {
-            if (k == key) return &v;
-        }
-        return nullptr;
-    }
-    std::string_view get(std::string_view key) const noexcept {
-        const auto* v = find(key);
-        return v == nullptr ? std::string_view{} : std::string_view(*v);
-    }
-};
+api_answer document_problem(unsigned status, std::string_view type, std::string_view title, std::string_view detail,
+                            const std::vector<document_error>& errors) {
+    json::array list;
+    for (const auto& e : errors)
+        list.push_back({{"pointer", e.pointer}, {"detail", e.detail}});
+    json::object o{{"type", fmt::format("urn:gatehouse:{}", type)}, {"title", title}, {"status", status}, {"detail", detail},
+                   {"errors", std::move(list)}};
+    auto a = json_answer(o, status);
+    a.content_type = "application/problem+json";
+    return a;
+}
 
 // Nothing: it is no number that a page may have.
 std::optional<std::size_t> api::page_limit(const parsed& p) {
@@ -92,70 +170,61 @@ std::optional<std::size_t> api::page_limit(const parsed& p) {
     return n && *n != 0 && *n <= largest_page ? n : std::nullopt;
 }
 
-enum class access : std::uint8_t { open, metrics, token };
+api::api(node_view& node, options o) : node_(node), options_(std::move(o)) {}
 
-struct api::endpoint {
-    std::string_view method;
-    std::vector<std::string_view> segments;  // "{id}" and "{address}" take any one
-    access needs;
-    api_answer (api::*run)(const parsed&);
-};
-
-const std::vector<api::endpoint>& api::endpoints() {
-    static const std::vector<endpoint> all = {
-        {"GET", {"healthz"}, access::open, &api::health},
-        {"GET", {"readyz"}, access::open, &api::ready},
-        {"GET", {"metrics"}, access::metrics, &api::metrics},
-        {"GET", {"v1", "openapi.json"}, access::token, &api::openapi},
-        {"GET", {"v1", "node"}, access::token, &api::node},
-        {"GET", {"v1", "certificates"}, access::token, &api::certificates},
-        {"GET", {"v1", "tenants"}, access::token, &api::tenants},
-        {"POST", {"v1", "tenants"}, access::token, &api::create},
-        {"GET", {"v1", "tenants", "{id}"}, access::token, &api::tenant},
-        {"PATCH", {"v1", "tenants", "{id}"}, access::token, &api::update},
-        {"DELETE", {"v1", "tenants", "{id}"}, access::token, &api::remove},
-        {"POST", {"v1", "tenants", "{id}", "suspend"}, access::token, &api::suspend},
-        {"POST", {"v1", "tenants", "{id}", "reactivate"}, access::token, &api::reactivate},
-        {"GET", {"v1", "tenants", "{id}", "effective"}, access::token, &api::effective},
-        {"GET", {"v1", "tenants", "{id}", "usage"}, access::token, &api::usage},
-        {"GET", {"v1", "tenants", "{id}", "audit"}, access::token, &api::audit},
-        {"GET", {"v1", "audit", "verify"}, access::token, &api::audit_verify},
-        {"GET", {"v1", "explain"}, access::token, &api::explain},
-        {"GET", {"v1", "pools"}, access::token, &api::pools},
-        {"GET", {"v1", "pools", "{id}"}, access::token, &api::pool},
-        {"POST",
-         {"v1", "pools", "{id}", "endpoints", "{address}", "drain"},
-         access::token,
-         &api::drain},
-        {"POST",
-         {"v1", "pools", "{id}", "endpoints", "{address}", "enable"},
-         access::token,
-         &api::enable},
-        {"POST", {"v1", "reload"}, access::token, &api::reload},
-        {"POST", {"v1", "registry", "publish"}, access::token, &api::publish},
-        {"GET", {"v1", "registry", "diff"}, access::token, &api::diff},
-    };
-    return all;
+std::optional<identity> api::identify(std::string_view authorization) const {
+    const auto text = bearer_token(authorization);
+    if (same_token(text, options_.token)) return identity{.role = registry::role::platform_admin, .tenant = {}, .who = "admin"};
+    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    auto who = find_token(node_.access(), text, now);
+    if (!who || who->is_platforms()) return who;
+    const auto* t = node_.find_tenant(who->tenant);
+    return t != nullptr && t->record && t->record->tenant ? who : std::nullopt;
 }
 
-api_answer api_problem(unsigned status, std::string_view type, std::string_view title,
-                       std::string_view detail) {
-    json::object o{
-        {"type", fmt::format("urn:gatehouse:{}", type)}, {"title", title}, {"status", status}};
-    if (!detail.empty()) o["detail"] = detail;
-    auto a = json_answer(o, status);
-    a.content_type = "application/problem+json";
+bool api::in_family(std::string_view id, const identity& who) const {
+    if (who.is_platforms()) return true;
+    constexpr int deepest = 8;
+    std::string at(id);
+    for (int i = 0; i <= deepest && !at.empty(); ++i) {
+        const auto* t = node_.find_tenant(at);
+        if (t == nullptr || !t->record || !t->record->tenant) return false;
+        if (at == who.tenant) return true;
+        at = std::string(t->record->tenant->look().parent);
+    }
+    return false;
+}
+
+api_answer api::unauthorized(const api_request& r) {
+    const bool wrong = !r.authorization.empty();
+    auto a = api_problem(401, "unauthorized", wrong ? "This token is nobody's" : "A bearer token is needed",
+                         "Send Authorization: Bearer TOKEN with the content of [admin] token_file, or with a token that "
+                         "gatehouse token create has made and that is not over.");
+    a.fields.emplace_back("WWW-Authenticate", wrong ? "Bearer realm=\"gatehouse\", error=\"invalid_token\"" : "Bearer realm=\"gatehouse\"");
+    if (wrong) a.held_back = wrong_.count(r.client, wrong_tokens::clock::now());
     return a;
 }
 
-api::api(node_view& node, options o) : node_(node), options_(std::move(o)) {}
+namespace {
 
-bool api::authorized(std::string_view authorization) const noexcept {
-    constexpr std::string_view scheme = "bearer ";
-    if (authorization.size() < scheme.size() ||
-        !iequals(authorization.substr(0, scheme.size()), scheme))
-        return false;
-    return same_token(trim(authorization.substr(scheme.size())), options_.token);
+api_answer forbidden(needs n, const identity& who) {
+    return api_problem(403, "forbidden", "This token may not do that",
+                       fmt::format("It takes the role {}; this token has {}{}{}.", roles_for(n), registry::name(who.role),
+                                   who.tenant.empty() ? "" : ":", who.tenant));
+}
+
+bool fits(const std::vector<std::string_view>& pattern, const std::vector<std::string>& segments) {
+    return std::equal(pattern.begin(), pattern.end(), segments.begin(), segments.end(),
+                      [](std::string_view a, const std::string& b) { return a.starts_with('{') || a == b; });
+}
+
+}  // namespace
+
+std::uint64_t api::body_limit(std::string_view target, std::string_view authorization) const {
+    constexpr std::uint64_t usual = 1024 * 1024, of_archive = 256 * usual;
+    if (target.substr(0, target.find('?')) != "/v1/tenants/import") return usual;
+    const auto who = identify(authorization);
+    return who && judge(needs::platform_admin, *who, true) == verdict::yes ? of_archive : usual;
 }
 
 api_answer api::answer(const api_request& r) {
@@ -168,6 +237,8 @@ api_answer api::answer(const api_request& r) {
     p.body = r.body;
     p.client = r.client;
     p.request_id = r.request_id;
+    p.idempotency_key = r.idempotency_key;
+    p.method = r.method;
     for (const auto segment : url->segments())
         p.segments.emplace_back(segment);
     for (const auto param : url->params())
@@ -175,18 +246,26 @@ api_answer api::answer(const api_request& r) {
 
     // A question about the API itself needs the token as well: nothing is told before it.
     std::string allowed;
+    std::optional<identity> who;
     for (const auto& e : endpoints()) {
-        const bool fits = std::equal(
-            e.segments.begin(), e.segments.end(), p.segments.begin(), p.segments.end(),
-            [](std::string_view a, const std::string& b) { return a.starts_with('{') || a == b; });
-        if (!fits) continue;
-        const bool open =
-            e.needs == access::open || (e.needs == access::metrics && options_.open_metrics);
-        if (!open && !authorized(r.authorization)) break;
+        if (!fits(e.segments, p.segments)) continue;
+        const bool open = e.needs == needs::nothing || (e.needs == needs::metrics && options_.open_metrics);
+        if (!open && !who) who = identify(r.authorization);
+        if (!open && !who) return unauthorized(r);
         if (e.method == r.method || (e.method == "GET" && r.method == "HEAD")) {
             if (p.segments.size() > 2) p.id = p.segments[2];
             if (p.segments.size() > 4) p.address = p.segments[4];
-            return (this->*e.run)(p);
+            if (who) p.who = *who;
+            if (open) return (this->*e.run)(p);
+            const bool of_tenant = p.segments.size() > 2 && p.segments[1] == "tenants";
+            switch (judge(e.needs, p.who, !of_tenant || in_family(p.id, p.who))) {
+                case verdict::no_such_tenant:
+                    return no_tenant();
+                case verdict::forbidden:
+                    return forbidden(e.needs, p.who);
+                case verdict::yes:
+                    return (this->*e.run)(p);
+            }
         }
         if (!allowed.empty()) allowed += ", ";
         allowed += e.method == "GET" ? "GET, HEAD" : e.method;
@@ -196,13 +275,8 @@ api_answer api::answer(const api_request& r) {
         a.fields.emplace_back("Allow", allowed);
         return a;
     }
-    if (authorized(r.authorization))
-        return not_found("No such resource; see /v1/openapi.json for those that exist.");
-    auto a =
-        api_problem(401, "unauthorized", "A bearer token is needed",
-                    "Send Authorization: Bearer TOKEN with the content of [admin] token_file.");
-    a.fields.emplace_back("WWW-Authenticate", "Bearer realm=\"gatehouse\"");
-    return a;
+    if (!identify(r.authorization)) return unauthorized(r);
+    return not_found("No such resource; see /v1/openapi.json for those that exist.");
 }
 
 api_answer api::health(const parsed&) {
@@ -216,6 +290,7 @@ api_answer api::ready(const parsed&) {
     // Open to all, so the state alone: why is at /v1/node.
     if (const auto f = node_.follower()) o["redis"] = registry::name(f->state);
     if (const auto p = node_.publisher()) o["redis"] = registry::name(p->state);
+    if (node_.cannot_store()) o["store"] = "takes nothing";
     json::array overload;
     for (const resource_row& r : node_.resources()) {
         if (r.shortage != shortage::none) overload.push_back(json::string(r.name));
@@ -363,175 +438,6 @@ api_answer api::certificates(const parsed& p) {
                 o["next"] = page.next.empty() ? json::value(nullptr) : json::value(page.next);
                 done(json_answer(o));
             });
-    };
-    return a;
-}
-
-api_answer api::tenants(const parsed& p) {
-    const auto limit = page_limit(p);
-    if (!limit) return bad_limit();
-    const registry::tenant_filter filter{.text = to_lower(p.get("search")),
-                                         .name = to_lower(p.get("name")),
-                                         .host = to_lower(p.get("host")),
-                                         .plan = std::string(p.get("plan")),
-                                         .region = std::string(p.get("region")),
-                                         .state = std::string(p.get("state")),
-                                         .parent = std::string(p.get("parent")),
-                                         .label = std::string(p.get("label"))};
-    const auto page = node_.tenant_page(p.get("after"), *limit, filter);
-    json::array list;
-    for (const auto& r : page.rows)
-        list.push_back(row_summary(r));
-    json::object o{{"revision", node_.revision()}, {"tenants", std::move(list)}};
-    o["next"] = page.next.empty() ? json::value(nullptr) : json::value(page.next);
-    return json_answer(o);
-}
-
-// What is asked about may have to come into memory first.
-api_answer api::once_loaded(const std::string& host, const parsed& p, api_answer (api::*run)(const parsed&)) {
-    auto a = api_problem(504, "registry-slow", "The registry does not answer", "Ask again.");
-    auto asked = std::make_shared<parsed>(p);
-    asked->if_none_match = asked->if_match = asked->content_type = asked->body = asked->client = asked->request_id = {};
-    asked->loaded = true;
-    a.action = [this, host, asked, run](std::function<void(api_answer)> done) {
-        const auto then = [this, asked, run, done] { done((this->*run)(*asked)); };
-        if (!node_.load(host, asked->id, then)) then();
-    };
-    return a;
-}
-
-api_answer api::tenant(const parsed& p) {
-    if (!p.loaded && node_.follower() && node_.find_tenant(p.id) == nullptr) return once_loaded({}, p, &api::tenant);
-    const auto* r = node_.find_tenant(p.id);
-    if (r == nullptr) return not_found("No tenant has this id.");
-    const auto etag = fmt::format("\"{}\"", r->revision);
-    api_answer a;
-    if (p.if_none_match == etag)
-        a.status = 304;
-    else
-        a = json_answer(row_json(*r));
-    a.fields.emplace_back("ETag", etag);
-    return a;
-}
-
-api_answer api::effective(const parsed& p) {
-    if (!p.loaded && node_.follower() && node_.find_tenant(p.id) == nullptr) return once_loaded({}, p, &api::effective);
-    if (node_.find_tenant(p.id) == nullptr) return not_found("No tenant has this id.");
-    const auto e = node_.effective(p.id);
-    if (!e) return not_found("No version of this tenant is in force.");
-    return json_answer(effective_json(*e));
-}
-
-// A removed tenant has used what it has used; one that never was is not found.
-api_answer api::usage(const parsed& p) {
-    const auto q = parse_usage_query(p.get("from"), p.get("to"), std::time(nullptr));
-    if (!q.error.empty()) return bad_query(q.error);
-    auto a = api_problem(504, "slow", "Usage is still being read", "It took longer than expected; ask for fewer hours or again.");
-    a.action = [&node = node_, id = p.id, q](const std::function<void(api_answer)>& done) {
-        node.usage(id, q.from, q.to, [&node, id, q, done](const usage_answer& u) {
-            if (!u.error.empty()) return done(api_problem(503, "unreadable", "Usage cannot be read", u.error));
-            const auto shown = json_answer(usage_json(id, q, u));
-            if (!u.hours.empty()) return done(shown);
-            const auto then = [&node, id, done, shown] {
-                done(node.find_tenant(id) != nullptr ? shown : not_found("No tenant has this id, and none had it in these hours."));
-            };
-            if (!node.load({}, id, then)) then();
-        });
-    };
-    return a;
-}
-
-asked_change api::asked(registry::tenant_change::verb what, const parsed& p) {
-    auto out = read_change(what, p.id, {.content_type = p.content_type,
-                                        .if_match = p.if_match,
-                                        .body = p.body,
-                                        .dry_run = p.get("dry_run"),
-                                        .grace = p.get("grace"),
-                                        .recursive = p.get("recursive")});
-    out.change.author = {.who = "admin", .from = std::string(p.client), .request_id = std::string(p.request_id)};
-    return out;
-}
-
-api_answer api::change(asked_change asked) {
-    if (asked.wrong) return std::move(*asked.wrong);
-    auto a = api_problem(504, "slow", "The change is not stored yet",
-                         "It took longer than expected; look at the tenant for what holds.");
-    a.action = [&node = node_, c = std::move(asked.change)](const std::function<void(api_answer)>& done) {
-        node.change(c, [&node, c, done](const registry::change_answer& answer) {
-            done(answer_of(c, answer, node.find_tenant(c.id)));
-        });
-    };
-    return a;
-}
-
-api_answer api::create(const parsed& p) {
-    return change(asked(registry::tenant_change::verb::create, p));
-}
-
-api_answer api::update(const parsed& p) {
-    return change(asked(registry::tenant_change::verb::update, p));
-}
-
-api_answer api::suspend(const parsed& p) {
-    return change(asked(registry::tenant_change::verb::suspend, p));
-}
-
-api_answer api::reactivate(const parsed& p) {
-    return change(asked(registry::tenant_change::verb::reactivate, p));
-}
-
-api_answer api::remove(const parsed& p) {
-    return change(asked(registry::tenant_change::verb::remove, p));
-}
-
-namespace {
-
-api_answer no_audit() {
-    return api_problem(409, "not-this-node", "This node has no audit log",
-                       "Its tenants come from Redis; ask the node that publishes them.");
-}
-
-api_answer audit_unreadable(const store::failure& why) {
-    return api_problem(503, "unreadable", "The audit log cannot be read", why.text);
-}
-
-api_answer audit_slow() {
-    return api_problem(504, "slow", "The audit log is still being read", "It took longer than expected; ask for less (limit) or again.");
-}
-
-}  // namespace
-
-// A tenant that is forgotten has the log it had.
-api_answer api::audit(const parsed& p) {
-    const auto limit = page_limit(p);
-    if (!limit) return bad_limit();
-    const auto below = p.get("after").empty() ? std::optional<std::size_t>(0) : to_number(p.get("after"));
-    if (!below) return bad_query("after: `next` of the page before is needed");
-    auto a = audit_slow();
-    a.action = [&node = node_, id = p.id, below = *below, limit = *limit](const std::function<void(api_answer)>& done) {
-        const auto read = std::make_shared<audit_page>();
-        const auto job = [read, id, below, limit](store::audit_db& db) { *read = read_audit(db, id, below, limit); };
-        const auto then = [&node, read, id, below, done] {
-            if (read->why) return done(audit_unreadable(read->why));
-            if (read->rows.empty() && below == 0 && node.find_tenant(id) == nullptr)
-                return done(not_found("No tenant has this id, and none had it."));
-            done(json_answer(audit_json(id, *read)));
-        };
-        if (!node.with_audit(job, then)) done(no_audit());
-    };
-    return a;
-}
-
-api_answer api::audit_verify(const parsed& p) {
-    auto a = audit_slow();
-    a.action = [&node = node_, id = std::string(p.get("tenant")), after = std::string(p.get("after"))](
-                   const std::function<void(api_answer)>& done) {
-        const auto found = std::make_shared<audit_check>();
-        const auto job = [found, id, after](store::audit_db& db) { *found = check_audit(db, id, after); };
-        const auto then = [found, done] {
-            done(found->why ? audit_unreadable(found->why) : json_answer(check_json(*found)));
-        };
-        if (!node.with_audit(job, then)) done(no_audit());
     };
     return a;
 }

@@ -5,17 +5,23 @@
 #include <gatehouse/admin/node_view.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "access.hpp"
+#include "json.hpp"
 
 namespace gatehouse::admin {
 
 struct api_request {
     std::string_view method, target, authorization, if_none_match;
     std::string_view if_match = {}, content_type = {}, body = {};
+    std::string_view idempotency_key = {};
     std::string_view client = {}, request_id = {};  // whose address, and what it is called in the audit log
 };
 
@@ -27,12 +33,14 @@ struct api_answer {
     // Set: what answers later. The server runs it and sends what it calls back with, or this
     // answer when that takes too long.
     std::function<void(std::function<void(api_answer)>)> action;
+    std::chrono::milliseconds held_back{0};  // until it is sent
 };
 
 api_answer api_problem(unsigned status, std::string_view type, std::string_view title,
                        std::string_view detail);
 
 struct asked_change;
+struct user_wish;
 
 class api {
  public:
@@ -43,6 +51,8 @@ class api {
     };
     api(node_view& node, options o);
     api_answer answer(const api_request& r);
+    // How many bytes of body a request may have, by its head.
+    std::uint64_t body_limit(std::string_view target, std::string_view authorization) const;
     // Gives tenants their series; done once before any traffic, they count from 0.
     void look_at_tenants();
     const std::string& token() const noexcept { return options_.token; }
@@ -53,7 +63,10 @@ class api {
     struct endpoint;
     static const std::vector<endpoint>& endpoints();
     static std::optional<std::size_t> page_limit(const parsed& p);
-    bool authorized(std::string_view authorization) const noexcept;
+    std::optional<identity> identify(std::string_view authorization) const;
+    // Itself or a tenant below it; of the platform's, any, be there one or not.
+    bool in_family(std::string_view id, const identity& who) const;
+    api_answer unauthorized(const api_request& r);
     api_answer health(const parsed&);
     api_answer ready(const parsed&);
     api_answer metrics(const parsed&);
@@ -69,10 +82,51 @@ class api {
     api_answer suspend(const parsed&);
     api_answer reactivate(const parsed&);
     api_answer remove(const parsed&);
+    api_answer migrate(const parsed&);
     api_answer audit(const parsed&);
+    api_answer platform_audit(const parsed&);
+    api_answer audit_of(const std::string& id, const parsed&);
     api_answer audit_verify(const parsed&);
-    static asked_change asked(registry::tenant_change::verb what, const parsed&);
-    api_answer change(asked_change asked);
+    asked_change asked(registry::tenant_change::verb what, const parsed&) const;
+    api_answer change(asked_change asked, const identity& who);
+    std::optional<api_answer> done_before(const registry::tenant_change& c, const identity& who) const;
+    api_answer change_and_ask(registry::tenant_change c, std::vector<std::string> hosts, const identity& who);
+    api_answer create_child(const parsed&);
+    api_answer update_own(const parsed&);
+    api_answer ask_for_deletion(const parsed&);
+    std::vector<std::string> waiting_hosts(const std::string& tenant) const;
+    json::object row_for(const identity& who, const registry::tenant_row& r) const;
+    api_answer with_users(const std::string& tenant,
+                          std::function<void(const std::vector<store::user_row>&, std::function<void(api_answer)>)> then);
+    void keep_user(user_wish wish, const registry::author& by, unsigned status, const std::function<void(api_answer)>& done);
+    api_answer users(const parsed&);
+    api_answer set_user(const parsed&);
+    api_answer remove_user(const parsed&);
+    api_answer export_archive(const parsed&);
+    api_answer import_archive(const parsed&);
+    api_answer make_backup(const parsed&);
+    api_answer backups(const parsed&);
+    api_answer read_backup(const parsed&);
+    api_answer restore(const parsed&);
+    struct import_work;
+    void take_archive(const std::shared_ptr<import_work>& w);
+    void change_by_archive(const std::shared_ptr<import_work>& w);
+    void set_state_by_archive(const std::shared_ptr<import_work>& w);
+    void finish_import(const std::shared_ptr<import_work>& w);
+    api_answer put_certificate(const parsed&);
+    api_answer remove_certificate(const parsed&);
+    void note_certificate(const std::string& tenant, const std::string& host, const std::string& action, const registry::author& by,
+                          const std::function<void(api_answer)>& done);
+    bool has_host(const std::string& tenant, const std::string& host) const;
+    api_answer whoami(const parsed&);
+    api_answer tokens(const parsed&);
+    api_answer create_token(const parsed&);
+    api_answer revoke_token(const parsed&);
+    api_answer requests(const parsed&);
+    std::optional<registry::request> find_request(const parsed&) const;
+    api_answer settle(const registry::request& r, const registry::author& by, const std::string& action);
+    api_answer approve(const parsed&);
+    api_answer refuse(const parsed&);
     api_answer once_loaded(const std::string& host, const parsed&, api_answer (api::*run)(const parsed&));
     api_answer explain(const parsed&);
     api_answer reload(const parsed&);
@@ -86,6 +140,7 @@ class api {
 
     node_view& node_;
     options options_;
+    wrong_tokens wrong_;
 };
 
 // The OpenAPI 3.1 document of all the above.

@@ -24,7 +24,7 @@ json::object row_json(const store::audit_row& r) {
 
 }  // namespace
 
-audit_page read_audit(store::audit_db& db, const std::string& tenant, std::uint64_t below, std::size_t limit) {
+audit_page read_audit(registry::tenant_data& db, const std::string& tenant, std::uint64_t below, std::size_t limit) {
     audit_page out;
     out.why = db.newest(tenant, below, limit + 1, out.rows);
     if (out.rows.size() <= limit) return out;
@@ -42,7 +42,7 @@ json::object audit_json(const std::string& tenant, const audit_page& p) {
     return o;
 }
 
-audit_check check_audit(store::audit_db& db, const std::string& tenant, const std::string& after) {
+audit_check check_audit(registry::tenant_data& db, const std::string& tenant, const std::string& after) {
     audit_check out;
     std::vector<store::audit_head> heads;
     if (tenant.empty()) {
@@ -53,7 +53,7 @@ audit_check check_audit(store::audit_db& db, const std::string& tenant, const st
     }
     for (const auto& h : heads) {
         if (out.why) break;
-        auto verdict = registry::verify_audit(db, h.tenant, out.why);
+        auto verdict = db.verify(h.tenant, out.why);
         ++out.tenants;
         out.rows += verdict.rows;
         if (!verdict.wrong.empty()) out.wrong.push_back(std::move(verdict));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <ctime>
+#include <gatehouse/tenant/maintenance.hpp>
 #include <gatehouse/tenant/names.hpp>
 #include <string_view>
 
@@ -200,8 +201,14 @@ json::object tenant_json(const gatehouse::tenant::tenant& t) {
     put(o, "tls", std::move(tls));
     json::array windows;
     for (const auto& w : t.maintenance) {
-        json::object window{{"from", rfc3339(w.from.time_since_epoch().count())},
-                            {"to", rfc3339(w.to.time_since_epoch().count())}};
+        json::object window;
+        if (w.every == tenant::recurrence::none)
+            window = {{"from", rfc3339(w.from.time_since_epoch().count())},
+                      {"to", rfc3339(w.to.time_since_epoch().count())}};
+        else
+            window = {{"every", name(w.every)},
+                      {"at", tenant::time_of_day_text(w.at)},
+                      {"for", to_text(std::chrono::duration_cast<milliseconds>(w.length))}};
         put(window, "message", std::string_view(w.message));
         windows.push_back(std::move(window));
     }
@@ -261,6 +268,7 @@ json::object row_json(const registry::tenant_row& r) {
     o["quarantine"] = diagnostics_json(r.quarantine);
     if (r.record && r.record->tenant) o["tenant"] = tenant_json(r.record->tenant->unpack());
     if (r.over_since) o["overlay"] = {{"since", rfc3339(r.over_since->time_since_epoch().count())}};
+    if (r.owes_since) o["owes"] = {{"since", rfc3339(r.owes_since->time_since_epoch().count())}};
     if (r.record && r.record->state) {
         const auto& c = r.record->state->counters;
         o["counters"] = {{"requests", c.requests.load()},

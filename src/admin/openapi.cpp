@@ -25,13 +25,13 @@ constexpr const char* text = R"json({
         "503": { "description": "not ready, with reasons", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Ready" } } } } } } },
     "/metrics": { "get": {
       "summary": "Prometheus text; without a token on loopback and Unix sockets", "operationId": "metrics", "security": [ {}, { "token": [] } ],
-      "responses": { "200": { "description": "metrics", "content": { "text/plain": { "schema": { "type": "string" } } } }, "401": { "$ref": "#/components/responses/Problem" } } } },
+      "responses": { "200": { "description": "metrics", "content": { "text/plain": { "schema": { "type": "string" } } } } } } },
     "/v1/openapi.json": { "get": {
       "summary": "This document", "operationId": "openapi",
-      "responses": { "200": { "description": "OpenAPI 3.1" }, "401": { "$ref": "#/components/responses/Problem" } } } },
+      "responses": { "200": { "description": "OpenAPI 3.1" } } } },
     "/v1/node": { "get": {
       "summary": "The node: identity, readiness, workers, revision", "operationId": "node",
-      "responses": { "200": { "description": "the node", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Node" } } } }, "401": { "$ref": "#/components/responses/Problem" } } } },
+      "responses": { "200": { "description": "the node", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Node" } } } } } } },
     "/v1/certificates": { "get": {
       "summary": "Certificates by name, a page at a time, and the bad ones with why", "operationId": "certificates",
       "parameters": [
@@ -41,7 +41,7 @@ constexpr const char* text = R"json({
         "type": "object", "required": [ "certificates", "next" ],
         "properties": { "certificates": { "type": "array", "items": { "$ref": "#/components/schemas/Certificate" } },
           "next": { "type": [ "string", "null" ] } } } } } },
-        "400": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants": { "get": {
       "summary": "Tenants by id, a page at a time, which may be short; files without a tenant last, where all are asked for", "operationId": "tenants",
       "parameters": [
@@ -62,29 +62,29 @@ constexpr const char* text = R"json({
             "revision": { "type": "integer" },
             "tenants": { "type": "array", "items": { "$ref": "#/components/schemas/TenantSummary" } },
             "next": { "type": [ "string", "null" ] } } } } } },
-        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } }, "post": {
+        "400": { "$ref": "#/components/responses/Problem" } } }, "post": {
       "summary": "Makes a tenant; it serves when this is answered", "operationId": "createTenant",
-      "parameters": [ { "$ref": "#/components/parameters/dry_run" } ],
-      "requestBody": { "required": true, "description": "the tenant, under the keys of a tenant's file", "content": { "application/json": { "schema": { "type": "object", "required": [ "id" ] } } } },
+      "parameters": [ { "$ref": "#/components/parameters/dry_run" }, { "$ref": "#/components/parameters/idempotency_key" } ],
+      "requestBody": { "required": true, "description": "the tenant, under the keys of a tenant's file; and owner, the e-mail address of its first user, and template, one of [templates] to begin with", "content": { "application/json": { "schema": { "type": "object", "required": [ "id" ] } } } },
       "responses": {
         "200": { "$ref": "#/components/responses/DryRun" },
         "201": { "description": "made and in force", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
-        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants/{id}": { "get": {
       "summary": "One tenant as declared, with its source and what is wrong with a newer version", "operationId": "tenant",
       "parameters": [ { "$ref": "#/components/parameters/id" },
         { "name": "If-None-Match", "in": "header", "schema": { "type": "string" } } ],
       "responses": {
         "200": { "description": "the tenant", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
-        "304": { "description": "unchanged" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" } } },
+        "304": { "description": "unchanged" }, "404": { "$ref": "#/components/responses/Problem" } } },
       "patch": {
       "summary": "Changes what is sent (RFC 7396); a tenant of a file is changed there", "operationId": "updateTenant",
-      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/if_match" }, { "$ref": "#/components/parameters/dry_run" } ],
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/if_match" }, { "$ref": "#/components/parameters/dry_run" }, { "$ref": "#/components/parameters/idempotency_key" } ],
       "requestBody": { "required": true, "description": "keys of a tenant's file; null takes one away", "content": {
         "application/merge-patch+json": { "schema": { "type": "object" } }, "application/json": { "schema": { "type": "object" } } } },
       "responses": {
         "200": { "description": "in force; of a dry run, what it would change", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
-        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } },
       "delete": {
       "summary": "Answers 410 for a grace period, in which it can be reactivated; then it is gone, and its hosts stay its own for host_quarantine", "operationId": "deleteTenant",
       "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/if_match" }, { "$ref": "#/components/parameters/dry_run" },
@@ -92,32 +92,52 @@ constexpr const char* text = R"json({
         { "name": "recursive", "in": "query", "description": "1: with all tenants below it", "schema": { "type": "string", "enum": [ "0", "1" ] } } ],
       "responses": {
         "200": { "$ref": "#/components/responses/DryRun" },
-        "202": { "description": "out of service; `affected` names it and those below it", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
-        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+        "202": { "description": "out of service; `affected` names it and those below it", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "anyOf": [ { "$ref": "#/components/schemas/Tenant" }, { "type": "object", "required": [ "id", "requested" ], "properties": { "id": { "type": "string" }, "requested": { "const": "deletion" } } } ] } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants/{id}/suspend": { "post": {
       "summary": "Takes it and all below it out of service, whoever declares it", "operationId": "suspendTenant",
       "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/if_match" }, { "$ref": "#/components/parameters/dry_run" } ],
       "requestBody": { "required": true, "description": "why, and until when", "content": { "application/json": { "schema": { "type": "object", "required": [ "reason" ], "properties": { "reason": { "enum": [ "billing", "abuse", "legal", "maintenance" ] }, "until": { "type": "string", "format": "date-time" }, "message": { "type": "string", "description": "shown to visitors" } } } } } },
       "responses": {
         "200": { "description": "suspended; of a dry run, what it would change", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
-        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants/{id}/reactivate": { "post": {
       "summary": "Ends a suspension or a deletion that has not come to its end", "operationId": "reactivateTenant",
       "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/if_match" }, { "$ref": "#/components/parameters/dry_run" } ],
       "responses": {
         "200": { "description": "as its document says again; of a dry run, what it would change", "headers": { "ETag": { "schema": { "type": "string" } } }, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
-        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/migrate": { "post": {
+      "summary": "Moves it to another pool, and those below it that have their pool from it: its requests wait, those in flight end, then all go to the new pool; on any failure it stays where it is", "operationId": "migrateTenant",
+      "parameters": [ { "$ref": "#/components/parameters/id" } ],
+      "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "object", "properties": {
+        "to": { "type": "string", "description": "`pool:NAME`" }, "rollback": { "type": "boolean", "description": "instead of `to`: the pool it had before its pool last changed" },
+        "hold": { "type": "string", "default": "10s", "description": "how long requests wait at most, 100ms to 5m" },
+        "queue": { "type": "integer", "default": 1000, "description": "how many wait at most, on each worker; others get 503 tenant-maintenance" },
+        "tunnels": { "enum": [ "keep", "close" ], "default": "keep", "description": "WebSockets and event streams at the switch" },
+        "step": { "enum": [ "shadow", "hold", "commit", "abort" ], "description": "without it all is done at once; hold answers when nothing is in flight any more, then commit or abort within `left_ms`; shadow moves nothing: it mirrors GET and HEAD requests of this node to the pool for a while" },
+        "percent": { "type": "integer", "minimum": 1, "maximum": 100, "default": 10, "description": "of them; with shadow" }, "for": { "type": "string", "default": "30s", "description": "up to 100s; with shadow" },
+        "token": { "type": "string", "description": "of the hold, with commit and abort" } } } } } },
+      "responses": {
+        "200": { "description": "held, moved or taken back", "content": { "application/json": { "schema": { "type": "object", "required": [ "tenant", "step", "from", "to", "notes" ], "properties": {
+          "tenant": { "type": "string" }, "step": { "enum": [ "held", "moved", "taken-back", "mirrored" ] }, "from": { "type": [ "string", "null" ], "description": "null: its parent's" }, "to": { "type": [ "string", "null" ] },
+          "held_ms": { "type": "integer" }, "left_ms": { "type": "integer" }, "requests_held": { "type": "integer", "description": "on the node asked" }, "token": { "type": "string" },
+          "compared": { "type": "integer", "description": "of shadow: answers of both pools; so are those below" }, "failed": { "type": "integer", "description": "no answer of `to`" }, "dropped": { "type": "integer", "description": "not mirrored, as too many were under way" },
+          "differences": { "type": "array", "items": { "type": "object", "properties": { "from": { "type": "integer" }, "to": { "type": "integer" }, "count": { "type": "integer" } } }, "description": "other statuses, and how often" }, "other_differences": { "type": "integer" },
+          "latency": { "type": "object", "description": "p50_ms and p99_ms until the head of the answer, of `from` and `to`" },
+          "notes": { "type": "array", "items": { "type": "string" }, "description": "what to look at" } } } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants/{id}/effective": { "get": {
       "summary": "Its settings after plan, parents and platform, and where each came from", "operationId": "effective",
       "parameters": [ { "$ref": "#/components/parameters/id" } ],
-      "responses": { "200": { "description": "effective settings", "content": { "application/json": { "schema": { "type": "object" } } } }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" } } } },
+      "responses": { "200": { "description": "effective settings", "content": { "application/json": { "schema": { "type": "object" } } } }, "404": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants/{id}/usage": { "get": {
       "summary": "What it used hour by hour, of all nodes; at most 1000 hours, `next` is `from` of the rest", "operationId": "usage",
       "parameters": [ { "$ref": "#/components/parameters/id" },
         { "name": "from", "in": "query", "description": "date or time in UTC, `2026-11-01` or `2026-11-01T05:00:00Z`; default: 24 hours before `to`", "schema": { "type": "string" } },
         { "name": "to", "in": "query", "description": "the same, not included; a date means its end; default: now", "schema": { "type": "string" } } ],
       "responses": { "200": { "description": "hours with any use, by time", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Usage" } } } },
-        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" },
         "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants/{id}/audit": { "get": {
       "summary": "Who changed what of it, the newest first, a page at a time; of a tenant that is gone too", "operationId": "audit",
@@ -125,7 +145,112 @@ constexpr const char* text = R"json({
         { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 } },
         { "name": "after", "in": "query", "description": "`next` of the page before", "schema": { "type": "string" } } ],
       "responses": { "200": { "description": "a page", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Audit" } } } },
-        "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/whoami": { "get": {
+      "summary": "Whose token this is and what it may", "operationId": "whoami",
+      "responses": { "200": { "description": "the caller", "content": { "application/json": { "schema": { "type": "object", "required": [ "who", "role" ], "properties": {
+        "who": { "type": "string" }, "role": { "$ref": "#/components/schemas/Role" }, "tenant": { "type": "string" }, "token": { "$ref": "#/components/schemas/Token" } } } } } } } } },
+    "/v1/tokens": { "get": {
+      "summary": "Tokens of the platform and of tenants, as far as the caller may see them; never their secrets", "operationId": "tokens",
+      "parameters": [
+        { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 } },
+        { "name": "after", "in": "query", "description": "`next` of the page before", "schema": { "type": "string" } },
+        { "name": "tenant", "in": "query", "description": "of this tenant alone", "schema": { "type": "string" } } ],
+      "responses": { "200": { "description": "a page", "content": { "application/json": { "schema": { "type": "object", "required": [ "tokens", "next" ], "properties": { "tokens": { "type": "array", "items": { "$ref": "#/components/schemas/Token" } }, "next": { "type": [ "string", "null" ] } } } } } }, "400": { "$ref": "#/components/responses/Problem" } } }, "post": {
+      "summary": "Makes a token; its text is told this once", "operationId": "createToken",
+      "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "object", "required": [ "role" ], "additionalProperties": false, "properties": {
+        "role": { "$ref": "#/components/schemas/Role" }, "tenant": { "type": "string", "description": "of a tenant's role; default: the caller's" },
+        "label": { "type": "string", "maxLength": 200 }, "expires_in": { "type": "string", "description": "`12h`, `90d`; without it the token holds until it is revoked" } } } } } },
+      "responses": {
+        "201": { "description": "made", "content": { "application/json": { "schema": { "allOf": [ { "$ref": "#/components/schemas/Token" }, { "type": "object", "required": [ "token" ], "properties": { "token": { "type": "string", "pattern": "^gh_[0-9a-f]{16}_[0-9a-f]{48}$" } } } ] } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tokens/{id}": { "delete": {
+      "summary": "Revokes a token, from the next request on", "operationId": "revokeToken",
+      "parameters": [ { "name": "id", "in": "path", "required": true, "schema": { "type": "string" } } ],
+      "responses": { "200": { "description": "revoked", "content": { "application/json": { "schema": { "type": "object", "required": [ "id", "revoked" ], "properties": { "id": { "type": "string" }, "revoked": { "const": true } } } } } },
+        "404": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/requests": { "get": {
+      "summary": "What tenants asked for and nobody decided yet; a page ends with all of a tenant's", "operationId": "requests",
+      "parameters": [
+        { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 } },
+        { "name": "after", "in": "query", "description": "`next` of the page before", "schema": { "type": "string" } },
+        { "name": "tenant", "in": "query", "description": "of this tenant alone", "schema": { "type": "string" } } ],
+      "responses": { "200": { "description": "a page", "content": { "application/json": { "schema": { "type": "object", "required": [ "requests", "next" ], "properties": { "requests": { "type": "array", "items": { "$ref": "#/components/schemas/Request" } }, "next": { "type": [ "string", "null" ] } } } } } }, "400": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/import": { "post": {
+      "summary": "Brings in an archive that an export gave: verified, then the tenant is there with its log, people, usage and certificates", "operationId": "importTenant",
+      "parameters": [ { "name": "id", "in": "query", "description": "to be called so; default: as it is called", "schema": { "type": "string" } },
+        { "name": "replace", "in": "query", "description": "1: a tenant that is there becomes what the archive says", "schema": { "enum": [ "0", "1" ] } }, { "$ref": "#/components/parameters/dry_run" } ],
+      "requestBody": { "required": true, "description": "at most 256 MiB", "content": { "application/x-tar": { "schema": { "type": "string", "contentMediaType": "application/x-tar" } } } },
+      "responses": { "200": { "description": "in force; of a dry run, what it would change", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } }, "201": { "description": "made and in force", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/export": { "get": {
+      "summary": "All that a tenant has, as a tar of JSON with a manifest", "operationId": "exportTenant",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "name": "keys", "in": "query", "description": "1: private keys of its certificates too; platform-admin alone", "schema": { "enum": [ "0", "1" ] } } ],
+      "responses": { "200": { "description": "the archive", "content": { "application/x-tar": { "schema": { "type": "string", "contentMediaType": "application/x-tar" } } } }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/backup": { "post": {
+      "summary": "Keeps a copy of the tenant on this node, unless the newest is of the same revision and log", "operationId": "backupTenant",
+      "parameters": [ { "$ref": "#/components/parameters/id" } ],
+      "responses": { "201": { "description": "the newest backup", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Backup" } } } }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/backups": { "get": {
+      "summary": "The tenant's backups on this node, the newest first", "operationId": "backups",
+      "parameters": [ { "$ref": "#/components/parameters/id" } ],
+      "responses": { "200": { "description": "all of them", "content": { "application/json": { "schema": { "type": "object", "required": [ "tenant", "backups" ], "properties": {
+        "tenant": { "type": "string" }, "backups": { "type": "array", "items": { "$ref": "#/components/schemas/Backup" } } } } } } }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/backups/{address}": { "get": {
+      "summary": "One backup, as an export", "operationId": "downloadBackup",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "name": "address", "in": "path", "required": true, "description": "its name", "schema": { "type": "string" } } ],
+      "responses": { "200": { "description": "the archive", "content": { "application/x-tar": { "schema": { "type": "string", "contentMediaType": "application/x-tar" } } } }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/restore": { "post": {
+      "summary": "Makes the tenant what a backup says, its people with it; its audit log goes on", "operationId": "restoreTenant",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/dry_run" } ],
+      "requestBody": { "required": false, "content": { "application/json": { "schema": { "type": "object", "properties": { "backup": { "type": "string", "description": "its name; default: the newest" } } } } } },
+      "responses": { "200": { "description": "in force; of a dry run, what it would change", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } }, "201": { "description": "made again and in force", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/certificates/{address}": { "put": {
+      "summary": "Chain and key for a host of the tenant; in force when it is answered", "operationId": "putCertificate",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/host" } ],
+      "requestBody": { "required": true, "content": { "application/x-pem-file": { "schema": { "type": "string" } } } },
+      "responses": { "200": { "description": "in force", "content": { "application/json": { "schema": { "type": "object" } } } }, "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } },
+      "delete": {
+      "summary": "Takes the certificate of a host away", "operationId": "removeCertificate",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/host" } ],
+      "responses": { "200": { "description": "gone", "content": { "application/json": { "schema": { "type": "object" } } } }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/users": { "get": {
+      "summary": "The tenant's users, by e-mail", "operationId": "users",
+      "parameters": [ { "$ref": "#/components/parameters/id" } ],
+      "responses": { "200": { "description": "all of them", "content": { "application/json": { "schema": { "type": "object", "required": [ "tenant", "users" ], "properties": {
+        "tenant": { "type": "string" }, "users": { "type": "array", "items": { "$ref": "#/components/schemas/User" } } } } } } },
+        "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/users/{address}": { "put": {
+      "summary": "Makes a user, or gives one another role or name", "operationId": "setUser",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/email" } ],
+      "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "object", "additionalProperties": false, "properties": {
+        "role": { "enum": [ "owner", "admin", "member" ] }, "name": { "type": "string", "maxLength": 200 } } } } } },
+      "responses": { "200": { "description": "stored", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/User" } } } },
+        "201": { "description": "made", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/User" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } },
+      "delete": {
+      "summary": "Removes a user; the last owner stays", "operationId": "removeUser",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/email" } ],
+      "responses": { "200": { "description": "who is removed", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/User" } } } },
+        "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/requests/{address}/approve": { "post": {
+      "summary": "Gives the tenant the host it asked for, or deletes it as it asked", "operationId": "approveRequest",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/request" } ],
+      "responses": { "200": { "description": "in force: the tenant", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "412": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/requests/{address}/refuse": { "post": {
+      "summary": "The request is no more", "operationId": "refuseRequest",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/request" } ],
+      "responses": { "200": { "description": "the tenant", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "404": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/audit": { "get": {
+      "summary": "What was done to the platform rather than to a tenant, the newest first", "operationId": "platformAudit",
+      "parameters": [
+        { "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 } },
+        { "name": "after", "in": "query", "description": "`next` of the page before", "schema": { "type": "string" } } ],
+      "responses": { "200": { "description": "a page", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Audit" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/audit/verify": { "get": {
       "summary": "Whether rows of audit logs were removed, altered or cut off; of one tenant, or of all, some at a time", "operationId": "verifyAudit",
       "parameters": [
@@ -133,8 +258,7 @@ constexpr const char* text = R"json({
         { "name": "after", "in": "query", "description": "`next` of the answer before", "schema": { "type": "string" } } ],
       "responses": { "200": { "description": "what was found", "content": { "application/json": { "schema": { "type": "object", "required": [ "intact", "tenants", "rows", "wrong", "next" ], "properties": {
           "intact": { "type": "boolean" }, "tenants": { "type": "integer" }, "rows": { "type": "integer" }, "next": { "type": [ "string", "null" ] },
-          "wrong": { "type": "array", "items": { "type": "object", "properties": { "tenant": { "type": "string" }, "why": { "type": "string" } } } } } } } } },
-        "401": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+          "wrong": { "type": "array", "items": { "type": "object", "properties": { "tenant": { "type": "string" }, "why": { "type": "string" } } } } } } } } }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/explain": { "get": {
       "summary": "What would happen to a request, stage by stage", "operationId": "explain",
       "parameters": [
@@ -144,29 +268,27 @@ constexpr const char* text = R"json({
         { "name": "client", "in": "query", "description": "client's IP address", "schema": { "type": "string" } },
         { "name": "method", "in": "query", "schema": { "type": "string", "default": "GET" } },
         { "name": "format", "in": "query", "schema": { "type": "string", "enum": [ "json", "text" ], "default": "json" } } ],
-      "responses": { "200": { "description": "the report", "content": { "application/json": { "schema": { "type": "object" } }, "text/plain": { "schema": { "type": "string" } } } }, "400": { "$ref": "#/components/responses/Problem" }, "401": { "$ref": "#/components/responses/Problem" } } } },
+      "responses": { "200": { "description": "the report", "content": { "application/json": { "schema": { "type": "object" } }, "text/plain": { "schema": { "type": "string" } } } }, "400": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/pools": { "get": {
       "summary": "Pools and how their endpoints are now", "operationId": "pools",
       "responses": { "200": { "description": "pools by name", "content": { "application/json": { "schema": {
         "type": "object", "required": [ "pools" ],
-        "properties": { "pools": { "type": "array", "items": { "$ref": "#/components/schemas/Pool" } } } } } } }, "401": { "$ref": "#/components/responses/Problem" } } } },
+        "properties": { "pools": { "type": "array", "items": { "$ref": "#/components/schemas/Pool" } } } } } } } } } },
     "/v1/pools/{id}": { "get": {
       "summary": "One pool", "operationId": "pool",
       "parameters": [ { "$ref": "#/components/parameters/pool" } ],
-      "responses": { "200": { "description": "the pool", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Pool" } } } }, "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" } } } },
+      "responses": { "200": { "description": "the pool", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Pool" } } } }, "404": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/pools/{id}/endpoints/{address}/drain": { "post": {
       "summary": "The endpoint gets no new exchanges, across restarts; those in flight and tunnels go on", "operationId": "drain",
       "parameters": [ { "$ref": "#/components/parameters/pool" }, { "$ref": "#/components/parameters/address" } ],
       "responses": {
-        "200": { "description": "stored and in force: the endpoint", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Endpoint" } } } },
-        "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" },
+        "200": { "description": "stored and in force: the endpoint", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Endpoint" } } } }, "404": { "$ref": "#/components/responses/Problem" },
         "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/pools/{id}/endpoints/{address}/enable": { "post": {
       "summary": "Ends a drain; the endpoint comes back by its slow start", "operationId": "enable",
       "parameters": [ { "$ref": "#/components/parameters/pool" }, { "$ref": "#/components/parameters/address" } ],
       "responses": {
-        "200": { "description": "stored and in force: the endpoint", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Endpoint" } } } },
-        "401": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" },
+        "200": { "description": "stored and in force: the endpoint", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Endpoint" } } } }, "404": { "$ref": "#/components/responses/Problem" },
         "409": { "$ref": "#/components/responses/Problem" },
         "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/reload": { "post": {
@@ -174,28 +296,29 @@ constexpr const char* text = R"json({
       "parameters": [ { "name": "force", "in": "query", "description": "1: go on with a mass removal that is held back", "schema": { "type": "string", "enum": [ "0", "1" ] } } ],
       "responses": {
         "200": { "description": "in force", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ChangeReport" } } } },
-        "401": { "$ref": "#/components/responses/Problem" },
         "409": { "description": "refused or held back, and why", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ChangeReport" } } } },
         "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/registry/publish": { "post": {
       "summary": "Compares Redis with the registry and writes what differs; /v1/node shows how far it is", "operationId": "publishRegistry",
       "responses": {
-        "202": { "description": "begun", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Publisher" } } } },
-        "401": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" } } } },
+        "202": { "description": "begun", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Publisher" } } } }, "409": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/registry/diff": { "get": {
       "summary": "Where Redis differs from the registry", "operationId": "diffRegistry",
       "responses": {
         "200": { "description": "compared", "content": { "application/json": { "schema": { "type": "object", "required": [ "count", "differences" ], "properties": {
           "count": { "type": "integer" },
-          "differences": { "type": "array", "maxItems": 1000, "items": { "type": "object", "properties": { "key": { "type": "string" }, "in_redis": { "type": "string", "enum": [ "missing", "other", "extra" ] } } } } } } } } },
-        "401": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" },
+          "differences": { "type": "array", "maxItems": 1000, "items": { "type": "object", "properties": { "key": { "type": "string" }, "in_redis": { "type": "string", "enum": [ "missing", "other", "extra" ] } } } } } } } } }, "409": { "$ref": "#/components/responses/Problem" },
         "504": { "$ref": "#/components/responses/Problem" } } } }
   },
   "components": {
-    "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "description": "the content of [admin] token_file" } },
+    "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "description": "the content of [admin] token_file, or a token of /v1/tokens" } },
     "parameters": {
       "pool": { "name": "id", "in": "path", "required": true, "description": "the pool's name", "schema": { "type": "string" } },
       "address": { "name": "address", "in": "path", "required": true, "description": "as configured, or one address that a configured name has now; percent-encoded", "schema": { "type": "string" } },
+      "host": { "name": "address", "in": "path", "required": true, "description": "a host, or *.DOMAIN", "schema": { "type": "string" } },
+      "email": { "name": "address", "in": "path", "required": true, "description": "name@example.org", "schema": { "type": "string" } },
+      "request": { "name": "address", "in": "path", "required": true, "description": "the host, or `deletion`", "schema": { "type": "string" } },
+      "idempotency_key": { "name": "Idempotency-Key", "in": "header", "description": "the caller's name for this request: sent again with it within a day, it is done once", "schema": { "type": "string", "maxLength": 255 } },
       "dry_run": { "name": "dry_run", "in": "query", "description": "1: nothing is changed, the answer says what would be", "schema": { "type": "string", "enum": [ "0", "1" ] } },
       "if_match": { "name": "If-Match", "in": "header", "description": "the tenant's ETag; 412 when it is another by now", "schema": { "type": "string" } },
       "id": { "name": "id", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[a-z0-9-]{1,63}$" } }
@@ -206,15 +329,15 @@ constexpr const char* text = R"json({
       "Problem": { "type": "object", "required": [ "type", "title", "status" ], "properties": { "type": { "type": "string" }, "title": { "type": "string" }, "status": { "type": "integer" }, "detail": { "type": "string" },
         "errors": { "type": "array", "description": "what is wrong where", "items": { "type": "object", "required": [ "pointer", "detail" ], "properties": {
           "pointer": { "type": "string", "description": "RFC 6901" }, "detail": { "type": "string" }, "advice": { "type": "string" }, "tenant": { "type": "string" }, "file": { "type": "string" } } } } } },
-      "Ready": { "type": "object", "required": [ "ready", "reasons" ], "properties": { "ready": { "type": "boolean" }, "reasons": { "type": "array", "items": { "type": "string" } }, "overload": { "type": "array", "description": "what the node is short of", "items": { "enum": [ "memory", "descriptors", "connections" ] } } } },
+      "Ready": { "type": "object", "required": [ "ready", "reasons" ], "properties": { "ready": { "type": "boolean" }, "store": { "const": "takes nothing", "description": "changes are refused; /v1/node says why" }, "reasons": { "type": "array", "items": { "type": "string" } }, "overload": { "type": "array", "description": "what the node is short of", "items": { "enum": [ "memory", "descriptors", "connections" ] } } } },
       "Node": { "type": "object", "properties": {
         "id": { "type": "string" }, "region": { "type": "string" }, "version": { "type": "string" }, "fleet_id": { "type": "string" },
         "started": { "type": "string", "format": "date-time" }, "revision": { "type": "integer" }, "ready": { "type": "boolean" },
         "reasons": { "type": "array", "items": { "type": "string" } }, "warnings": { "type": "array", "items": { "type": "string" } },
         "tenants": { "type": "integer" }, "quarantined": { "type": "integer" },
-        "publisher": { "nullable": true, "$ref": "#/components/schemas/Publisher" },
-        "follower": { "nullable": true, "$ref": "#/components/schemas/Follower" },
-        "shares": { "nullable": true, "$ref": "#/components/schemas/Shares" },
+        "publisher": { "anyOf": [ { "$ref": "#/components/schemas/Publisher" }, { "type": "null" } ] },
+        "follower": { "anyOf": [ { "$ref": "#/components/schemas/Follower" }, { "type": "null" } ] },
+        "shares": { "anyOf": [ { "$ref": "#/components/schemas/Shares" }, { "type": "null" } ] },
         "workers": { "type": "array", "items": { "type": "object", "properties": { "connections": { "type": "integer" }, "requests": { "type": "integer" }, "requests_in_flight": { "type": "integer" }, "tunnels": { "type": "integer" } } } } } },
       "Publisher": { "type": "object", "properties": {
         "state": { "type": "string", "enum": [ "away", "standby", "comparing", "current" ] }, "why": { "type": "string" },
@@ -260,18 +383,33 @@ constexpr const char* text = R"json({
         "quarantine": { "type": "array", "items": { "$ref": "#/components/schemas/Diagnostic" } },
         "conflicts": { "type": "array", "items": { "$ref": "#/components/schemas/Diagnostic" } },
         "counters": { "type": "object", "additionalProperties": { "type": "integer" } },
+        "owes": { "type": "object", "description": "by its billing.status; suspended once its plan's billing_grace is over", "properties": { "since": { "type": "string", "format": "date-time" } } },
         "overlay": { "type": "object", "description": "its state is a verb's, not its document's", "properties": { "since": { "type": "string", "format": "date-time" } } },
         "affected": { "type": "array", "items": { "type": "string" } },
+        "missing": { "type": "array", "description": "after it was made: what it needs for all its hosts to answer", "items": { "type": "object", "properties": {
+          "what": { "enum": [ "certificate" ] }, "host": { "type": "string" }, "how": { "type": "string" } } } },
+        "pending_hosts": { "type": "array", "description": "asked for by the tenant, and not approved yet", "items": { "type": "string" } },
         "tenant": { "type": "object", "description": "as in its TOML file" } } },
       "Audit": { "type": "object", "required": [ "tenant", "rows", "next" ], "properties": {
         "tenant": { "type": "string" }, "next": { "type": [ "string", "null" ] },
         "rows": { "type": "array", "items": { "type": "object", "required": [ "number", "at", "who", "from", "action", "before", "after", "hash" ], "properties": {
           "number": { "type": "integer", "description": "of this tenant's rows, from 1" }, "at": { "type": "string", "format": "date-time" },
-          "who": { "type": "string", "enum": [ "admin", "file", "gatehouse" ] }, "from": { "type": "string", "description": "an address, a file" },
+          "who": { "type": "string", "description": "admin ([admin] token_file), token:ID, file or gatehouse" }, "from": { "type": "string", "description": "an address, a file" },
           "request_id": { "type": "string", "description": "X-Request-Id of the answer" },
-          "action": { "type": "string", "enum": [ "created", "updated", "suspended", "reactivated", "deleted", "removed" ] },
+          "action": { "type": "string", "description": "created, updated, suspended, reactivated, deleted, removed; token-created, token-revoked; host-asked-for, host-refused, deletion-asked-for, deletion-refused; user-set, user-removed; certificate-set, certificate-removed; imported, restored" },
           "before": { "description": "keys that had another value" }, "after": { "description": "and what they have now" },
           "hash": { "type": "string", "description": "SHA-256 over this row and the hash of the one before it" } } } } } },
+      "Role": { "type": "string", "enum": [ "platform-admin", "platform-viewer", "tenant-admin", "tenant-viewer" ] },
+      "Token": { "type": "object", "required": [ "id", "role", "made_by", "made_at" ], "properties": {
+        "id": { "type": "string" }, "role": { "$ref": "#/components/schemas/Role" }, "tenant": { "type": "string" }, "label": { "type": "string" },
+        "made_by": { "type": "string" }, "made_at": { "type": "string", "format": "date-time" }, "expires": { "type": "string", "format": "date-time" } } },
+      "Backup": { "type": "object", "required": [ "name", "made_at", "bytes", "revision", "audit_rows" ], "properties": {
+        "name": { "type": "string" }, "made_at": { "type": "string", "format": "date-time" }, "bytes": { "type": "integer" }, "revision": { "type": "integer" }, "audit_rows": { "type": "integer" } } },
+      "User": { "type": "object", "required": [ "email", "role", "name" ], "properties": {
+        "email": { "type": "string" }, "role": { "enum": [ "owner", "admin", "member" ] }, "name": { "type": "string" }, "since": { "type": "string", "format": "date-time" } } },
+      "Request": { "type": "object", "required": [ "tenant", "kind", "asked_by", "asked_at" ], "properties": {
+        "tenant": { "type": "string" }, "kind": { "enum": [ "host", "deletion" ] }, "host": { "type": "string" },
+        "asked_by": { "type": "string" }, "asked_at": { "type": "string", "format": "date-time" } } },
       "UsageCounts": { "type": "object", "properties": {
         "requests": { "type": "integer" }, "bytes_in": { "type": "integer", "description": "from clients" }, "bytes_out": { "type": "integer", "description": "to clients" },
         "refused": { "type": "integer", "description": "by Gatehouse, for whatever reason on the client's side" },
@@ -300,6 +438,15 @@ constexpr const char* text = R"json({
 const std::string& openapi_document() {
     static const std::string document = [] {
         auto v = boost::json::parse(text);
+        // Every call with a token can be refused for it.
+        const boost::json::value problem{{"$ref", "#/components/responses/Problem"}};
+        for (auto& path : v.as_object()["paths"].as_object())
+            for (auto& operation : path.value().as_object()) {
+                auto& o = operation.value().as_object();
+                if (const auto* open = o.if_contains("security"); open != nullptr && open->as_array().empty()) continue;
+                for (const auto* status : {"401", "403"})
+                    o["responses"].as_object()[status] = problem;
+            }
         v.as_object()["info"].as_object()["version"] = GATEHOUSE_VERSION;
         return boost::json::serialize(v) + "\n";
     }();

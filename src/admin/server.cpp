@@ -26,6 +26,7 @@
 #include <set>
 #include <stdexcept>
 #include <system_error>
+#include <tuple>
 
 #include "api.hpp"
 
@@ -43,7 +44,6 @@ using asio::awaitable;
 using asio::use_awaitable;
 
 constexpr std::uint32_t head_limit_bytes = 64 * 1024;
-constexpr std::uint64_t body_limit_bytes = 1024 * 1024;
 constexpr std::size_t request_id_bytes = 8;
 constexpr auto accept_pause = std::chrono::milliseconds(100);
 
@@ -130,8 +130,10 @@ class server::impl : public std::enable_shared_from_this<impl> {
     static awaitable<void> accept_all(std::shared_ptr<impl> self);
     static awaitable<void> serve(std::shared_ptr<impl> self, std::shared_ptr<stream> s);
     static awaitable<void> serve_requests(impl& self, stream& s);
+    static std::uint64_t body_limit(const impl& self, const request& r);
     static api_answer ask(impl& self, const request& r, int fd);
     static awaitable<api_answer> run_action(impl& self, const api_answer& slow);
+    static awaitable<void> hold_back(impl& self, std::chrono::milliseconds time);
     static response to_response(const api_answer& a, const request& r, bool keep_alive);
     static response refusal(const error_code& ec);
 
@@ -238,10 +240,12 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
     for (bool keep_alive = true; keep_alive && !self.stopped_;) {
         http::request_parser<http::string_body> parser;
         parser.header_limit(head_limit_bytes);
-        parser.body_limit(body_limit_bytes);
         s.expires_after(self.options_.deadline);
-        const auto [ec, bytes] =
-            co_await http::async_read(s, buffer, parser, as_tuple(use_awaitable));
+        auto [ec, bytes] = co_await http::async_read_header(s, buffer, parser, as_tuple(use_awaitable));
+        if (!ec && !parser.is_done()) {
+            parser.body_limit(body_limit(self, parser.get()));
+            std::tie(ec, bytes) = co_await http::async_read(s, buffer, parser, as_tuple(use_awaitable));
+        }
         response out;
         if (ec) {
             if (bytes == 0 || ec == beast::error::timeout || self.stopped_) co_return;
@@ -253,6 +257,7 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
             keep_alive = r.keep_alive();
             auto answer = ask(self, r, s.socket().native_handle());
             if (answer.action) answer = co_await run_action(self, answer);
+            if (answer.held_back.count() != 0) co_await hold_back(self, answer.held_back);
             if (self.stopped_) co_return;
             keep_alive = keep_alive && !self.retired_;
             out = to_response(answer, r, keep_alive);
@@ -264,6 +269,11 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
     }
 }
 
+std::uint64_t server::impl::body_limit(const impl& self, const request& r) {
+    const auto target = r.target(), authorization = r[http::field::authorization];
+    return self.api_->body_limit({target.data(), target.size()}, {authorization.data(), authorization.size()});
+}
+
 // Each request has an id, which its answer carries and the audit log.
 api_answer server::impl::ask(impl& self, const request& r, int fd) {
     const auto text = [&r](http::field f) {
@@ -271,6 +281,7 @@ api_answer server::impl::ask(impl& self, const request& r, int fd) {
         return std::string_view(v.data(), v.size());
     };
     const auto method = r.method_string(), target = r.target();
+    const auto key = r["Idempotency-Key"];
     const auto client = peer_of(fd), request_id = random_hex(request_id_bytes);
     auto answer = self.api_->answer({.method = {method.data(), method.size()},
                                      .target = {target.data(), target.size()},
@@ -279,6 +290,7 @@ api_answer server::impl::ask(impl& self, const request& r, int fd) {
                                      .if_match = text(http::field::if_match),
                                      .content_type = text(http::field::content_type),
                                      .body = r.body(),
+                                     .idempotency_key = {key.data(), key.size()},
                                      .client = client,
                                      .request_id = request_id});
     if (auto act = std::move(answer.action)) {
@@ -311,6 +323,14 @@ awaitable<api_answer> server::impl::run_action(impl& self, const api_answer& slo
     }
     if (pending->answer) co_return std::move(*pending->answer);
     co_return slow;
+}
+
+awaitable<void> server::impl::hold_back(impl& self, std::chrono::milliseconds time) {
+    const auto pending = std::make_shared<pending_action>(self.control_);
+    pending->timer.expires_after(time);
+    self.actions_.insert(pending);
+    co_await pending->timer.async_wait(as_tuple(use_awaitable));
+    self.actions_.erase(pending);
 }
 
 server::impl::response server::impl::to_response(const api_answer& a, const request& r,

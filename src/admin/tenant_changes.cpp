@@ -1,12 +1,13 @@
 #include "tenant_changes.hpp"
 
 #include <fmt/format.h>
-#include <gatehouse/base/text.hpp>
 #include <gatehouse/base/units.hpp>
 
 #include <charconv>
+#include <gatehouse/config/json.hpp>
+#include <utility>
 
-#include "json.hpp"
+#include "users.hpp"
 
 namespace gatehouse::admin {
 namespace {
@@ -33,11 +34,6 @@ std::optional<std::uint64_t> revision_of(std::string_view tag) noexcept {
 
 asked_change wrong(unsigned status, std::string_view title, std::string_view detail) {
     return {.change = {}, .wrong = api_problem(status, "bad-request", title, detail)};
-}
-
-bool is_json(std::string_view content_type) noexcept {
-    const auto type = trim(content_type.substr(0, content_type.find(';')));
-    return iequals(type, "application/json") || iequals(type, "application/merge-patch+json");
 }
 
 // RFC 6901: "routes[0].pool" is "/routes/0/pool".
@@ -99,7 +95,49 @@ words words_of(refusal r) noexcept {
     return {503, "not-stored", "Nothing was changed"};
 }
 
-api_answer refused(const registry::change_answer& a) {
+unsigned status_of(verb what) noexcept {
+    if (what == verb::create) return 201;
+    return what == verb::remove ? 202 : 200;
+}
+
+// The first user, who is no part of the document.
+std::optional<api_answer> take_owner(registry::tenant_change& c) {
+    const auto* owner = c.document.if_contains("owner");
+    if (owner == nullptr) return std::nullopt;
+    const auto email = owner->is_string() ? email_of(std::string_view(owner->get_string())) : std::string();
+    if (email.empty())
+        return document_problem(422, "invalid", "The document is not accepted", "This cannot be a tenant's.",
+                                {{"/owner", "is no e-mail address: name@example.org"}});
+    const auto* id = c.document.if_contains("id");
+    if (id != nullptr && id->is_string()) c.events.push_back(first_owner(std::string(id->get_string()), email));
+    c.document.erase("owner");
+    return std::nullopt;
+}
+
+// "template" of the body: what the document says stands over it.
+std::optional<api_answer> begin_with_template(registry::tenant_change& c, const std::vector<gatehouse::tenant::tenant>* templates) {
+    const auto* name = c.document.if_contains("template");
+    if (name == nullptr) return std::nullopt;
+    const gatehouse::tenant::tenant* found = nullptr;
+    if (templates != nullptr && name->is_string())
+        for (const auto& t : *templates)
+            if (t.id == std::string_view(name->get_string())) found = &t;
+    if (found == nullptr)
+        return document_problem(422, "invalid", "The document is not accepted", "This cannot be a tenant's.",
+                                {{"/template", "there is no such template; the main file has them as [templates.NAME]"}});
+    auto whole = config::to_json(*found);
+    for (const auto* own : {"id", "label", "state"})
+        whole.erase(own);
+    auto document = std::exchange(c.document, {});
+    document.erase("template");
+    registry::merge_patch(whole, document);
+    c.document = std::move(whole);
+    return std::nullopt;
+}
+
+}  // namespace
+
+api_answer refusal_answer(const registry::change_answer& a) {
     const auto w = words_of(a.refused);
     if (a.reasons.empty()) return api_problem(w.status, w.type, w.title, a.detail);
     json::object o{{"type", fmt::format("urn:gatehouse:{}", w.type)},
@@ -114,30 +152,19 @@ api_answer refused(const registry::change_answer& a) {
     return out;
 }
 
-unsigned status_of(verb what) noexcept {
-    if (what == verb::create) return 201;
-    return what == verb::remove ? 202 : 200;
-}
-
-}  // namespace
-
 asked_change read_change(verb what, std::string_view id, const change_request& r) {
     asked_change out;
     auto& c = out.change;
     c.what = what;
     c.id = id;
-    if (!r.body.empty()) {
-        if (!is_json(r.content_type))
-            return wrong(415, "The body's type is not understood", "Send Content-Type: application/json.");
-        boost::system::error_code ec;
-        auto body = json::parse(r.body, ec);
-        if (ec || !body.is_object())
-            return wrong(400, "The body is not understood", ec ? "It is not JSON: " + ec.message() : "It is no JSON object.");
-        c.document = std::move(body.get_object());
-    } else if (what == verb::create || what == verb::update || what == verb::suspend) {
-        return wrong(400, "A body is needed", "Send a JSON object.");
+    if (!r.body.empty() || what == verb::create || what == verb::update || what == verb::suspend) {
+        auto body = body_of(r.content_type, r.body);
+        if (body.wrong) return {.change = {}, .wrong = std::move(body.wrong)};
+        c.document = std::move(body.object);
     }
     if (what == verb::create) {
+        if (auto bad = take_owner(c)) return {.change = {}, .wrong = std::move(bad)};
+        if (auto bad = begin_with_template(c, r.templates)) return {.change = {}, .wrong = std::move(bad)};
         if (const auto* own = c.document.if_contains("id"); own != nullptr && own->is_string()) c.id = own->get_string();
     }
     if (!r.if_match.empty() && r.if_match != "*") {
@@ -158,13 +185,13 @@ asked_change read_change(verb what, std::string_view id, const change_request& r
 }
 
 api_answer answer_of(const registry::tenant_change& c, const registry::change_answer& a,
-                     const registry::tenant_row* shown) {
-    if (a.refused != refusal::none) return refused(a);
+                     const registry::tenant_row* shown, const json::object& row) {
+    if (a.refused != refusal::none) return refusal_answer(a);
     json::object o;
     if (c.dry_run)
         o["dry_run"] = true;
     else if (shown != nullptr)
-        o = row_json(*shown);
+        o = row;
     if (c.dry_run || c.what == verb::remove) o["affected"] = json::array(a.affected.begin(), a.affected.end());
     api_answer out;
     out.status = c.dry_run ? 200 : status_of(c.what);

@@ -40,6 +40,14 @@ void make(const std::string& file) {
     if (!linked) fail(file, "cannot be written");
 }
 
+// Shown to whoever sits before it, this once; a log, which others read, is told where it stands.
+void announce(const std::string& file, const std::string& token) {
+    if (::isatty(STDERR_FILENO) == 1)
+        fmt::print(stderr, "The token of the admin API, shown this once (it stands in {}):\n  {}\n", file, token);
+    else
+        log::info("a token for the admin API was made; it stands in {}", file);
+}
+
 std::string read(const std::string& file, int fd) {
     struct stat s {};
     if (::fstat(fd, &s) == 0 && (s.st_mode & 077) != 0)
@@ -74,6 +82,7 @@ std::string load_or_make_token(const std::string& file) {
     auto made = load_token(file);
     errno = ENOENT;
     if (!made) fail(file, "is removed as soon as it is made");
+    announce(file, *made);
     return *made;
 }
 

@@ -48,10 +48,11 @@ std::string audit_table(const json::array& list) {
 }  // namespace
 
 int run_audit_show(const options& o) {
+    const auto log = o.tenant.empty() ? std::string("/v1/audit") : fmt::format("/v1/tenants/{}/audit", percent_encoded(o.tenant));
     json::array all;
     std::string after;
     while (all.size() < o.last) {
-        const auto page = get_object(o, fmt::format("/v1/tenants/{}/audit?limit={}&after={}", percent_encoded(o.tenant),
+        const auto page = get_object(o, fmt::format("{}?limit={}&after={}", log,
                                               std::min<std::uint64_t>(largest_page, o.last - all.size()), after));
         if (!page) return refused;
         for (const auto& row : list_of(*page, "rows"))

@@ -16,7 +16,7 @@ namespace gatehouse::cli {
 namespace {
 
 namespace http = boost::beast::http;
-constexpr std::size_t largest_answer_bytes = 64 * 1024 * 1024;
+constexpr std::size_t largest_answer_bytes = 256 * 1024 * 1024;
 
 struct socket_handle {
     int fd = -1;
@@ -101,7 +101,7 @@ reply client::post(std::string_view target) const {
 reply client::send(std::string_view method, std::string_view target, std::string_view body,
                    std::string_view revision) const {
     auto fields = fmt::format("Content-Length: {}\r\n", body.size());
-    if (!body.empty()) fields += "Content-Type: application/json\r\n";
+    if (!body.empty()) fields += fmt::format("Content-Type: {}\r\n", body.starts_with('{') ? "application/json" : "application/octet-stream");
     if (!revision.empty()) fields += fmt::format("If-Match: \"{}\"\r\n", revision);
     return exchange(method, target, fields, body, std::chrono::seconds(150));
 }

@@ -24,7 +24,7 @@ class client {
         : address_(std::move(address)), token_(std::move(token)) {}
     reply get(std::string_view target) const;
     reply post(std::string_view target) const;
-    // With a JSON body; empty: none. `revision` non-empty: only while the tenant has it.
+    // With a body, JSON or bytes; empty: none. `revision` non-empty: only while the tenant has it.
     reply send(std::string_view method, std::string_view target, std::string_view body, std::string_view revision) const;
     const std::string& address() const noexcept { return address_; }
 

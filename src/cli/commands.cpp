@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 #include <gatehouse/config/load.hpp>
+#include <gatehouse/registry/repair.hpp>
 #include <gatehouse/registry/service.hpp>
 
 #include <exception>
@@ -24,30 +25,31 @@ int no_config() {
     return usage;
 }
 
-// All pages of the list at `path`; `filter` is what stands behind in the query.
-std::optional<json::array> all_pages(const options& o, std::string_view path,
-                                     std::string_view filter, std::string_view list) {
-    json::array all;
-    std::string after;
-    for (;;) {
-        auto page = get_object(
-            o, fmt::format("{}?limit=1000&after={}{}", path, percent_encoded(after), filter));
-        if (!page) return std::nullopt;
-        if (auto* rows = page->if_contains(list); rows != nullptr && rows->is_array()) {
-            for (auto& row : rows->get_array())
-                all.push_back(std::move(row));
-        }
-        const auto next = text_of(*page, "next");
-        if (next.empty() || next == after) return all;
-        after = next;
-    }
-}
-
 std::optional<json::array> all_tenants(const options& o) {
     std::string filter;
     for (const auto& [key, value] : o.filter)
         filter += fmt::format("&{}={}", key, percent_encoded(value));
     return all_pages(o, "/v1/tenants", filter, "tenants");
+}
+
+// False: it could not be done, which was said.
+bool repair(const std::string& file) {
+    const auto loaded = config::load_settings(file);
+    if (!loaded.value || config::has_errors(loaded.diagnostics)) {
+        complain(fmt::format("nothing is repaired while the settings have mistakes:\n{}", check_text(loaded.diagnostics)));
+        return false;
+    }
+    const auto r = registry::repair(*loaded.value);
+    if (!r.why_not.empty()) {
+        complain(fmt::format("nothing is repaired: {}", r.why_not));
+        return false;
+    }
+    if (!r.was_damaged) complain("central.db is sound; nothing was repaired");
+    for (const auto& id : r.restored)
+        complain(fmt::format("tenant {} is back, from its newest backup", id));
+    for (const auto& one : r.left)
+        complain(fmt::format("not brought back: {}", one));
+    return r.left.empty();
 }
 
 }  // namespace
@@ -82,6 +84,7 @@ int run_serve(const options& o, serve_function serve) {
 int run_check(const options& o) {
     const auto file = find_config(o);
     if (file.empty()) return no_config();
+    if (o.repair && !repair(file)) return refused;
     const auto diagnostics = registry::check(file);
     if (o.json)
         print_json(check_json(diagnostics));

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
+#include <iostream>
+#include <iterator>
 #include <system_error>
 
 #include "commands.hpp"
@@ -122,6 +124,18 @@ std::optional<json::object> get_object(const options& o, std::string_view target
     return ask_object(o, [target](const client& c) { return c.get(target); });
 }
 
+std::optional<std::string> get_bytes(const options& o, std::string_view target) {
+    const auto node = find_node(o);
+    if (!node.api) {
+        complain(node.error);
+        return std::nullopt;
+    }
+    auto r = node.api->get(target);
+    if (r.what == reply::kind::answered && r.status / 100 == 2) return std::move(r.body);
+    complain(failure_text(r, *node.api, o));
+    return std::nullopt;
+}
+
 std::optional<json::object> post_object(const options& o, std::string_view target) {
     return ask_object(o, [target](const client& c) { return c.post(target); });
 }
@@ -129,6 +143,34 @@ std::optional<json::object> post_object(const options& o, std::string_view targe
 std::optional<json::object> send_object(const options& o, std::string_view method, std::string_view target,
                                         std::string_view body, std::string_view revision) {
     return ask_object(o, [&](const client& c) { return c.send(method, target, body, revision); });
+}
+
+std::optional<json::array> all_pages(const options& o, std::string_view path,
+                                     std::string_view filter, std::string_view list) {
+    json::array all;
+    std::string after;
+    for (;;) {
+        auto page = get_object(
+            o, fmt::format("{}?limit=1000&after={}{}", path, percent_encoded(after), filter));
+        if (!page) return std::nullopt;
+        if (auto* rows = page->if_contains(list); rows != nullptr && rows->is_array()) {
+            for (auto& row : rows->get_array())
+                all.push_back(std::move(row));
+        }
+        const auto next = text_of(*page, "next");
+        if (next.empty() || next == after) return all;
+        after = next;
+    }
+}
+
+std::optional<std::string> read_input(const std::string& file) {
+    if (file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+    std::ifstream in(file, std::ios::binary);
+    if (!in) {
+        complain(fmt::format("{} cannot be read", file));
+        return std::nullopt;
+    }
+    return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
 void print(std::string_view text) {

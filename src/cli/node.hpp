@@ -25,10 +25,17 @@ node_access find_node(const options& o);
 std::string failure_text(const reply& r, const client& api, const options& o);
 // A request that must give a JSON object; otherwise the failure is printed and nothing returned.
 std::optional<json::object> get_object(const options& o, std::string_view target);
+std::optional<std::string> get_bytes(const options& o, std::string_view target);      // the same of any body
 std::optional<json::object> post_object(const options& o, std::string_view target);   // the same
 // The same of any method, with client::send()'s body and revision.
 std::optional<json::object> send_object(const options& o, std::string_view method, std::string_view target,
                                         std::string_view body, std::string_view revision);
+
+// All pages of the list at `path`; `filter` is what stands behind in the query: "&plan=pro".
+std::optional<json::array> all_pages(const options& o, std::string_view path, std::string_view filter, std::string_view list);
+
+// A file's bytes; "-": of standard input. Nothing: it cannot be read, which was said.
+std::optional<std::string> read_input(const std::string& file);
 
 void print(std::string_view text);     // standard output
 void complain(std::string_view text);  // standard error, with the program's name and a newline

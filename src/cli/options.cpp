@@ -1,6 +1,7 @@
 // The verbs and their help, by CLI11.
 #include "options.hpp"
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <gatehouse/base/units.hpp>
 #include <gatehouse/cli/run.hpp>
@@ -22,6 +23,8 @@ constexpr const char* footer = R"(Examples:
       Which tenant, route and upstream a request would get, or why it would be refused.
   gatehouse tenant create acme --plan pro --pool shared --host shop.acme.example
       Makes a tenant, in service at once; gatehouse tenant suspend acme --reason billing takes it out.
+  gatehouse tenant migrate acme --to pool:acme-dedicated --hold 30s --hook ./copy-data.sh
+      Moves it to backends of its own without a failed request; --rollback brings it back.
   gatehouse tenant list --parent pixel --json
       The client tenants of pixel, for programs.
   gatehouse tenant usage acme --from 2026-11-01 --to 2026-11-30 --csv
@@ -59,6 +62,8 @@ struct command_line {
         app.add_flag("--json", o.json, "Print JSON instead of text");
         node_verbs();
         tenant_verbs();
+        user_verbs();
+        token_verbs();
         audit_verbs();
         pool_verbs();
         registry_verbs();
@@ -76,8 +81,10 @@ struct command_line {
         serve->add_option("--workers", o.workers, "Worker threads, over [node] workers")
             ->check(CLI::Range(1, 1024))
             ->type_name("N");
-        add(app, "check", "Look for mistakes in the settings and all tenant files; runs nothing",
-            verb::check);
+        auto* check = add(app, "check", "Look for mistakes in the settings and all tenant files; runs nothing",
+                          verb::check);
+        check->add_flag("--repair", o.repair,
+                        "Before that, make a damaged central.db anew: from files, backups and the tenants' databases. No node may run");
         auto* reload = add(app, "reload", "Have the node read all its files again", verb::reload);
         reload->add_flag("--force", o.force, "Go on with a mass removal that is held back");
         auto* explain = add(app, "explain",
@@ -101,12 +108,16 @@ struct command_line {
             ->type_name("FIELD");
         explain->add_option("--client", q.client, "The client's IP address")->type_name("IP");
         explain->add_option("--method", q.method, "GET unless said otherwise")->type_name("METHOD");
+        auto* completion = add(app, "completion", "Print a script that completes verbs, options and tenants in a shell", verb::completion);
+        completion->add_option("shell", o.shell, "bash or zsh")->required()->check(CLI::IsMember({"bash", "zsh"}))->type_name("SHELL");
         add(app, "version", "Print the version", verb::version);
     }
 
     void tenant_verbs() {
         auto* tenant = app.add_subcommand(
-            "tenant", "Tenants: list, show, tree, usage, create, update, suspend, reactivate, delete, export");
+            "tenant", "Tenants: list, show, tree, usage, create, update, suspend, reactivate, delete, export,\n"
+            "import, backup, backups, restore,"
+            " requests, approve, refuse");
         tenant->require_subcommand(1);
         tenant->fallthrough();
         auto* list = add(*tenant, "list", "Tenants by id: all, or those that match all that is given", verb::tenant_list);
@@ -138,9 +149,14 @@ struct command_line {
         used->add_option("--to", o.to, "The same, not included, but a date includes its day; default: now")->type_name("TIME");
         used->add_flag("--csv", o.csv, "Print CSV (RFC 4180) instead of a table");
         tenant_changes(*tenant);
-        auto* cert = app.add_subcommand("cert", "Look at certificates: list");
+        auto* cert = app.add_subcommand("cert", "Certificates: list, add, remove");
         cert->require_subcommand(1);
         cert->fallthrough();
+        auto* add_one = add_for_one(*cert, "add", "Give a tenant's host its certificate, in force when this returns", verb::cert_add);
+        auto* remove_one = add_for_one(*cert, "remove", "Take a host's certificate away", verb::cert_remove);
+        for (auto* one : {add_one, remove_one})
+            one->add_option("host", o.host, "A host of the tenant's, or *.DOMAIN")->required()->type_name("HOST");
+        add_one->add_option("file", o.file, "Chain and private key in PEM, the leaf first; -: standard input")->required()->type_name("FILE");
         add(*cert, "list", "All certificates: whose, until when, in memory or not, and the bad ones with why",
             verb::cert_list);
     }
@@ -171,6 +187,8 @@ struct command_line {
                             "A file with more of its keys, TOML or JSON; -: standard input. Options count before it")
                 ->type_name("FILE");
         }
+        create->add_option("--template", c.template_name, "One of [templates], to begin with; options and --document stand over it")->type_name("NAME");
+        create->add_option("--owner", c.owner, "E-mail address of its first user")->type_name("EMAIL");
         update->add_option("--unset", c.unset, "A key to take away: hosts, limits; repeatable")
             ->allow_extra_args(false)
             ->type_name("KEY");
@@ -194,14 +212,103 @@ struct command_line {
                 one->add_option("--if-revision", c.revision, "Only while it has this revision, as tenant show says it")
                     ->type_name("N");
         }
-        add_for_one(tenant, "export", "Print the tenant as TOML, for a file of tenants_dir", verb::tenant_export);
+        tenant_requests(tenant);
+        migrate_verb(tenant);
+        archives(tenant);
+    }
+
+    void migrate_verb(CLI::App& tenant) {
+        auto* migrate = add_for_one(tenant, "migrate",
+                                    "Move a tenant, and those below it that have its pool, to another pool: its requests wait until "
+                                    "none is in flight, then all go there. On any failure it stays where it is",
+                                    verb::tenant_migrate);
+        auto& m = o.migrate;
+        migrate->add_option("--to", m.to, "Where to: pool:NAME")->type_name("POOL");
+        migrate->add_flag("--rollback", m.rollback, "Back to the pool it had before its pool last changed, in the same way");
+        migrate->add_option("--hold", m.hold, "How long requests wait at most, the hook included; default: 10s, up to 5m")
+            ->type_name("DURATION");
+        migrate->add_option("--queue", m.queue, "How many wait at most on each worker, others get 503; default: 1000")->type_name("N");
+        migrate->add_option("--hook", m.hook,
+                            "A command that is run here while requests wait, to copy data; it must end with 0 or the tenant stays. "
+                            "GATEHOUSE_TENANT, GATEHOUSE_FROM and GATEHOUSE_TO tell it what moves")
+            ->type_name("COMMAND");
+        migrate->add_option("--tunnels", m.tunnels, "WebSockets and event streams that are open: keep (default) or close")
+            ->check(CLI::IsMember({"keep", "close"}))
+            ->type_name("WORD");
+        migrate->add_option("--shadow", m.shadow,
+                            "Move nothing: send such a part of the node's GET and HEAD requests to the pool too, and report how its "
+                            "answers differ")
+            ->type_name("PERCENT");
+        migrate->add_option("--for", m.mirror_for, "With --shadow, how long; default: 30s, up to 100s")->type_name("DURATION");
+    }
+
+    void tenant_requests(CLI::App& tenant) {
+        auto* list = add(tenant, "requests", "What tenants' admins asked for: hosts, deletion", verb::tenant_requests);
+        list->add_option("id", o.tenant, "Of this tenant alone")->type_name("ID");
+        auto* approve = add_for_one(tenant, "approve", "Give a tenant the host it asked for, or delete it as it asked", verb::tenant_approve);
+        auto* refuse = add_for_one(tenant, "refuse", "Take a tenant's request off the list", verb::tenant_refuse);
+        for (auto* one : {approve, refuse})
+            one->add_option("what", o.what, "The host, or: deletion")->required()->type_name("WHAT");
+    }
+
+    void user_verbs() {
+        auto* user = app.add_subcommand("user", "People of a tenant: list, set, remove");
+        user->require_subcommand(1);
+        user->fallthrough();
+        add_for_one(*user, "list", "Owners, admins and members", verb::user_list);
+        auto* set = add_for_one(*user, "set", "Make a user, or give one another role or name", verb::user_set);
+        auto* remove = add_for_one(*user, "remove", "Remove a user; the last owner stays", verb::user_remove);
+        for (auto* one : {set, remove})
+            one->add_option("email", o.email, "name@example.org")->required()->type_name("EMAIL");
+        set->add_option("--role", o.role, "owner, admin or member")
+            ->check(CLI::IsMember({"owner", "admin", "member"}))
+            ->type_name("ROLE");
+        set->add_option("--name", o.user_name, "What people call them")->type_name("TEXT");
+    }
+
+    void token_verbs() {
+        auto* token = app.add_subcommand("token", "Tokens of the admin API: create, list, revoke");
+        token->require_subcommand(1);
+        token->fallthrough();
+        auto* create = add(*token, "create", "Make a token and print it, this once", verb::token_create);
+        create->add_option("--role", o.role, "platform-admin, platform-viewer, tenant-admin or tenant-viewer")
+            ->required()
+            ->check(CLI::IsMember({"platform-admin", "platform-viewer", "tenant-admin", "tenant-viewer"}))
+            ->type_name("ROLE");
+        create->add_option("--tenant", o.tenant, "Of a tenant's role: this tenant and all below it")->type_name("ID");
+        create->add_option("--label", o.label, "What it is for")->type_name("TEXT");
+        create->add_option("--expires-in", o.expires_in, "12h, 90d; without it the token holds until it is revoked")->type_name("DURATION");
+        auto* list = add(*token, "list", "Tokens: whose, for what, until when; never their text", verb::token_list);
+        list->add_option("--tenant", o.tenant, "Of this tenant alone")->type_name("ID");
+        auto* revoke = add(*token, "revoke", "End a token, from the next request on", verb::token_revoke);
+        revoke->add_option("id", o.token, "Its id, as token list shows it")->required()->type_name("ID");
+    }
+
+    void archives(CLI::App& tenant) {
+        auto* out = add_for_one(tenant, "export", "All that a tenant has, as one archive to take along", verb::tenant_export);
+        out->add_option("--to", o.file, "Where to; default: a new file here, named by tenant and time; -: standard output")->type_name("FILE");
+        out->add_flag("--keys", o.keys, "Private keys of its certificates too");
+        out->add_flag("--toml", o.toml, "Its document alone, as TOML for a file of tenants_dir; with --json as JSON");
+        auto* in = add(tenant, "import", "Bring in a tenant from such an archive, here or on another installation", verb::tenant_import);
+        in->add_option("file", o.file, "The archive")->required()->type_name("FILE");
+        in->add_option("--as", o.as, "To be called so; default: as it is called")->type_name("ID");
+        in->add_flag("--replace", o.replace, "A tenant that is there becomes what the archive says");
+        auto* backup = add(tenant, "backup", "Keep a copy of a tenant on the node; exit code 1 when one could not be made", verb::tenant_backup);
+        auto* id = backup->add_option("id", o.tenant, "The tenant")->type_name("ID");
+        backup->add_flag("--all", o.all, "Of every tenant")->excludes(id);
+        add_for_one(tenant, "backups", "The copies of a tenant that the node keeps", verb::tenant_backups);
+        auto* restore = add_for_one(tenant, "restore", "Make a tenant what a backup says; its audit log goes on", verb::tenant_restore);
+        restore->add_option("backup", o.backup, "Its name, as tenant backups shows it; default: the newest")->type_name("NAME");
+        for (auto* one : {in, restore})
+            one->add_flag("--dry-run", o.change.dry_run, "Say what would happen, and change nothing");
     }
 
     void audit_verbs() {
         auto* audit = app.add_subcommand("audit", "Who changed what: show, verify");
         audit->require_subcommand(1);
         audit->fallthrough();
-        auto* show = add_for_one(*audit, "show", "What was changed of a tenant, by whom and from where; the newest first", verb::audit_show);
+        auto* show = add(*audit, "show", "What was changed, by whom and from where; the newest first", verb::audit_show);
+        show->add_option("id", o.tenant, "Of this tenant; without it, what concerns none: tokens of the platform")->type_name("ID");
         show->add_option("--last", o.last, "So many rows; default: 20")->check(CLI::Range(1, 1'000'000))->type_name("N");
         auto* verify = add(*audit, "verify", "Look for rows that were removed, altered or cut off; exit code 1 when there are any",
                            verb::audit_verify);
@@ -248,6 +355,33 @@ struct command_line {
 };
 
 }  // namespace
+
+namespace {
+
+void add_words(const CLI::App& app, const std::string& path, const std::string& common, std::vector<verb_words>& out) {
+    verb_words v{.path = path, .words = common, .takes_id = false};
+    const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
+    for (const auto* option : app.get_options()) {
+        for (const auto& name : option->get_lnames())
+            if (v.words.find("--" + name + ' ') == v.words.npos) v.words += fmt::format("--{} ", name);
+        v.takes_id = v.takes_id || option->get_name(true) == "id";
+    }
+    for (const auto* one : verbs)
+        v.words += one->get_name() + ' ';
+    out.push_back(std::move(v));
+    for (const auto* one : verbs)
+        add_words(*one, path + ' ' + one->get_name(), "--config --admin --token-file --json ", out);
+}
+
+}  // namespace
+
+std::vector<verb_words> verb_tree() {
+    options ignored;
+    const command_line line(ignored);
+    std::vector<verb_words> out;
+    add_words(line.app, {}, {}, out);
+    return out;
+}
 
 parsed_arguments parse_arguments(int argc, const char* const* argv) {
     parsed_arguments out;

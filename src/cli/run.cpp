@@ -43,6 +43,38 @@ int dispatch(const options& o, serve_function serve) {
             return run_tenant_delete(o);
         case verb::tenant_export:
             return run_tenant_export(o);
+        case verb::tenant_import:
+            return run_tenant_import(o);
+        case verb::tenant_backup:
+            return run_tenant_backup(o);
+        case verb::tenant_backups:
+            return run_tenant_backups(o);
+        case verb::tenant_restore:
+            return run_tenant_restore(o);
+        case verb::cert_add:
+            return run_cert_add(o);
+        case verb::cert_remove:
+            return run_cert_remove(o);
+        case verb::tenant_migrate:
+            return run_tenant_migrate(o);
+        case verb::user_list:
+            return run_user_list(o);
+        case verb::user_set:
+            return run_user_set(o);
+        case verb::user_remove:
+            return run_user_remove(o);
+        case verb::tenant_requests:
+            return run_tenant_requests(o);
+        case verb::tenant_approve:
+            return run_tenant_approve(o);
+        case verb::tenant_refuse:
+            return run_tenant_refuse(o);
+        case verb::token_create:
+            return run_token_create(o);
+        case verb::token_list:
+            return run_token_list(o);
+        case verb::token_revoke:
+            return run_token_revoke(o);
         case verb::audit_show:
             return run_audit_show(o);
         case verb::audit_verify:
@@ -59,6 +91,8 @@ int dispatch(const options& o, serve_function serve) {
             return run_registry_publish(o);
         case verb::registry_diff:
             return run_registry_diff(o);
+        case verb::completion:
+            return run_completion(o);
         case verb::version:
             return run_version(o);
         case verb::none:

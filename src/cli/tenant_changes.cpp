@@ -2,10 +2,7 @@
 #include <fmt/format.h>
 #include <gatehouse/cli/run.hpp>
 #include <gatehouse/config/json.hpp>
-
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <netdb.h>
 
 #include "commands.hpp"
 #include "node.hpp"
@@ -15,20 +12,10 @@
 namespace gatehouse::cli {
 namespace {
 
-std::optional<std::string> read_all(const std::string& file) {
-    if (file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
-    std::ifstream in(file, std::ios::binary);
-    if (!in) {
-        complain(fmt::format("{} cannot be read", file));
-        return std::nullopt;
-    }
-    return std::string(std::istreambuf_iterator<char>(in), {});
-}
-
 // Of a file in TOML, which names its mistakes by line, or in JSON, which the node judges.
 std::optional<json::object> read_document(const std::string& file) {
     if (file.empty()) return json::object();
-    const auto text = read_all(file);
+    const auto text = read_input(file);
     if (!text) return std::nullopt;
     const auto begin = text->find_first_not_of(" \t\r\n");
     if (begin != text->npos && (*text)[begin] == '{') {
@@ -49,6 +36,8 @@ void put_options(const tenant_options& c, json::object& o) {
         if (value) o[key] = *value;
     };
     put("name", c.name);
+    put("owner", c.owner);
+    put("template", c.template_name);
     put("label", c.label);
     put("parent", c.parent);
     put("plan", c.plan);
@@ -78,6 +67,31 @@ int show(const options& o, const std::optional<json::object>& answer, std::strin
     return done;
 }
 
+// Hosts that no address is known for. Waits for the system's resolver.
+std::vector<std::string> not_resolved(const std::vector<std::string>& hosts) {
+    std::vector<std::string> out;
+    for (const auto& host : hosts) {
+        if (host.starts_with('*') || host.ends_with(".localhost")) continue;
+        addrinfo* found = nullptr;
+        if (::getaddrinfo(host.c_str(), nullptr, nullptr, &found) == 0)
+            ::freeaddrinfo(found);
+        else
+            out.push_back(host);
+    }
+    return out;
+}
+
+// What is still missing for a tenant that was just made to answer everywhere, and how to get it.
+void show_missing(const options& o, const json::object& made) {
+    for (const auto& v : list_of(made, "missing"))
+        if (const auto* m = v.if_object())
+            print(fmt::format("  missing: a certificate for {0}; gatehouse cert add {1} {0} FILE\n", printable(text_of(*m, "host")), o.tenant));
+    for (const auto& host : strings_of(made, "pending_hosts"))
+        print(fmt::format("  missing: the platform's approval of {}\n", printable(host)));
+    for (const auto& host : not_resolved(strings_of(made, "hosts")))
+        print(fmt::format("  missing: DNS; {} has no address, point it (CNAME, A, AAAA) at this platform\n", printable(host)));
+}
+
 }  // namespace
 
 int run_tenant_create(const options& o) {
@@ -86,7 +100,10 @@ int run_tenant_create(const options& o) {
     put_options(o.change, *document);
     (*document)["id"] = o.tenant;
     const auto* query = o.change.dry_run ? "?dry_run=1" : "";
-    return show(o, send_object(o, "POST", fmt::format("/v1/tenants{}", query), json::serialize(*document), ""), "created");
+    const auto made = send_object(o, "POST", fmt::format("/v1/tenants{}", query), json::serialize(*document), "");
+    const int code = show(o, made, "created");
+    if (made && !o.json && !o.change.dry_run) show_missing(o, *made);
+    return code;
 }
 
 int run_tenant_update(const options& o) {
@@ -118,25 +135,6 @@ int run_tenant_delete(const options& o) {
     std::string query = o.recursive ? "recursive=1" : "";
     if (!o.grace.empty()) query += (query.empty() ? "grace=" : "&grace=") + percent_encoded(o.grace);
     return show(o, send_object(o, "DELETE", target(o, "", query), "", o.change.revision), "deleted");
-}
-
-int run_tenant_export(const options& o) {
-    const auto row = get_object(o, target(o, ""));
-    if (!row) return refused;
-    const auto* document = row->if_contains("tenant");
-    if (document == nullptr || !document->is_object()) {
-        complain(fmt::format("no version of tenant {} is in force", o.tenant));
-        return refused;
-    }
-    config::unknown_keys unknown;
-    const auto read = config::parse_tenant(document->get_object(), o.tenant, {}, "X-Tenant-", unknown);
-    if (!read.value || !unknown.empty()) {
-        complain(fmt::format("the node's tenant {} is not understood here; is it of another version?\n{}", o.tenant,
-                             check_text(read.diagnostics)));
-        return refused;
-    }
-    print(o.json ? json::serialize(config::to_json(*read.value)) + "\n" : config::to_toml(*read.value));
-    return done;
 }
 
 }  // namespace gatehouse::cli

@@ -56,6 +56,8 @@ inline constexpr text_rule tls_version{is_tls_version, "a TLS version", "use \"1
 inline constexpr text_rule token{is_token, "a token",
                                  "use letters, digits and any of !#$%&'*+-.^_`|~"};
 inline constexpr text_rule plain_text{is_plain_text, "plain text", "leave control characters out"};
+inline constexpr text_rule language{is_language, "a language",
+                                    "write a tag like \"en\" or \"pt-BR\""};
 inline constexpr text_rule host_name{
     is_plain_host_name, "a host name",
     "use labels of a-z, 0-9 and '-', at most 253 characters; other letters as A-labels (xn--...)"};

@@ -190,6 +190,8 @@ loaded<settings> parse_shared(const json::object& o, const settings& base, const
         read_plans(root, out.plans);
         out.pools.clear();
         read_pools(root, out.pools);
+        out.languages.clear();
+        read_languages(root, out.languages);
         root.finish();
     });
 }

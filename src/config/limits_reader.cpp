@@ -57,6 +57,15 @@ void read_upstream_timeouts(table_reader& in, tenant::upstream_timeouts& out) {
     in.duration("tunnel_idle", out.tunnel_idle, {milliseconds{1}, std::chrono::hours{24 * 7}});
 }
 
+bool read_seconds(table_reader& in, std::string_view key, std::chrono::seconds& out, duration_bounds b) {
+    milliseconds value{0};
+    if (!in.duration(key, value, b)) return false;
+    out = std::chrono::duration_cast<std::chrono::seconds>(value);
+    if (out == value) return true;
+    in.at(key).error("is not whole seconds", "write it in s, m, h or d");
+    return false;
+}
+
 std::string lower_host(const std::string& value, const place& where, wildcard w) {
     std::string host = to_lower(value);
     if (is_host_name(host, w)) return host;

@@ -26,6 +26,17 @@ inline constexpr std::array residencies{
     word<tenant::residency>{"preferred", tenant::residency::preferred},
     word<tenant::residency>{"strict", tenant::residency::strict}};
 
+using tenant::recurrence;
+inline constexpr std::array recurrences{
+    word<recurrence>{"day", recurrence::day},
+    word<recurrence>{"monday", recurrence::monday},
+    word<recurrence>{"tuesday", recurrence::tuesday},
+    word<recurrence>{"wednesday", recurrence::wednesday},
+    word<recurrence>{"thursday", recurrence::thursday},
+    word<recurrence>{"friday", recurrence::friday},
+    word<recurrence>{"saturday", recurrence::saturday},
+    word<recurrence>{"sunday", recurrence::sunday}};
+
 using tenant::redis_loss;
 inline constexpr std::array redis_losses{word<redis_loss>{"share", redis_loss::share},
                                          word<redis_loss>{"open", redis_loss::open},

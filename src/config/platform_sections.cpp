@@ -104,6 +104,7 @@ bool has_tenant_files(const std::string& folder) {
 
 void read_platform(table_reader& root, platform_settings& out) {
     constexpr std::size_t hosts_max = 100;
+    out.languages_dir = root.doc().absolute("languages");
     root.section("platform", [&](table_reader& in) {
         std::string domain;
         if (in.text("domain", domain) && !domain.empty())
@@ -121,6 +122,11 @@ void read_platform(table_reader& root, platform_settings& out) {
         });
         in.networks("trusted_proxies", out.trusted_proxies);
         in.text("via", out.via, rules::token);
+        if (in.path("languages_dir", out.languages_dir) && root.doc().look_at_files && !is_folder(out.languages_dir))
+            in.at("languages_dir").warning(shown(out.languages_dir) + " is no folder",
+                                           "pages are in English and German alone until it is made");
+        in.text("language", out.language, rules::language);
+        in.section("branding", [&](table_reader& branding_in) { read_branding(branding_in, out.branding); });
     });
 }
 
@@ -146,6 +152,17 @@ void read_registry(table_reader& root, registry_settings& out) {
     if (root.doc().look_at_files && !follows && !is_folder(out.tenants_dir))
         where.error(shown(out.tenants_dir) + " is no folder",
                     "make it; each tenant is one file NAME.toml in it");
+}
+
+void read_backup(table_reader& root, const std::string& state_dir, backup_settings& out) {
+    constexpr duration_bounds never_or_seldom{milliseconds{0}, std::chrono::hours{24 * 366}};
+    out.dir = state_dir + "/backups";
+    root.section("backup", [&](table_reader& in) {
+        in.path("dir", out.dir);
+        in.duration("every", out.every, never_or_seldom);
+        in.number("keep", out.keep, {1, 10'000});
+        in.choice("keys", out.keys, names::off_or_on);
+    });
 }
 
 void read_regions(table_reader& root, std::vector<region_settings>& out) {

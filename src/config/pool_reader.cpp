@@ -154,7 +154,9 @@ void read_plans(table_reader& root, std::vector<tenant::plan>& out) {
     constexpr std::size_t plans_max = 1000;
     root.named_sections("plans", plans_max, [&](const std::string& name, table_reader& in) {
         check_name(in, name);
-        tenant::plan plan{name, {}};
+        tenant::plan plan;
+        plan.name = name;
+        read_seconds(in, "billing_grace", plan.billing_grace, {milliseconds{0}, std::chrono::hours{24 * 366}});
         read_limits(in, plan.limits);
         out.push_back(std::move(plan));
     });

@@ -21,12 +21,14 @@ void read_sections(table_reader& root, settings& out) {
     read_admin(root, out.admin);
     read_platform(root, out.platform);
     read_registry(root, out.registry);
+    read_backup(root, out.node.state_dir, out.backup);
     read_regions(root, out.regions);
     read_tls(root, out.tls, !out.registry.follows());
     read_timeouts(root, out.timeouts);
     read_node_limits(root, out.limits);
     read_plans(root, out.plans);
     read_pools(root, out.pools);
+    read_templates(root, {out.platform.domain, out.platform.context_prefix}, out.templates);
     read_log(root, out.log);
     root.finish();
 }

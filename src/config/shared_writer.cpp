@@ -25,6 +25,10 @@ void write_platform(writer& w, const platform_settings& p) {
     w.strings("shared_hosts", p.shared_hosts);
     w.networks("trusted_proxies", p.trusted_proxies);
     w.text("via", p.via);
+    w.text("language", p.language);
+    if (p.branding == tenant::branding{}) return;
+    w.table("platform.branding");
+    write_branding(w, p.branding);
 }
 
 void write_endpoint(writer& w, const std::string& header, const tenant::endpoint_spec& e) {
@@ -81,11 +85,13 @@ std::string shared_to_toml(const settings& s) {
     }
     for (const tenant::plan& p : s.plans) {
         const std::string header = section("plans", p.name);
-        if (p.limits == tenant::limits{}) w.table(header);
-        write_limits(w, header, p.limits);
+        w.table(header);
+        w.unit("billing_grace", std::optional(milliseconds(p.billing_grace)));
+        write_limit_keys(w, header, p.limits);
     }
     for (const tenant::pool& p : s.pools)
         write_pool(w, p);
+    write_languages(w, s.languages);
     return w.take();
 }
 

@@ -33,8 +33,6 @@ constexpr text_rule logo_rule{is_https_url, "a logo", "write an https:// URL"};
 constexpr text_rule color_rule{is_color, "a color", "write \"#rgb\" or \"#rrggbb\""};
 constexpr text_rule support_rule{is_support_url, "a way to support",
                                  "write a mailto:, tel: or https:// URL"};
-constexpr text_rule language_rule{is_language, "a language",
-                                  "write a tag like \"en\" or \"pt-BR\""};
 constexpr text_rule time_zone_rule{is_time_zone, "a time zone",
                                    "write a name like \"Europe/Berlin\""};
 constexpr text_rule currency_rule{is_currency, "a currency",
@@ -105,12 +103,10 @@ void read_identity(table_reader& root, tenant::tenant& out) {
     if (!out.parent.empty() && out.parent == out.id)
         root.at("parent").error("the tenant is its own parent",
                                 "name another tenant, or leave it out");
-    root.text("plan", out.plan, rules::entry_name);
     root.text("database", out.database, database_rule);
     if (out.database == "parent" && !root.has("parent"))
         root.at("database")
             .error("\"parent\" stands without a parent", "name the parent, or leave it out");
-    if (out.database == "parent") root.later("database", "databases of a family");
 }
 
 void read_state(table_reader& root, tenant::tenant& out) {
@@ -183,23 +179,44 @@ void read_context(table_reader& root, tenant::tenant& out) {
 
 void read_hsts(table_reader& root, tenant::tenant& out) {
     constexpr std::chrono::hours longest{24 * 3650};
-    milliseconds age{0};
-    if (!root.duration("hsts", age, {milliseconds{0}, longest})) return;
-    if (age % std::chrono::seconds{1} != milliseconds{0}) {
-        root.at("hsts").error("is not whole seconds", "write \"180d\"");
-        return;
-    }
-    out.hsts = std::chrono::duration_cast<std::chrono::seconds>(age);
+    std::chrono::seconds age{0};
+    if (read_seconds(root, "hsts", age, {milliseconds{0}, longest})) out.hsts = age;
+}
+
+// "02:00"
+bool is_time_of_day(std::string_view s) noexcept {
+    const auto digit = [&](std::size_t i) { return s[i] >= '0' && s[i] <= '9'; };
+    return s.size() == 5 && s[2] == ':' && digit(0) && digit(1) && digit(3) && digit(4) && s.substr(0, 2) < "24" &&
+           s[3] < '6';
+}
+constexpr text_rule time_of_day_rule{is_time_of_day, "a time of day", "write \"00:00\" to \"23:59\", in UTC"};
+
+bool read_time_of_day(table_reader& in, std::string_view key, std::chrono::minutes& out) {
+    std::string s;
+    if (!in.text(key, s, time_of_day_rule)) return false;
+    out = std::chrono::minutes((s[0] - '0') * 600 + (s[1] - '0') * 60 + (s[3] - '0') * 10 + (s[4] - '0'));
+    return true;
 }
 
 void read_maintenance(table_reader& root, tenant::tenant& out) {
     constexpr std::size_t windows_max = 100;
     root.sections("maintenance", windows_max, [&](table_reader& in) {
         tenant::maintenance_window window;
-        in.require("from", "write when it begins: 2026-12-01T02:00:00Z");
-        in.require("to", "write when it ends: 2026-12-01T03:00:00Z");
-        const bool begins = in.utc("from", window.from);
-        const bool ends = in.utc("to", window.to);
+        in.choice("every", window.every, names::recurrences);
+        const bool again = in.has("every");
+        const bool begins = in.utc("from", window.from), ends = in.utc("to", window.to);
+        const bool has_time = read_time_of_day(in, "at", window.at);
+        constexpr milliseconds day = std::chrono::hours{24};
+        const bool daily = window.every == tenant::recurrence::day;
+        const bool has_length = read_seconds(in, "for", window.length, {std::chrono::minutes{1}, (daily ? 1 : 7) * day});
+        for (const std::string_view key : {"from"sv, "to"sv})
+            if (again && in.has(key)) in.at(key).error("stands beside every", "write at and for, or from and to");
+        for (const std::string_view key : {"at"sv, "for"sv})
+            if (!again && in.has(key)) in.at(key).error("stands without every", "write every = \"sunday\", or from and to");
+        if (again && !has_time) in.require("at", "write when it begins, in UTC: \"02:00\"");
+        if (again && !has_length) in.require("for", "write how long it lasts: \"1h\"");
+        if (!again) in.require("from", "write when it begins: 2026-12-01T02:00:00Z");
+        if (!again) in.require("to", "write when it ends: 2026-12-01T03:00:00Z");
         if (begins && ends && window.to <= window.from)
             in.at("to").error("is not after from", "exchange the two");
         in.text("message", window.message, rules::plain_text);
@@ -209,14 +226,11 @@ void read_maintenance(table_reader& root, tenant::tenant& out) {
 
 void read_looks(table_reader& root, tenant::tenant& out) {
     root.section("branding", [&](table_reader& in) {
-        auto& branding = out.branding.emplace();
-        in.text("logo", branding.logo, logo_rule);
-        in.text("color", branding.color, color_rule);
-        in.text("support", branding.support, support_rule);
+        read_branding(in, out.branding.emplace());
     });
     root.section("locale", [&](table_reader& in) {
         auto& locale = out.locale.emplace();
-        in.text("language", locale.language, language_rule);
+        in.text("language", locale.language, rules::language);
         in.text("time_zone", locale.time_zone, time_zone_rule);
         in.text("currency", locale.currency, currency_rule);
     });
@@ -229,13 +243,20 @@ void read_looks(table_reader& root, tenant::tenant& out) {
 
 }  // namespace
 
-void read_tenant(table_reader& root, const tenant_context& ctx, tenant::tenant& out) {
-    read_identity(root, out);
-    read_state(root, out);
+void read_branding(table_reader& in, tenant::branding& out) {
+    in.text("logo", out.logo, logo_rule);
+    in.text("color", out.color, color_rule);
+    in.text("support", out.support, support_rule);
+}
+
+namespace {
+
+// What many tenants can have alike.
+void read_common(table_reader& root, const tenant_context& ctx, tenant::tenant& out) {
+    root.text("plan", out.plan, rules::entry_name);
     root.text("region", out.region, rules::label);
     root.choice("residency", out.residency, names::residencies);
     root.text("pool", out.pool, rules::entry_name);
-    read_hosts(root, ctx.platform_domain, out);
     read_routes(root, ctx, out.routes);
     root.section("limits", [&](table_reader& in) { read_limits(in, out.limits); });
     read_context(root, out);
@@ -248,7 +269,27 @@ void read_tenant(table_reader& root, const tenant_context& ctx, tenant::tenant& 
     });
     read_maintenance(root, out);
     read_looks(root, out);
+}
+
+}  // namespace
+
+void read_tenant(table_reader& root, const tenant_context& ctx, tenant::tenant& out) {
+    read_identity(root, out);
+    read_state(root, out);
+    read_hosts(root, ctx.platform_domain, out);
+    read_common(root, ctx, out);
     root.finish();
+}
+
+void read_templates(table_reader& root, const tenant_context& ctx, std::vector<tenant::tenant>& out) {
+    constexpr std::size_t templates_max = 1000;
+    root.named_sections("templates", templates_max, [&](const std::string& name, table_reader& in) {
+        if (in.doc().discovered != nullptr) return;  // its keys are a tenant's
+        tenant::tenant t;
+        t.id = name;
+        read_common(in, ctx, t);
+        out.push_back(std::move(t));
+    });
 }
 
 loaded<tenant::tenant> parse_tenant(std::string_view text, const std::string& file,

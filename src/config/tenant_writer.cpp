@@ -1,5 +1,6 @@
 // A tenant as TOML: plain keys first, then tables, so that every key stands where TOML puts it.
 #include <gatehouse/config/load.hpp>
+#include <gatehouse/tenant/maintenance.hpp>
 
 #include "names.hpp"
 #include "toml_writer.hpp"
@@ -73,9 +74,7 @@ void write_small_tables(writer& w, const tenant::tenant& t) {
     }
     if (t.branding) {
         w.table("branding");
-        w.text("logo", t.branding->logo);
-        w.text("color", t.branding->color);
-        w.text("support", t.branding->support);
+        write_branding(w, *t.branding);
     }
     if (t.locale) {
         w.table("locale");
@@ -93,6 +92,12 @@ void write_small_tables(writer& w, const tenant::tenant& t) {
 
 }  // namespace
 
+void write_branding(writer& w, const tenant::branding& b) {
+    w.text("logo", b.logo);
+    w.text("color", b.color);
+    w.text("support", b.support);
+}
+
 std::string to_toml(const tenant::tenant& t) {
     writer w;
     write_plain_keys(w, t);
@@ -100,8 +105,14 @@ std::string to_toml(const tenant::tenant& t) {
     write_limits(w, "limits", t.limits);
     for (const tenant::maintenance_window& window : t.maintenance) {
         w.entry("maintenance");
-        w.raw("from", date_literal(window.from));
-        w.raw("to", date_literal(window.to));
+        if (window.every == tenant::recurrence::none) {
+            w.raw("from", date_literal(window.from));
+            w.raw("to", date_literal(window.to));
+        } else {
+            w.text("every", names::name_of(names::recurrences, window.every));
+            w.text("at", tenant::time_of_day_text(window.at));
+            w.unit("for", std::optional(milliseconds(window.length)));
+        }
         w.text("message", window.message);
     }
     if (t.routes) {

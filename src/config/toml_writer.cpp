@@ -43,6 +43,10 @@ static void write_burst(writer& w, const std::optional<std::uint64_t>& burst) {
 void write_limits(writer& w, const std::string& header, const tenant::limits& l) {
     if (l == tenant::limits{}) return;
     w.table(header);
+    write_limit_keys(w, header, l);
+}
+
+void write_limit_keys(writer& w, const std::string& header, const tenant::limits& l) {
     w.unit("rate", l.rate);
     write_burst(w, l.burst);
     w.number("concurrency", l.concurrency);

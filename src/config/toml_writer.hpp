@@ -1,6 +1,7 @@
 // Lines of TOML, and the tables that tenants, plans and pools have in common. One thread at a time.
 #pragma once
 
+#include <gatehouse/base/language.hpp>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/base/units.hpp>
 #include <gatehouse/tenant/model.hpp>
@@ -61,8 +62,12 @@ class writer {
     std::string out_;
 };
 
+void write_branding(writer& w, const tenant::branding& b);
+void write_languages(writer& w, const std::vector<language_ptr>& all);
 // Nothing at all where nothing is set.
 void write_limits(writer& w, const std::string& header, const tenant::limits& l);
+// Into the table `header`, which the caller began.
+void write_limit_keys(writer& w, const std::string& header, const tenant::limits& l);
 void write_timeouts(writer& w, const std::string& header, const tenant::upstream_timeouts& t);
 
 }  // namespace gatehouse::config

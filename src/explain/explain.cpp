@@ -3,6 +3,7 @@
 
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/explain/report.hpp>
+#include <gatehouse/tenant/maintenance.hpp>
 #include <gatehouse/tenant/names.hpp>
 #include <vector>
 
@@ -118,12 +119,23 @@ tenant::resolution resolve(walk& w) {
     return r;
 }
 
+void add_windows(step& s, const std::string& name, const tenant::tenant& t, tenant::utc_time now) {
+    for (const auto& w : t.maintenance) {
+        const auto span = tenant::next_opening(w, now);
+        if (!span) continue;
+        const auto schedule = tenant::schedule_text(w);
+        add(s, name,
+            (span->from <= now ? fmt::format("now, for {} s more", (span->to - now).count())
+                               : fmt::format("{} s from now, for {} s", (span->from - now).count(),
+                                             (span->to - span->from).count())) +
+                (schedule.empty() ? "" : " (" + schedule + ")"));
+    }
+}
+
 void add_maintenance(step& s, const tenant::effective& e, tenant::utc_time now) {
-    for (const auto& w : e.own.maintenance)
-        if (w.to > now)
-            add(s, "maintenance",
-                fmt::format("{} s from now, for {} s", (w.from - now).count(),
-                            (w.to - w.from).count()));
+    add_windows(s, "maintenance", e.own, now);
+    for (const auto& parent : e.above)
+        add_windows(s, "maintenance of parent " + parent.id, parent, now);
 }
 
 void guard(walk& w, const tenant::effective& e) {
@@ -141,7 +153,7 @@ void guard(walk& w, const tenant::effective& e) {
     if (verdict.refused == problem::none) return;
     if (verdict.retry_after_s > 0)
         add(s, "retry after", fmt::format("{} s", verdict.retry_after_s));
-    w.refuse(s, verdict.refused, verdict.detail);
+    w.refuse(s, verdict.refused, verdict.message.empty() ? verdict.detail : verdict.message);
 }
 
 const tenant::effective_route* route(walk& w, const tenant::effective& e, std::string_view path) {
@@ -158,7 +170,7 @@ const tenant::effective_route* route(walk& w, const tenant::effective& e, std::s
     add(s, "add_prefix", r->spec.add_prefix);
     const auto verdict = tenant::guard_route(*r, guard_input_of(w));
     if (verdict.refused != problem::none) {
-        w.refuse(s, verdict.refused, verdict.detail);
+        w.refuse(s, verdict.refused, verdict.message.empty() ? verdict.detail : verdict.message);
     } else if (!r->spec.redirect.empty() && !w.out.refused) {
         w.out.redirect = r->spec.redirect;
         s.decision += fmt::format(": redirect {} to {}", r->spec.redirect_status, r->spec.redirect);

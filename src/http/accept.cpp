@@ -1,4 +1,5 @@
-// Accept, as far as the choice between an HTML page and JSON needs it (RFC 9110 12.5.1).
+// Accept, as far as the choice between an HTML page and JSON needs it (RFC 9110 12.5.1), and
+// Accept-Language (12.5.4).
 #include <algorithm>
 #include <gatehouse/http/problem_document.hpp>
 
@@ -24,6 +25,9 @@ int weight_of(std::string_view parameters) noexcept {
     }
     return 1000;
 }
+
+// Nobody reads more languages; somebody may send more.
+constexpr int language_ranges_max = 32;
 
 struct preference {
     int rank = 0;  // how exactly a range named the type: 0 not at all, 1 */*, 2 type/*, 3 in full
@@ -61,6 +65,28 @@ bool prefers_html(std::string_view accept) noexcept {
     });
     if (html.rank < 2 || html.weight == 0) return false;
     return html.weight > json.weight || (html.weight == json.weight && html.rank > json.rank);
+}
+
+const language& choose_language(const std::vector<language_ptr>& all, std::string_view accept_language,
+                                std::string_view preferred) noexcept {
+    const language* own = find_language(all, preferred);
+    if (own == nullptr) own = find_language(all, "en");
+    const language* best = own;
+    int best_weight = 0, ranges = 0;
+    chars::for_each_element(accept_language, [&](std::string_view element) {
+        if (++ranges > language_ranges_max) return false;
+        const auto semicolon = element.find(';');
+        const std::string_view range = chars::trim(element.substr(0, semicolon));
+        const int weight =
+            semicolon == std::string_view::npos ? 1000 : weight_of(element.substr(semicolon + 1));
+        const language* found = range == "*" ? own : find_language(all, range);
+        if (found != nullptr && weight > best_weight) {
+            best = found;
+            best_weight = weight;
+        }
+        return true;
+    });
+    return *best;
 }
 
 }  // namespace gatehouse::http

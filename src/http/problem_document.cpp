@@ -21,7 +21,8 @@ std::string json_document(const own_answer& a) {
     out.append("{\"type\":\"urn:gatehouse:").append(json_escape(r.type));
     out.append("\",\"title\":\"").append(json_escape(r.title));
     out.append("\",\"status\":").append(std::to_string(r.status));
-    if (!a.detail.empty()) out.append(",\"detail\":\"").append(json_escape(a.detail)).append("\"");
+    const std::string_view detail = a.message.empty() ? a.detail : a.message;
+    if (!detail.empty()) out.append(",\"detail\":\"").append(json_escape(detail)).append("\"");
     if (!a.request_id.empty())
         out.append(",\"request_id\":\"").append(json_escape(a.request_id)).append("\"");
     out.append("}\n");
@@ -79,6 +80,8 @@ void write_problem(std::string& out, const own_answer& a) {
     w.field("Content-Type",
             a.prefers_html ? "text/html; charset=utf-8" : "application/problem+json");
     w.field("Content-Length", body.size());
+    if (a.prefers_html) w.field("Content-Language", a.language != nullptr ? a.language->tag : english()->tag);
+    w.field("Vary", "Accept, Accept-Language");
     w.field("Cache-Control", "no-store");
     w.field("X-Content-Type-Options", "nosniff");
     if (a.prefers_html) w.field("Content-Security-Policy", page_policy);

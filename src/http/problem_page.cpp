@@ -1,5 +1,8 @@
 #include "problem_page.hpp"
 
+#include <fmt/format.h>
+
+#include <chrono>
 #include <gatehouse/base/text.hpp>
 
 #include "chars.hpp"
@@ -21,7 +24,7 @@ constexpr std::string_view style =
     ".75rem;"
     "font-size:1.5rem;line-height:1.25}.n{margin:0;color:var(--c);font-weight:700;letter-spacing:."
     "06em}"
-    ".i{margin:1.75rem 0 0;color:#5b6774;font-size:.8rem;overflow-wrap:anywhere}a{color:var(--c)}"
+    ".b{font-weight:600}.i{margin:1.75rem 0 0;color:#5b6774;font-size:.8rem;overflow-wrap:anywhere}a{color:var(--c)}"
     "@media(prefers-color-scheme:dark){body{background:#12161b;color:#e4e8ec}main{background:#"
     "1c2229}"
     ".i{color:#9aa5b1}}";
@@ -41,37 +44,69 @@ std::string logo(const own_answer& a) {
            html_escape(a.tenant_name) + "\">";
 }
 
-std::string support(const own_answer& a) {
+std::string support(const own_answer& a, const language& l) {
     if (a.branding == nullptr) return {};
     const std::string& link = a.branding->support;
-    if (!is_link(link, "mailto:") && !is_link(link, "https://")) return {};
-    return "<p><a href=\"" + html_escape(link) + "\">Contact support</a></p>";
+    if (!is_link(link, "mailto:") && !is_link(link, "https://") && !is_link(link, "tel:")) return {};
+    return "<p><a href=\"" + html_escape(link) + "\">" + html_escape(l.support) + "</a></p>";
 }
 
-std::string page(const own_answer& a, bool branded) {
-    const problem_row& r = row(a.problem);
+// "2026-12-01 03:00 UTC": read alike in every language.
+std::string time_text(std::int64_t unix_s) {
+    using namespace std::chrono;
+    const sys_seconds at{seconds(unix_s)};
+    const auto day = floor<days>(at);
+    const year_month_day date(day);
+    const hh_mm_ss time(at - day);
+    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02} UTC", static_cast<int>(date.year()),
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                       time.hours().count(), time.minutes().count());
+}
+
+std::string back(const own_answer& a, const language& l) {
+    if (a.back_unix_s <= 0) return {};
+    return "<p class=\"b\">" + html_escape(l.back) + " <bdi>" + time_text(a.back_unix_s) + "</bdi></p>";
+}
+
+// What a page has, from the most on: the less is left when it grows too large.
+enum class extent : std::uint8_t { whole, unbranded, own_text };
+
+std::string page(const own_answer& a, extent e) {
+    const language& l = a.language != nullptr ? *a.language : *english();
+    const page_text& own = l.page(a.problem);
+    const bool branded = e == extent::whole;
     const bool own_color = branded && a.branding != nullptr && is_color(a.branding->color);
     std::string out;
     out.reserve(3 * 1024);
-    // The text is English whatever the tenant's language is, and says so.
+    out.append("<!doctype html><html lang=\"").append(html_escape(l.tag)).append("\"");
+    if (l.right_to_left) out.append(" dir=\"rtl\"");
     out.append(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
+        "><head><meta charset=\"utf-8\">"
         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
         "<meta name=\"robots\" content=\"noindex\"><title>");
-    out.append(html_escape(r.title)).append("</title><style>:root{--c:");
+    out.append(html_escape(own.title)).append("</title><style>:root{--c:");
     out.append(own_color ? std::string_view(a.branding->color) : default_color)
         .append("}")
         .append(style);
     out.append("</style></head><body><main>");
     if (branded) out.append(logo(a));
-    out.append("<p class=\"n\">").append(std::to_string(r.status));
+    out.append("<p class=\"n\">").append(std::to_string(row(a.problem).status));
     if (branded && !a.tenant_name.empty())
-        out.append(" &middot; ").append(html_escape(a.tenant_name));
-    out.append("</p><h1>").append(html_escape(r.title)).append("</h1>");
-    if (!a.detail.empty()) out.append("<p>").append(html_escape(a.detail)).append("</p>");
-    if (branded) out.append(support(a));
+        out.append(" &middot; <bdi>").append(html_escape(a.tenant_name)).append("</bdi>");
+    out.append("</p><h1>").append(html_escape(own.title)).append("</h1>");
+    // In what language the tenant wrote nobody knows; its direction shows.
+    if (!a.message.empty() && e != extent::own_text)
+        out.append("<p dir=\"auto\">").append(html_escape(a.message)).append("</p>");
+    else
+        out.append("<p>").append(html_escape(own.text)).append("</p>");
+    out.append(back(a, l));
+    if (branded) out.append(support(a, l));
     if (!a.request_id.empty())
-        out.append("<p class=\"i\">Request ").append(html_escape(a.request_id)).append("</p>");
+        out.append("<p class=\"i\">")
+            .append(html_escape(l.request))
+            .append(" <bdi>")
+            .append(html_escape(a.request_id))
+            .append("</bdi></p>");
     out.append("</main></body></html>\n");
     return out;
 }
@@ -79,8 +114,9 @@ std::string page(const own_answer& a, bool branded) {
 }  // namespace
 
 std::string problem_page(const own_answer& a) {
-    std::string out = page(a, true);
-    return out.size() <= page_bytes_max ? out : page(a, false);
+    for (const extent e : {extent::whole, extent::unbranded})
+        if (std::string out = page(a, e); out.size() <= page_bytes_max) return out;
+    return page(a, extent::own_text);
 }
 
 }  // namespace gatehouse::http

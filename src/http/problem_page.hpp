@@ -1,4 +1,5 @@
-// The HTML form of an answer of the gate's own: one self-contained page, everything escaped.
+// The HTML form of an answer of the gate's own: one self-contained page in one language, everything
+// escaped, at most 8 KiB.
 #pragma once
 
 #include <gatehouse/http/problem_document.hpp>

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <gatehouse/base/text.hpp>
+#include <gatehouse/http/problem_document.hpp>
 #include <iterator>
 
 namespace gatehouse::proxy {
@@ -29,6 +30,13 @@ std::string_view identifier_of(const http::request_head& request, std::string_vi
         found = f.value;
     }
     return found;
+}
+
+const language& page_language(const http::request_head& request, const parameters& p, const tenant::effective* e) noexcept {
+    const http::field* wish = request.find("Accept-Language");
+    const bool own = e && find_language(p.languages, e->locale.language) != nullptr;
+    return http::choose_language(p.languages, wish ? wish->value : std::string_view{},
+                                 own ? e->locale.language : p.language);
 }
 
 // `a.by` is the level nearest its bound, or the one that refused.

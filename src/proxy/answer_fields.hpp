@@ -12,6 +12,9 @@ namespace gatehouse::proxy {
 // The client's tenant identifier field ("X-Tenant-Id"); empty: none.
 std::string_view identifier_of(const http::request_head& request, std::string_view field_name) noexcept;
 
+// What a page is written in: the client's wish where we have it, or the tenant's or the platform's language.
+const language& page_language(const http::request_head& request, const parameters& p, const tenant::effective* e) noexcept;
+
 // All of these overwrite `out`.
 void write_extra_fields(std::string& out, std::string_view request_id, std::string_view hsts_field,
                         const parameters& p, const limit::admission& a);

@@ -25,6 +25,13 @@ static void add_endpoints(std::vector<const upstream::endpoint*>& out, const ups
     }
 }
 
+void bind_endpoints(bound_route& r, const tenant::effective& e) {
+    const tenant::allowed_endpoints allowed = tenant::endpoints_for(e, r.pool->spec);
+    add_endpoints(r.endpoints, *r.pool, allowed.preferred);
+    r.preferred_count = r.endpoints.size();
+    add_endpoints(r.endpoints, *r.pool, allowed.fallback);
+}
+
 binding_ptr bindings::make(const tenant::record_ptr& r) const {
     auto b = std::make_shared<binding>();
     b->effective = tenant::make_effective(r, directory_);
@@ -39,10 +46,7 @@ binding_ptr bindings::make(const tenant::record_ptr& r) const {
             const auto found = pools_->find(route.pool->name);
             if (found != pools_->end()) {
                 bound.pool = found->second;
-                const tenant::allowed_endpoints allowed = tenant::endpoints_for(*b->effective, bound.pool->spec);
-                add_endpoints(bound.endpoints, *bound.pool, allowed.preferred);
-                bound.preferred_count = bound.endpoints.size();
-                add_endpoints(bound.endpoints, *bound.pool, allowed.fallback);
+                bind_endpoints(bound, *b->effective);
             }
         }
         b->routes.push_back(std::move(bound));

@@ -4,6 +4,7 @@
 #include <gatehouse/tenant/decide.hpp>
 #include <gatehouse/upstream/ejection.hpp>
 #include <optional>
+#include <span>
 
 #include "answer_fields.hpp"
 #include "choose_endpoint.hpp"
@@ -152,9 +153,11 @@ class exchange {
         return from(tenant::guard(*binding_->effective, guard_input_));
     }
 
-    static failure from(const tenant::guard_verdict& v) {
+    failure from(const tenant::guard_verdict& v) const {
         failure f = refused(v.refused, v.detail);
+        f.message = v.message;
         f.retry_after_s = v.retry_after_s;
+        if (v.retry_after_s > 0) f.back_unix_s = guard_input_.now.time_since_epoch().count() + v.retry_after_s;
         return f;
     }
 
@@ -191,7 +194,7 @@ class exchange {
         find_clients(s_.clients, r.rules, request_, guard_input_);
         admission_ = limit::admit(r.levels, {.monotonic_ns = gate_.loop.now_ns(), .unix_s = gate_.loop.unix_seconds()}, s_.clients);
         if (admission_.refused == problem::none) {
-            admitted_ = true;
+            admitted_ = r.levels;
             note_in_flight();
             return {};
         }
@@ -230,7 +233,12 @@ class exchange {
 
     net::task<failure> forward() {
         stage_ = stage::forward;
+        if (gate_.holds.any()) {
+            const failure f = co_await wait_while_held();
+            if (f) co_return f;
+        }
         decision_ = "forward";
+        under_way_.enter(gate_.holds, *binding_->effective);
         live_.emplace(*binding_->effective);
         if (path_and_query_ == "*") {
             s_.target = path_and_query_;
@@ -266,6 +274,42 @@ class exchange {
                                     .method = request_.method};
             if (!may_retry(last, facts)) co_return last;
         }
+    }
+
+    // The tenant moves to another pool: nothing is sent until it has, or has stayed; then everything is looked
+    // up anew, for it may lead elsewhere now. It is bounded by the hold from here on: charged to `concurrency`,
+    // those that wait would have others refused for the move's sake.
+    net::task<failure> wait_while_held() {
+        client_.watch_gone(&exchange::on_client_gone, this);
+        while (hold* h = gate_.holds.of(*binding_->effective)) {
+            const std::int64_t began_ns = gate_.loop.now_ns();
+            if (h->is_full()) {
+                failure f = refused(problem::tenant_maintenance, "This tenant is being moved, and too many requests wait for that.");
+                f.retry_after_s = (h->until_ns() - began_ns) / 1'000'000'000 + 1;
+                co_return f;
+            }
+            leave_admission();
+            co_await held_.wait(*h);
+            queued_ns_ += gate_.loop.now_ns() - began_ns;
+            if (ended_ || client_.gone()) co_return client_lost(errc::client_gone);
+            const failure f = co_await bind_anew();
+            if (f) co_return f;
+        }
+        client_.watch_gone(nullptr, nullptr);
+        stage_ = stage::forward;
+        co_return failure{};
+    }
+
+    net::task<failure> bind_anew() {
+        if (!admitted_by_) admitted_by_ = who_.kept();
+        failure f = resolve(false);
+        if (load_host_.size() + load_tenant_.size() > 0) {
+            co_await load();
+            if (loaded_->answer == tenant::loader::answer::done) f = resolve(true);
+        }
+        if (!f) f = guard();
+        if (!f) f = route();
+        co_return f;
     }
 
     // Whoever has just closed a kept connection may be about to end, and then takes a new one into the
@@ -353,7 +397,7 @@ class exchange {
     net::task<failure> converse(upload& sender) {
         const bool reused = lease_.reused();
         net::stream& up = lease_.stream();
-        write_request();
+        write_request(s_.upstream_out, upstream_host(route_->pool->spec, *endpoint_));
         const bool has_body = request_.body != http::body_kind::none;
         const std::string_view with_head = has_body && body_is_whole_ ? whole_body_ : std::string_view{};
         co_await gate_.loop.after_events();
@@ -378,15 +422,15 @@ class exchange {
         sender.start();
     }
 
-    void write_request() {
-        s_.upstream_out.clear();
+    void write_request(std::string& out, std::string_view host) {
+        out.clear();
         char trace[gate::traceparent_bytes];
         gate_.write_traceparent(trace);
         const client_facts& client = client_.facts();
         http::write_upstream_request(
-            s_.upstream_out, request_,
+            out, request_,
             {.target = s_.target,
-             .host = upstream_host(),
+             .host = host,
              .client_ip = client.ip_text,
              .scheme = client.tls ? "https" : "http",
              .original_host = request_.authority,
@@ -401,10 +445,9 @@ class exchange {
              .upgrade = request_.upgrade_websocket});
     }
 
-    std::string_view upstream_host() const {
-        const std::string& host = route_->pool->spec.host;
-        if (host == "client") return request_.authority;
-        return host == "endpoint" ? std::string_view(endpoint_->authority) : std::string_view(host);
+    std::string_view upstream_host(const tenant::pool& pool, const upstream::endpoint& e) const {
+        if (pool.host == "client") return request_.authority;
+        return pool.host == "endpoint" ? std::string_view(e.authority) : std::string_view(pool.host);
     }
 
     // Reads until a final head is there; passes interim ones on.
@@ -503,9 +546,11 @@ class exchange {
         in.skip(head_bytes_);   // the head's views stay where they are
         upstream_body body(lease_.stream(), in, response_, route_->timeouts.upstream_body_idle);
         live_entry event_stream;
-        if (is_event_stream() && !gate_.live.add(event_stream, binding_->effective->self->id, gate_.utc_now(),
-                                                 &exchange::on_tenant_closed, this)) {
-            co_return client_lost(errc::cancelled);
+        if (is_event_stream()) {
+            under_way_.leave();   // it has no end to wait for
+            if (!gate_.live.add(event_stream, binding_->effective->self->id, gate_.utc_now(), &exchange::on_tenant_closed, this)) {
+                co_return client_lost(errc::cancelled);
+            }
         }
         const upstream_body::piece first = co_await body.next(upstream_body::wait::no);
         if (first.f) co_return first.f;
@@ -516,6 +561,7 @@ class exchange {
         http::response_forwarding f = response_forwarding();
         response_begun_ = true;
         error_code ec = co_await client_.respond(response_, f, first.data, first.last);
+        if (gate_.shadows.any()) mirror();
         ending_ = f.keep_alive && f.framing != http::body_kind::until_close ? ending::keep_alive : ending::close_after_draining;
         bool last = first.last;
         net::quantum quantum(gate_.loop, down_.party());
@@ -543,6 +589,35 @@ class exchange {
         if (ec) co_return client_lost(ec);
         upstream_reusable_ = response_.keep_alive && in.empty() && response_.body != http::body_kind::until_close;
         co_return failure{};
+    }
+
+    // The same to the pool that the tenant may move to. The client's answer has begun and waits for none of it.
+    void mirror() {
+        const bool safe = request_.method == "GET" || request_.method == "HEAD";
+        if (!safe || request_.body != http::body_kind::none) return;
+        const tenant::effective& e = *binding_->effective;
+        const shadow_list::shadow_ptr* of = gate_.shadows.chosen(e, route_->pool->spec.name, gate_.random());
+        if (!of) return;
+        bound_route to;
+        to.route = route_->route;
+        const auto pool = gate_.bindings.pools().find((*of)->terms.to);
+        if (pool == gate_.bindings.pools().end()) return;
+        to.pool = pool->second;
+        bind_endpoints(to, e);
+        const upstream::endpoint* chosen = choose_endpoint(to, {}, choice_key(), gate_.random(), gate_.loop.now_ns());
+        if (!chosen || !may_use(e, *chosen)) return;
+        shadow_list::copy c{.of = *of,
+                            .pool = to.pool,
+                            .endpoint = chosen,
+                            .party = party_of(e),
+                            .timeouts = route_->timeouts,
+                            .limits = gate_.settings().response_limits,
+                            .is_head = request_.is_head,
+                            .status = status_,
+                            .first_byte_ns = first_byte_ns_ - began_ns_ - queued_ns_};
+        write_request(c.head, upstream_host(to.pool->spec, *chosen));
+        c.head.insert(c.head.size() - 2, "X-Gatehouse-Shadow: 1\r\n");
+        gate_.shadows.send(std::move(c));
     }
 
     http::response_forwarding response_forwarding() {
@@ -579,6 +654,7 @@ class exchange {
         if (ec) co_return client_lost(ec);
         client_.watch_gone(nullptr, nullptr);
         leave_admission();   // a tunnel counts among connections alone
+        under_way_.leave();
         gate_.counters.tunnels_opened.add();
         gate_.counters.tunnels_active.add();
         std::string_view from_client;
@@ -618,18 +694,21 @@ class exchange {
         }
         write_refusal_fields(s_.extra_fields, f.what, admission_, gate_.settings(), e);
         const http::field* accept = request_.find(http::known::accept);
+        const bool page = accept && http::prefers_html(accept->value);
         const http::own_answer a{.problem = f.what,
                                  .detail = f.detail.empty() ? refusal_detail(s_.host_out, admission_) : f.detail,
+                                 .message = f.message,
                                  .request_id = request_id(),
                                  .date = gate_.loop.http_date(),
                                  .extra_fields = s_.extra_fields,
                                  .retry_after_s = retry_after(f),
-                                 .prefers_html = accept && http::prefers_html(accept->value),
+                                 .back_unix_s = f.back_unix_s,
+                                 .prefers_html = page,
                                  .head_request = request_.is_head,
                                  .keep_alive = !row.closes && !f.closes && reusable(),
-                                 .branding = e ? &e->branding : nullptr,
+                                 .branding = e ? &e->branding : &gate_.settings().branding,
                                  .tenant_name = e ? std::string_view(e->own.name) : std::string_view{},
-                                 .language = e && !e->locale.language.empty() ? std::string_view(e->locale.language) : "en",
+                                 .language = page ? &page_language(request_, gate_.settings(), e) : nullptr,
                                  .hsts_field = hsts_field()};
         const error_code ec = co_await client_.answer(a);
         if (!ec) ending_ = a.keep_alive ? ending::keep_alive : ending::close_after_draining;
@@ -644,6 +723,7 @@ class exchange {
 
     void settle(const failure& f) {
         if (!f) stage_ = stage::settle;
+        under_way_.leave();
         leave_admission();
         worker_counters& c = gate_.counters;
         c.answered(status_);
@@ -721,8 +801,8 @@ class exchange {
     // --- small things ---
 
     void leave_admission() {
-        if (admitted_) limit::release(route_->route->levels);
-        admitted_ = false;
+        limit::release(admitted_);
+        admitted_ = {};
     }
 
     std::uint64_t elapsed_us(std::int64_t now_ns) const { return static_cast<std::uint64_t>((now_ns - began_ns_) / 1000); }
@@ -745,6 +825,7 @@ class exchange {
     static void on_client_gone(void* context) {
         auto& self = *static_cast<exchange*>(context);
         self.ended_ = true;
+        self.held_.cancel();
         self.opening_.cancel(errc::client_gone);
         self.up_.cancel();
         self.down_.cancel();
@@ -780,6 +861,10 @@ class exchange {
     std::shared_ptr<loading> loaded_;
     tenant::guard_input guard_input_;
     limit::admission admission_;
+    std::span<const limit::level> admitted_;   // charged until leave_admission(); empty: nothing
+    binding_ptr admitted_by_;                  // whose `admission_` is, where it is not binding_
+    held_request held_{gate_.holds};
+    under_way under_way_;
     tried_endpoints tried_;
     tunnel_bytes tunnel_bytes_;
     std::optional<live_bytes> live_;   // from forward on
@@ -791,7 +876,7 @@ class exchange {
     stage stage_ = stage::resolve;
     ending ending_ = ending::close;
     bool ended_ = false;   // nobody waits for the response any more
-    bool admitted_ = false, body_is_whole_ = false, body_begun_ = false, response_begun_ = false, upstream_reusable_ = false;
+    bool body_is_whole_ = false, body_begun_ = false, response_begun_ = false, upstream_reusable_ = false;
     char request_id_[gate::request_id_bytes];
 };
 

@@ -20,7 +20,9 @@ struct failure {
     error_code ec;
     proxy::retry retry = retry::never;
     std::string_view detail;         // safe to show; outlives the exchange (static, or of its tenant)
+    std::string_view message;        // the tenant's own words, as long
     std::int64_t retry_after_s = 0;
+    std::int64_t back_unix_s = 0;    // when it is over; 0: not known
     bool closes = false;             // the connection cannot go on, whatever the problem's row says
     bool silent = false;             // nothing can be said any more: the client is gone, or has part of a response
     explicit operator bool() const noexcept { return what != problem::none || silent; }

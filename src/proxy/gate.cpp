@@ -14,12 +14,16 @@ gate::gate(net::loop& l, const tenant::directory& d, worker_counters& c, access_
       upstreams(l),
       live(d),
       paces(l, d, bindings, c),
+      holds(l, c),
+      shadows(l, upstreams),
       random_state_{seed | 1, seed * 0x9e3779b97f4a7c15U + 1},
       node_prefix_(static_cast<std::uint32_t>(random())) {
     loop.on_tick([this](std::int64_t now_ns) { return paces.tick(now_ns); });
     loop.on_sweep([this](std::int64_t now_ns) {
         live.sweep(utc_now());
         paces.sweep(now_ns);
+        holds.sweep(now_ns);
+        shadows.sweep(now_ns);
     });
 }
 

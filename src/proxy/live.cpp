@@ -55,4 +55,10 @@ void live_list::close_all() {
     for (live_entry* e = head_.next_; e != &head_; e = e->next_) e->close_(e->context_);
 }
 
+void live_list::close_if(const std::function<bool(const std::string&)>& chosen) {
+    for (live_entry* e = head_.next_; e != &head_; e = e->next_) {
+        if (chosen(e->tenant_id_)) e->close_(e->context_);
+    }
+}
+
 }  // namespace gatehouse::proxy

@@ -43,9 +43,10 @@ std::string_view action_of(const tenant::record_ptr& before, const tenant::recor
     return "updated";
 }
 
-author author_of(const std::string& id, const tenant_update& u, const std::map<std::string, author>& authors) {
+author author_of(const std::string& id, const tenant_update& u, const change_set& c,
+                 const std::map<std::string, author>& authors) {
     if (const auto it = authors.find(id); it != authors.end()) return it->second;
-    if (is_api_file(u.kept.file.view())) return {.who = "gatehouse", .from = {}, .request_id = {}};
+    if (c.by_rule.contains(id) || is_api_file(u.kept.file.view())) return {.who = "gatehouse", .from = {}, .request_id = {}};
     return {.who = "file", .from = u.kept.file, .request_id = {}};
 }
 
@@ -68,9 +69,7 @@ void auditor::restore(const std::vector<store::audit_head>& heads) {
         heads_[h.tenant] = {.number = h.number, .hash = h.hash};
 }
 
-std::vector<store::audit_row> auditor::rows_of(const change_set& c, const std::map<std::string, author>& authors,
-                                               tenant::utc_time now) const {
-    std::vector<store::audit_row> out;
+void audit_draft::add(const change_set& c, const std::map<std::string, author>& authors) {
     for (const auto& [id, before] : c.before) {
         const auto update = c.tenants.find(id);
         if (update == c.tenants.end()) continue;
@@ -80,52 +79,48 @@ std::vector<store::audit_row> auditor::rows_of(const change_set& c, const std::m
         take_away_what_is_same(was, is);
         // Its hosts may be others without its doing: whose they are is told where they went.
         if (was.empty() && is.empty()) continue;
-        auto who = author_of(id, update->second, authors);
-        const auto last = heads_.find(id);
-        store::audit_row r{.tenant = id,
-                           .number = last == heads_.end() ? 1 : last->second.number + 1,
-                           .at = now.time_since_epoch().count(),
-                           .who = std::move(who.who),
-                           .from = std::move(who.from),
-                           .request_id = std::move(who.request_id),
-                           .action = std::string(action),
-                           .before = json::serialize(was),
-                           .after = json::serialize(is),
-                           .hash = {}};
-        r.hash = audit_hash(last == heads_.end() ? std::string_view() : std::string_view(last->second.hash), r);
-        out.push_back(std::move(r));
+        add(id, author_of(id, update->second, c, authors), action, was, is);
     }
-    return out;
+}
+
+void audit_draft::follow(const std::vector<store::audit_row>& history) {
+    for (const auto& r : history)
+        behind_[r.tenant] = {.number = r.number, .hash = r.hash};
+    rows = history;
+}
+
+void audit_draft::add(const std::vector<audit_event>& events, const author& who) {
+    for (const auto& e : events)
+        add(e.tenant, who, e.action, e.before, e.after);
+}
+
+void audit_draft::add(std::string_view tenant, const author& who, std::string_view action, const json::object& before,
+                      const json::object& after) {
+    auto& last = behind_.try_emplace(std::string(tenant), known_.head_of(tenant)).first->second;
+    store::audit_row r{.tenant = std::string(tenant),
+                       .number = last.number + 1,
+                       .at = now_.time_since_epoch().count(),
+                       .who = who.who,
+                       .from = who.from,
+                       .request_id = who.request_id,
+                       .action = std::string(action),
+                       .before = json::serialize(before),
+                       .after = json::serialize(after),
+                       .hash = {},
+                       .home = {}};
+    r.hash = audit_hash(last.hash, r);
+    last = {.number = r.number, .hash = r.hash};
+    rows.push_back(std::move(r));
+}
+
+auditor::head auditor::head_of(std::string_view tenant) const {
+    const auto it = heads_.find(std::string(tenant));
+    return it == heads_.end() ? head() : it->second;
 }
 
 void auditor::stored(const std::vector<store::audit_row>& rows) {
     for (const auto& r : rows)
         heads_[r.tenant] = {.number = r.number, .hash = r.hash};
-}
-
-audit_verdict verify_audit(store::audit_db& db, const std::string& tenant, store::failure& why) {
-    audit_verdict out{.tenant = tenant, .rows = 0, .wrong = {}};
-    std::string hash;
-    why = db.each(tenant, [&](const store::audit_row& r) {
-        const auto expected = ++out.rows;
-        if (!out.wrong.empty()) return;
-        if (r.number != expected)
-            out.wrong = fmt::format("row {} is missing", expected);
-        else if (r.hash != audit_hash(hash, r))
-            out.wrong = fmt::format("row {} was altered", r.number);
-        hash = r.hash;
-    });
-    if (why || !out.wrong.empty()) return out;
-    std::optional<store::audit_head> head;
-    why = db.head(tenant, head);
-    if (why) return out;
-    if (!head && out.rows != 0)
-        out.wrong = "its head is missing";
-    else if (head && head->number > out.rows)
-        out.wrong = fmt::format("{} rows were cut off behind row {}", head->number - out.rows, out.rows);
-    else if (head && (head->number < out.rows || head->hash != hash))
-        out.wrong = "its head is not of its last row";
-    return out;
 }
 
 }  // namespace gatehouse::registry

@@ -11,21 +11,6 @@ namespace {
 
 namespace json = boost::json;
 
-// RFC 7396.
-void merge_patch(json::object& into, const json::object& patch) {
-    for (const auto& [key, value] : patch) {
-        if (value.is_null()) {
-            into.erase(key);
-        } else if (const auto* below = value.if_object()) {
-            auto& target = into[key];
-            if (!target.is_object()) target = json::object();
-            merge_patch(target.get_object(), *below);
-        } else {
-            into[key] = value;
-        }
-    }
-}
-
 std::nullopt_t refuse(change_answer& a, refusal why, std::string detail) {
     a.refused = why;
     a.detail = std::move(detail);
@@ -123,9 +108,11 @@ std::optional<batch> suspend(const tenant_change& c, const state& s, tenant::utc
                                     .since = now});
 }
 
-// The document speaks again, unless it says that the tenant does not run.
+// The document speaks again, unless it says that the tenant does not run, or it would be suspended at once
+// for what it owes: that is forgiven until it has paid.
 batch reactivate(const tenant_change& c, const declared_tenant& d, tenant::utc_time now) {
-    if (!d.document || d.document->look().state == tenant::life::active) return of_overlay(c.id, std::nullopt);
+    const bool runs = !d.document || d.document->look().state == tenant::life::active;
+    if (runs && !d.is_due) return of_overlay(c.id, std::nullopt);
     return of_overlay(c.id, overlay{.state = tenant::life::active, .since = now});
 }
 
@@ -152,6 +139,20 @@ std::optional<batch> remove(const tenant_change& c, const state& s, tenant::utc_
 }
 
 }  // namespace
+
+void merge_patch(json::object& into, const json::object& patch) {
+    for (const auto& [key, value] : patch) {
+        if (value.is_null()) {
+            into.erase(key);
+        } else if (const auto* below = value.if_object()) {
+            auto& target = into[key];
+            if (!target.is_object()) target = json::object();
+            merge_patch(target.get_object(), *below);
+        } else {
+            into[key] = value;
+        }
+    }
+}
 
 std::optional<batch> to_batch(const tenant_change& c, const state& s, tenant::utc_time now,
                               std::chrono::seconds delete_grace, change_answer& answer) {

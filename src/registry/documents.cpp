@@ -200,8 +200,9 @@ tenant::tenant known_to_all(const tenant_document& d) {
     t.limits = d.tenant->limits;
     t.region = d.region;
     t.residency = tenant::residency::strict;
-    for (const tenant::maintenance_window& w : d.tenant->maintenance)
-        t.maintenance.push_back({.from = w.from, .to = w.to, .message = {}});
+    t.maintenance = d.tenant->maintenance;
+    for (tenant::maintenance_window& w : t.maintenance)
+        w.message.clear();
     return t;
 }
 

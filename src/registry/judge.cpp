@@ -81,6 +81,7 @@ void state::accept(entry& e, const shared_text& name, work& w) {
     if (is_other || name != e.name) ++w.out.applied;
     if (is_other || name != e.name || mark != e.mark) w.changed.insert(e.id);
     if (is_other) w.claims.insert(e.id);
+    if (is_other) w.billing.insert(e.id);
     if (is_new) ++serving_;
     gone_.erase(e.id);
     // What was reserved for it and it does not want any more is free.

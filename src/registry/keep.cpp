@@ -119,6 +119,77 @@ std::vector<store::quota_row> to_rows(const std::vector<limit::quota_use>& used)
     return out;
 }
 
+namespace {
+
+constexpr std::pair<request::kind, std::string_view> request_names[] = {{request::kind::host, "host"},
+                                                                        {request::kind::deletion, "deletion"}};
+
+store::request_row to_row(const request& r) {
+    return {.tenant = r.tenant,
+            .kind = std::string(request_names[static_cast<std::size_t>(r.what)].second),
+            .value = r.host,
+            .asked_by = r.asked_by,
+            .asked_at = r.asked_at.time_since_epoch().count()};
+}
+
+store::token_row to_row(const access_token& t) {
+    return {.id = t.id,
+            .hash = t.hash,
+            .role = std::string(name(t.role)),
+            .tenant = t.tenant,
+            .label = t.label,
+            .made_by = t.made_by,
+            .made_at = t.made_at.time_since_epoch().count(),
+            .expires = t.expires ? t.expires->time_since_epoch().count() : 0};
+}
+
+tenant::utc_time time_of(std::int64_t unix_s) {
+    return tenant::utc_time(std::chrono::seconds(unix_s));
+}
+
+}  // namespace
+
+access_list access_of(const store::contents& c) {
+    access_change all;
+    for (const auto& r : c.tokens) {
+        const auto role = role_named(r.role);
+        if (!role || is_platforms(*role) != r.tenant.empty()) continue;
+        all.put_tokens.push_back({.id = r.id,
+                                  .hash = r.hash,
+                                  .role = *role,
+                                  .tenant = r.tenant,
+                                  .label = r.label,
+                                  .made_by = r.made_by,
+                                  .made_at = time_of(r.made_at),
+                                  .expires = r.expires == 0 ? std::nullopt : std::optional(time_of(r.expires))});
+    }
+    for (const auto& r : c.requests)
+        for (const auto& [kind, name] : request_names)
+            if (r.kind == name)
+                all.put_requests.push_back({.tenant = r.tenant,
+                                            .what = kind,
+                                            .host = r.value,
+                                            .asked_by = r.asked_by,
+                                            .asked_at = time_of(r.asked_at)});
+    access_list out;
+    all.apply_to(out);
+    for (const auto& r : c.retries)
+        out.retries[r.key] = {.key = r.key, .content = r.content, .tenant = r.tenant, .at = time_of(r.at)};
+    return out;
+}
+
+store::access_rows to_rows(const access_change& c) {
+    store::access_rows out;
+    for (const auto& t : c.put_tokens)
+        out.put_tokens.push_back(to_row(t));
+    out.drop_tokens = c.drop_tokens;
+    for (const auto& r : c.put_requests)
+        out.put_requests.push_back(to_row(r));
+    for (const auto& r : c.drop_requests)
+        out.drop_requests.push_back(to_row(r));
+    return out;
+}
+
 kept from_rows(const store::contents& c, std::vector<std::string>& unreadable) {
     kept out;
     out.revision = c.revision;
@@ -129,6 +200,8 @@ kept from_rows(const store::contents& c, std::vector<std::string>& unreadable) {
     out.hosts = c.hosts;
     for (const auto& row : c.overlays)
         out.overlays.emplace_back(row.tenant, from_row(row));
+    for (const auto& row : c.owing)
+        out.owing.emplace_back(row.tenant, arrears{.since = tenant::utc_time(std::chrono::seconds(row.since)), .due = row.due});
     std::map<std::string, document> broken;
     for (const auto& r : c.reasons) {
         auto& d = broken[r.file];
@@ -168,12 +241,19 @@ store::change to_rows(const change_set& c, const std::set<std::string>& vanished
     for (const auto& [id, stamp] : c.stamps)
         out.stamps.emplace_back(id, static_cast<std::int64_t>(stamp));
     out.drop.assign(c.dropped.begin(), c.dropped.end());
+    out.forgotten = out.drop;
     out.hosts.assign(c.hosts.begin(), c.hosts.end());
     for (const auto& [id, over] : c.overlays) {
         if (over)
             out.overlays.push_back(to_row(id, *over));
         else
             out.dropped_overlays.push_back(id);
+    }
+    for (const auto& [id, owing] : c.owing) {
+        if (owing)
+            out.owing.push_back({.tenant = id, .since = owing->since.time_since_epoch().count(), .due = owing->due});
+        else
+            out.dropped_owing.push_back(id);
     }
     for (const auto& [file, d] : c.orphans)
         add_reasons(out, file, d.parsed ? std::string(d.parsed->look().id) : std::string(),

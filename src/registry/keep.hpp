@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gatehouse/limit/quota.hpp>
+#include <gatehouse/registry/access.hpp>
 #include <gatehouse/registry/state.hpp>
 #include <gatehouse/store/central_db.hpp>
 #include <set>
@@ -16,6 +17,9 @@ kept from_rows(const store::contents& c, std::vector<std::string>& unreadable);
 // Those that name a period as this program does.
 std::vector<limit::quota_use> from_rows(const std::vector<store::quota_row>& rows);
 std::vector<store::quota_row> to_rows(const std::vector<limit::quota_use>& used);
+// What this program does not know the role of is nobody's token, and stays in central.db.
+access_list access_of(const store::contents& c);
+store::access_rows to_rows(const access_change& c);
 store::change to_rows(const change_set& c, const std::set<std::string>& vanished_files);
 
 }  // namespace gatehouse::registry

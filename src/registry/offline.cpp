@@ -122,6 +122,46 @@ diagnostics relay_remarks(const config::settings& s, const state& known) {
     return out;
 }
 
+// Tenants whose pages would be English because nobody wrote them in theirs.
+diagnostics language_remarks(const config::settings& s, const state& known) {
+    const auto languages = with_built_in(s.languages);
+    std::map<std::string, std::string> missing;  // language, a tenant of it
+    known.for_each_record([&](const tenant::record_ptr& r) {
+        if (!r->tenant) return;
+        const auto t = r->tenant->unpack();
+        const bool says_one = t.locale && !t.locale->language.empty();
+        if (says_one && find_language(languages, t.locale->language) == nullptr)
+            missing.try_emplace(t.locale->language, r->id);
+    });
+    diagnostics out;
+    for (const auto& [language, id] : missing)
+        out.push_back({.severity = config::severity::warning,
+                       .file = s.file,
+                       .line = 0,
+                       .key = "platform.languages_dir",
+                       .message = fmt::format("there are no pages in \"{}\", the language of tenant \"{}\"; they are in \"{}\"",
+                                              language, id, s.platform.language),
+                       .advice = fmt::format("write {}/{}.toml", s.platform.languages_dir, language)});
+    return out;
+}
+
+// Said before the gateway does what may surprise.
+diagnostics owing_remarks(const config::settings& s, const state& known) {
+    std::set<std::string> owing;
+    known.for_each_record([&](const tenant::record_ptr& r) {
+        if (r->tenant && owes(r->tenant->unpack().billing.status)) owing.insert(r->id);
+    });
+    if (owing.empty()) return {};
+    return {{.severity = config::severity::warning,
+             .file = s.file,
+             .line = 0,
+             .key = "plans",
+             .message = fmt::format("tenants that owe by their billing.status: {}, the first is \"{}\"; each is suspended "
+                                    "once the billing_grace of its plan is over",
+                                    owing.size(), *owing.begin()),
+             .advice = "write active or trialing where that is not meant"}};
+}
+
 }  // namespace
 
 std::vector<config::diagnostic> check(const std::string& settings_file) {
@@ -135,7 +175,9 @@ std::vector<config::diagnostic> check(const std::string& settings_file) {
         }
         return out;
     }
-    const auto& s = *loaded.value;
+    auto& s = *loaded.value;
+    const auto about_languages = config::load_languages(s);
+    out.insert(out.end(), about_languages.begin(), about_languages.end());
     if (std::string why; load_region_keys(s.regions, why).empty() && !why.empty())
         out.push_back({.severity = config::severity::error, .file = s.file, .line = 0, .key = "regions",
                        .message = why, .advice = "put the right key there"});
@@ -150,7 +192,8 @@ std::vector<config::diagnostic> check(const std::string& settings_file) {
     const auto remarks = remarks_of(*found);
     (void)judged.apply(std::move(*found), utc_now());
     for (const auto& list :
-         {remarks, judged.all_diagnostics(), platform_remarks(s, judged), relay_remarks(s, judged)})
+         {remarks, judged.all_diagnostics(), platform_remarks(s, judged), relay_remarks(s, judged),
+          language_remarks(s, judged), owing_remarks(s, judged)})
         out.insert(out.end(), list.begin(), list.end());
     return out;
 }

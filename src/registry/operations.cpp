@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds retry_after{5};
 constexpr std::chrono::seconds expiry_interval{60};
+constexpr std::chrono::milliseconds longest_move{40}, shortest_pause{20};
 
 }  // namespace
 
@@ -20,7 +21,8 @@ service::impl::impl(config::settings settings, dependencies d)
       settings_(std::move(settings)),
       pipeline_(std::make_shared<pipeline>(make_rules(settings_, 1))),
       retry_timer_(outside_.control),
-      expiry_timer_(outside_.control) {}
+      expiry_timer_(outside_.control),
+      move_timer_(outside_.control) {}
 
 void service::impl::set_settings(config::settings settings) {
     settings_ = std::move(settings);
@@ -68,6 +70,7 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
     }
     fleet_id_ = o.fleet_id;
     drained_ = std::move(o.drained);
+    access_ = std::move(o.access);
     for (const auto& use : o.quotas)
         outside_.directory.quotas()->set_base(use);
     revision_ = o.changes.revision;
@@ -88,6 +91,8 @@ void service::impl::opened_store(opened o, std::function<void(error_code, std::s
                     conclude(std::move(result), [this, ready = std::move(ready)](change_report) {
                         ready_ = true;
                         schedule_expiry();
+                        schedule_move(move_after);
+                        expire();
                         // What a start took besides is given back to the system.
                         outside_.run_in_pool([] { ::malloc_trim(0); });
                         finish();
@@ -132,6 +137,7 @@ void service::impl::apply_settings(config::settings settings, report_handler don
                                      second.report.refused.clear();
                                      second.report.applied += first.applied;
                                      second.report.removed += first.removed;
+                                     expire();  // graces of plans may be others
                                      conclude_operation(std::move(second), std::move(done));
                                  });
                     });
@@ -164,8 +170,17 @@ void service::impl::make_changes() {
         return c.what == tenant_change::verb::remove && c.grace.value_or(grace).count() == 0;
     });
     auto answers = std::make_shared<std::vector<change_answer>>();
+    const auto note_done = [this, list, answers] {
+        for (std::size_t i = 0; i < list->size(); ++i) {
+            const auto& c = (*list)[i];
+            if ((*answers)[i].refused != refusal::none || c.dry_run) continue;
+            if (c.what == tenant_change::verb::create) access_.forget(c.id);
+            if (!c.retry_key.empty()) access_.retries[c.retry_key] = {.key = c.retry_key, .content = c.retry_content, .tenant = c.id, .at = utc_now()};
+        }
+    };
     in_pool([list, grace, answers](pipeline& p) { return p.change(*list, grace, *answers); },
-            [this, answers, at_once, handlers = std::move(handlers)](outcome o) mutable {
+            [this, answers, at_once, note_done, handlers = std::move(handlers)](outcome o) mutable {
+                note_done();
                 conclude(std::move(o), [this, answers, at_once, handlers = std::move(handlers)](const change_report&) {
                     if (at_once) expire();
                     finish();
@@ -173,6 +188,39 @@ void service::impl::make_changes() {
                         handlers[i](std::move((*answers)[i]));
                 });
             });
+}
+
+void service::impl::copy(std::string tenant, std::function<void(tenant_copy)> done) {
+    enqueue([this, tenant = std::move(tenant), done = std::move(done)]() mutable {
+        const auto out = std::make_shared<tenant_copy>();
+        in_pool(
+            [out, tenant](pipeline& p) {
+                *out = p.copy(tenant);
+                return outcome{};
+            },
+            [this, out, done = std::move(done)](const outcome&) {
+                for (const auto& [id, t] : access_.tokens)
+                    if (t.tenant == out->id) out->tokens.push_back(t);
+                if (const auto it = access_.requests.find(out->id); it != access_.requests.end()) out->requests = it->second;
+                if (const auto* row = table_.find(out->id); row != nullptr && row->record)
+                    for (const auto host : row->record->hosts)
+                        out->hosts.emplace_back(host);
+                finish();
+                done(std::move(*out));
+            });
+    });
+}
+
+void service::impl::change_access(access_change c, std::function<void(std::string)> done) {
+    enqueue([this, c = std::move(c), done = std::move(done)]() mutable {
+        in_pool([c](pipeline& p) { return p.change_access(c); },
+                [this, c, done = std::move(done)](const outcome& o) {
+                    if (o.report.refused.empty()) c.apply_to(access_);
+                    schedule_move(move_after);
+                    finish();
+                    done(o.report.refused);
+                });
+    });
 }
 
 void service::impl::set_drained(drain_change c, std::function<void(std::string)> done) {
@@ -214,10 +262,10 @@ void service::impl::with_usage(std::function<void(store::usage_db&)> job, std::f
 }
 
 // As keep_quotas().
-void service::impl::with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done) {
+void service::impl::with_tenant_data(std::function<void(tenant_data&)> job, std::function<void()> done) {
     in_pool(
         [job = std::move(job)](pipeline& p) {
-            p.with_audit(job);
+            p.with_tenant_data(job);
             return outcome{};
         },
         [done = std::move(done)](outcome) { done(); });
@@ -229,6 +277,7 @@ void service::impl::stop() {
     folder_.reset();
     retry_timer_.cancel();
     expiry_timer_.cancel();
+    move_timer_.cancel();
     operations_.clear();
     changes_waiting_.clear();
     // The state_dir is free as soon as the pool has done with it.
@@ -285,11 +334,63 @@ void service::impl::schedule_retry() {
 
 void service::impl::schedule_expiry() {
     expiry_timer_.expires_after(expiry_interval);
+    wait_for_expiry();
+}
+
+// Earlier than it would be.
+void service::impl::expire_by(tenant::utc_time due) {
+    const auto left = std::max(due - utc_now(), std::chrono::seconds(0));
+    if (left >= expiry_interval) return;
+    const auto at = std::chrono::steady_clock::now() + left;
+    if (at >= expiry_timer_.expiry()) return;
+    expiry_timer_.expires_at(at);
+    wait_for_expiry();
+}
+
+void service::impl::wait_for_expiry() {
     expiry_timer_.async_wait([self = shared_from_this()](error_code ec) {
         if (ec || *self->stopped_) return;
         self->expire();
+        self->schedule_move(move_after);
+        self->access_.forget_retries(utc_now());
         self->schedule_expiry();
     });
+}
+
+void service::impl::schedule_move(std::chrono::milliseconds after) {
+    if (move_scheduled_ || follows()) return;
+    move_scheduled_ = true;
+    move_timer_.expires_after(after);
+    move_timer_.async_wait([self = shared_from_this()](error_code ec) {
+        if (!ec && !*self->stopped_) self->move_rows();
+    });
+}
+
+// As long as it works it rests: changes that are stored beside it share the disk with it.
+void service::impl::move_rows() {
+    struct result {
+        tenant_data::moving moved;
+        store::failure why;
+        std::chrono::milliseconds took{0};
+    };
+    const auto r = std::make_shared<result>();
+    in_pool(
+        [r](pipeline& p) {
+            const auto begin = std::chrono::steady_clock::now();
+            p.with_tenant_data([&r](tenant_data& d) { r->moved = d.move(longest_move, r->why); });
+            r->took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+            return outcome{};
+        },
+        [this, r](const outcome&) {
+            move_scheduled_ = false;
+            static log::limiter often(1);
+            for (const auto& [tenant, why] : r->moved.failed)
+                if (std::uint64_t more = 0; often.allow(&more))
+                    log::error("the database of tenant {} cannot be used, its audit log and its users wait in central.db: {}", tenant, why.text);
+            if (std::uint64_t more = 0; r->why && often.allow(&more)) log::error("rows of the audit log cannot be moved: {}", r->why.text);
+            // What failed is tried again with the next change, or when expiries are looked for.
+            if (r->moved.more) schedule_move(std::max(shortest_pause, r->took));
+        });
 }
 
 void service::impl::expire() {

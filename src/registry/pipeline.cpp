@@ -6,6 +6,8 @@
 
 #include <fmt/ranges.h>
 #include <algorithm>
+#include <gatehouse/config/json.hpp>
+#include <limits>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/net/address.hpp>
 #include <gatehouse/watch/listing.hpp>
@@ -32,7 +34,8 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
     if (!moved_to.empty())
         log::error(
             "{} is damaged; moved to {} and made anew from the tenant files: host ownership, "
-            "last good versions of broken files, tenants made by the API and suspensions are lost",
+            "last good versions of broken files, tenants made by the API, tokens and suspensions are lost. To have tenants of the API back "
+            "from their backups, stop the node and run `gatehouse check --repair`",
             file, moved_to);
     if (why) {
         out.ec = make_error_code(errc::not_ready);
@@ -45,6 +48,7 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
         contents.hosts.clear();
         contents.reasons.clear();
         contents.overlays.clear();
+        contents.owing.clear();
     }
     std::vector<std::string> unreadable;
     auto rows = from_rows(contents, unreadable);
@@ -59,9 +63,11 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
     stored_revision_ = contents.revision;
     restore_drained(contents, out);
     restore_quotas(file, contents, out);
-    auditor_.restore(contents.audit_heads);
+    out.access = access_of(contents);
     why = usage_db_.open(file);
-    if (!why) why = audit_db_.open(file);
+    if (!why) why = tenant_data_.open(state_dir);
+    if (!why && contents.audit_heads.empty() && !follows) why = tenant_data_.take_up_logs(contents.audit_heads);
+    auditor_.restore(contents.audit_heads);
     if (why) {
         out.ec = make_error_code(errc::not_ready);
         out.why = fmt::format("{} cannot be used: {}", file, why.text);
@@ -137,9 +143,22 @@ void pipeline::with_usage(const std::function<void(store::usage_db&)>& job) {
     job(usage_db_);
 }
 
-void pipeline::with_audit(const std::function<void(store::audit_db&)>& job) {
-    const std::lock_guard lock(audit_mutex_);
-    job(audit_db_);
+void pipeline::with_tenant_data(const std::function<void(tenant_data&)>& job) {
+    const std::lock_guard lock(tenant_data_mutex_);
+    job(tenant_data_);
+}
+
+std::string pipeline::home_of(const std::string& tenant) const {
+    constexpr int deepest = 8;
+    std::string at = tenant;
+    for (int i = 0; i < deepest; ++i) {
+        const auto version = state_.wanted(at);
+        if (!version) return i == 0 ? std::string() : at;
+        const auto t = version->unpack();
+        if (t.database != "parent" || t.parent.empty()) return at;
+        at = t.parent;
+    }
+    return at;
 }
 
 void pipeline::read(std::span<const std::string> files, batch& into) const {
@@ -204,6 +223,13 @@ change_set pipeline::try_one(const tenant_change& c, std::chrono::seconds delete
     auto changes = t.changes;
     for (const auto& [id, before] : changes.before)
         authors_[id] = c.author;
+    if (!c.history.empty() && auditor_.head_of(c.id).number == 0)
+        history_.insert(history_.end(), c.history.begin(), c.history.end());
+    if (!c.retry_key.empty())
+        retries_.push_back({.key = c.retry_key, .content = c.retry_content, .tenant = c.id, .at = now.time_since_epoch().count()});
+    for (const auto& e : c.events)
+        events_.emplace_back(e, c.author);
+    if (c.what == tenant_change::verb::create) made_.insert(c.id);
     kept.push_back(std::move(t));
     return changes;
 }
@@ -220,6 +246,10 @@ outcome pipeline::change(const std::vector<tenant_change>& list, std::chrono::se
         changes.merge(try_one(list[i], delete_grace, answers[i], kept));
     add(out, store(std::move(changes)));
     authors_.clear();
+    made_.clear();
+    events_.clear();
+    retries_.clear();
+    history_.clear();
     if (!out.trouble.empty()) {
         take_back(std::move(kept));
         return not_stored(answers, std::move(out));
@@ -247,18 +277,71 @@ outcome pipeline::not_stored(std::vector<change_answer>& answers, outcome why) {
     return why;
 }
 
+static std::optional<tenant::utc_time> sooner(std::optional<tenant::utc_time> a, std::optional<tenant::utc_time> b) {
+    return a && b ? std::min(*a, *b) : a ? a : b;
+}
+
 // As if both had been one.
 void pipeline::add(outcome& to, outcome later) {
     to.changes.merge(std::move(later.changes));
     if (later.platform) to.platform = std::move(later.platform);
     to.trouble = std::move(later.trouble);
+    to.next_due = sooner(to.next_due, later.next_due);
     later.report.applied += to.report.applied;
     later.report.removed += to.report.removed;
     to.report = std::move(later.report);
 }
 
+tenant_copy pipeline::copy(const std::string& tenant) {
+    tenant_copy out;
+    out.id = tenant;
+    const auto d = state_.declared(tenant);
+    if (!d.document) return out;
+    out.known = true;
+    out.revision = d.revision;
+    auto t = d.document->unpack();
+    // A suspension goes along; a deletion ends here.
+    if (d.over && d.over->state != tenant::life::deleting) {
+        t.state = d.over->state;
+        t.reason = d.over->reason;
+        t.until = d.over->until;
+        t.message = d.over->message;
+    }
+    out.document = config::to_json(t);
+    const auto why = [this, &out, &tenant]() -> store::failure {
+        const std::lock_guard lock(tenant_data_mutex_);
+        // Users first: that brings their database to the log's last row.
+        store::failure failed = tenant_data_.users(tenant, out.users);
+        if (!failed) failed = tenant_data_.each(tenant, [&out](const store::audit_row& r) { out.audit.push_back(r); });
+        return failed;
+    }();
+    out.why = why.text;
+    if (!why) {
+        const std::lock_guard lock(usage_mutex_);
+        out.why = usage_db_.read(tenant, 0, std::numeric_limits<std::int64_t>::max(), out.usage).text;
+    }
+    return out;
+}
+
+outcome pipeline::change_access(const access_change& c) {
+    outcome out;
+    auto rows = to_rows(c);
+    audit_draft log(auditor_, utc_now());
+    log.add(c.events, c.author);
+    rows.audit = std::move(log.rows);
+    for (auto& r : rows.audit)
+        r.home = home_of(r.tenant);
+    if (const auto why = db_.write_access(rows); why)
+        out.report.refused = why.text;
+    else
+        auditor_.stored(rows.audit);
+    return out;
+}
+
 outcome pipeline::expire() {
-    return store(state_.expire(utc_now()));
+    outcome out = store(state_.expire(utc_now()));
+    out.next_due = state_.next_due();
+    return out;
 }
 outcome pipeline::retry() {
     return store({});
@@ -307,6 +390,13 @@ outcome pipeline::refuse_rules(outcome out) {
     return out;
 }
 
+static void tell(const std::string& id, const arrears& a) {
+    if (a.due)
+        log::warn("tenant {} owes for longer than its plan's billing_grace: it is suspended, unless an administrator says otherwise", id);
+    else
+        log::info("tenant {} owes: its billing_grace runs", id);
+}
+
 outcome pipeline::store(change_set c) {
     outcome out;
     waiting_.merge(std::move(c));
@@ -316,7 +406,17 @@ outcome pipeline::store(change_set c) {
         waiting_.revision = std::max(waiting_.revision, state_.revision());
         auto rows = to_rows(waiting_, waiting_vanished_);
         rows.judged_by = rules_now;
-        rows.audit = auditor_.rows_of(waiting_, authors_, utc_now());
+        rows.retries = retries_;
+        rows.retries_from = (utc_now() - retries_kept).time_since_epoch().count();
+        rows.forgotten.insert(rows.forgotten.end(), made_.begin(), made_.end());
+        audit_draft log(auditor_, utc_now());
+        log.follow(history_);
+        log.add(waiting_, authors_);
+        for (const auto& [event, who] : events_)
+            log.add({event}, who);
+        rows.audit = std::move(log.rows);
+        for (auto& r : rows.audit)
+            r.home = home_of(r.tenant);
         if (const auto why = db_.write(rows); why) {
             out.trouble = why.text;
             out.report.refused =
@@ -332,6 +432,10 @@ outcome pipeline::store(change_set c) {
     stored_revision_ = state_.revision();
     out.changes = std::exchange(waiting_, {});
     out.platform = std::exchange(waiting_platform_, nullptr);
+    for (const auto& [id, owing] : out.changes.owing) {
+        out.next_due = sooner(out.next_due, state_.due_at(id));
+        if (owing) tell(id, *owing);
+    }
     out.report.revision = stored_revision_;
     out.report.applied = out.changes.applied;
     out.report.removed = out.changes.removed;

@@ -6,9 +6,11 @@
 #include "tenant_files.hpp"
 
 #include <gatehouse/limit/quota.hpp>
+#include <gatehouse/registry/archive.hpp>
 #include <gatehouse/registry/change.hpp>
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/registry/state.hpp>
+#include <gatehouse/registry/tenant_data.hpp>
 #include <gatehouse/store/central_db.hpp>
 #include <gatehouse/store/state_lock.hpp>
 #include <mutex>
@@ -23,6 +25,7 @@ struct outcome {
     change_set changes;             // stored; to publish
     tenant::platform_ptr platform;  // to publish before them; null: as it was
     std::string trouble;            // why changes cannot be stored now
+    std::optional<tenant::utc_time> next_due;  // expire() is to be called by then
 };
 
 struct opened {
@@ -32,6 +35,7 @@ struct opened {
     change_set changes;  // what was kept; to publish
     bool as_before = false;  // there are tenants, and the settings are those they were judged by
     tenant::drained_endpoints drained;
+    access_list access;
     std::vector<limit::quota_use> quotas;  // of periods that go on
 };
 
@@ -60,13 +64,17 @@ class pipeline {
     outcome set_rules(rules r);
     // Stores what could not be stored before.
     outcome retry();
+    // All that a tenant has, as of now.
+    tenant_copy copy(const std::string& tenant);
+    // report.refused: nothing changed, and why.
+    outcome change_access(const access_change& c);
     outcome write_drained(const drain_change& c);  // report.refused: nothing changed, and why
     // Why not; empty: stored. Beside any other call.
     std::string write_quotas(const std::vector<limit::quota_use>& used);
     // Beside any other call.
     void with_usage(const std::function<void(store::usage_db&)>& job);
     // Beside any other call.
-    void with_audit(const std::function<void(store::audit_db&)>& job);
+    void with_tenant_data(const std::function<void(tenant_data&)>& job);
     // Everything that is wrong now.
     diagnostics all_diagnostics() const { return state_.all_diagnostics(); }
 
@@ -78,6 +86,8 @@ class pipeline {
     static outcome not_stored(std::vector<change_answer>& answers, outcome why);
     static void add(outcome& to, outcome later);
     std::string judged_by() const;
+    // In whose database a tenant's own data is to stand; empty: there is no such tenant.
+    std::string home_of(const std::string& tenant) const;
     static outcome refuse_rules(outcome out);
     void restore_drained(const store::contents& c, opened& out);
     void restore_quotas(const std::string& file, const store::contents& c, opened& out);
@@ -88,10 +98,14 @@ class pipeline {
     store::quota_db quota_db_;
     std::mutex usage_mutex_;
     store::usage_db usage_db_;
-    std::mutex audit_mutex_;
-    store::audit_db audit_db_;
+    std::mutex tenant_data_mutex_;
+    tenant_data tenant_data_;
     auditor auditor_;
     std::map<std::string, author> authors_;  // of what is stored next, by tenant
+    std::vector<std::pair<audit_event, author>> events_;  // the same
+    std::vector<store::audit_row> history_;               // the same: logs that tenants brought along
+    std::vector<store::retry_row> retries_;  // the same
+    std::set<std::string> made_;             // with what is stored next: whoever had these ids is somebody else
     std::uint64_t stored_revision_ = 0;
     std::string stored_judged_by_;
     // Decided but not stored, hence not in force.

@@ -165,6 +165,7 @@ void service::impl::publish_slice(std::shared_ptr<publication> p) {
     for (const auto& id : p->changes.dropped) {
         outside_.directory.remove(id);
         table_.drop(id);
+        access_.forget(id);
         if (outside_.on_tenant_changed) outside_.on_tenant_changed(id);
     }
     for (const auto& [file, document] : p->changes.orphans)
@@ -192,6 +193,7 @@ void service::impl::conclude(outcome o, report_handler done) {
     }
     if (o.report.held != held_ && !o.report.held.empty()) log::error("{}", o.report.held);
     held_ = o.report.held;
+    if (o.next_due) expire_by(*o.next_due);
     if (o.changes.empty() && !o.platform) {
         report(o.report);
         done(std::move(o.report));
@@ -199,6 +201,7 @@ void service::impl::conclude(outcome o, report_handler done) {
     }
     if (o.platform && settings_waiting_)
         settings_ = *std::exchange(settings_waiting_, std::nullopt);
+    schedule_move(move_after);
     publish(std::move(o.changes), std::move(o.platform),
             [this, r = std::move(o.report), done = std::move(done)]() mutable {
                 revision_ = r.revision;

@@ -24,6 +24,12 @@ void service::reload(bool force, std::function<void(change_report)> done) {
 void service::change(tenant_change c, std::function<void(change_answer)> done) {
     impl_->change(std::move(c), std::move(done));
 }
+void service::copy(std::string tenant, std::function<void(tenant_copy)> done) {
+    impl_->copy(std::move(tenant), std::move(done));
+}
+void service::change_access(access_change c, std::function<void(std::string)> done) {
+    impl_->change_access(std::move(c), std::move(done));
+}
 void service::set_drained(tenant::drained_endpoints put, std::vector<tenant::endpoint_name> drop,
                           std::function<void(std::string)> done) {
     impl_->set_drained({.put = std::move(put), .drop = std::move(drop)}, std::move(done));
@@ -35,8 +41,8 @@ void service::keep_quotas(std::vector<limit::quota_use> used,
 void service::with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done) {
     impl_->with_usage(std::move(job), std::move(done));
 }
-void service::with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done) {
-    impl_->with_audit(std::move(job), std::move(done));
+void service::with_tenant_data(std::function<void(tenant_data&)> job, std::function<void()> done) {
+    impl_->with_tenant_data(std::move(job), std::move(done));
 }
 void service::stop() {
     impl_->stop();
@@ -62,6 +68,9 @@ const std::string& service::fleet_id() const {
 }
 const tenant::drained_endpoints& service::drained() const {
     return impl_->drained();
+}
+const access_list& service::access() const {
+    return impl_->access();
 }
 const config::settings& service::settings() const {
     return impl_->settings();

@@ -23,10 +23,12 @@ class service::impl : public std::enable_shared_from_this<impl> {
     void apply_settings(config::settings settings, std::function<void(change_report)> done);
     void reload(bool force, std::function<void(change_report)> done);
     void change(tenant_change c, std::function<void(change_answer)> done);
+    void copy(std::string tenant, std::function<void(tenant_copy)> done);
+    void change_access(access_change c, std::function<void(std::string why_not)> done);
     void set_drained(drain_change c, std::function<void(std::string why_not)> done);
     void keep_quotas(std::vector<limit::quota_use> used, std::function<void(std::string why_not)> done);
     void with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done);
-    void with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done);
+    void with_tenant_data(std::function<void(tenant_data&)> job, std::function<void()> done);
     void stop();
 
     const table& known() const noexcept { return table_; }
@@ -35,6 +37,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
     bool ready() const noexcept { return ready_; }
     const std::string& fleet_id() const noexcept { return fleet_id_; }
     const tenant::drained_endpoints& drained() const noexcept { return drained_; }
+    const access_list& access() const noexcept { return access_; }
     const std::string& held() const noexcept { return held_; }
     const std::string& trouble() const noexcept { return trouble_; }
 
@@ -79,7 +82,14 @@ class service::impl : public std::enable_shared_from_this<impl> {
     void on_folder_trouble(const std::string& text);
     void schedule_retry();
     void schedule_expiry();
+    void expire_by(tenant::utc_time due);
+    void wait_for_expiry();
     void expire();
+    // Soon, but not between two changes of many: they would wait for the disk together.
+    static constexpr std::chrono::milliseconds move_after{300};
+    // Rows of the audit log go to their tenants' databases after that long, unless they go soon anyway.
+    void schedule_move(std::chrono::milliseconds after);
+    void move_rows();
 
     const dependencies outside_;
     config::settings settings_;
@@ -87,14 +97,16 @@ class service::impl : public std::enable_shared_from_this<impl> {
     std::shared_ptr<pipeline> pipeline_;
     table table_;
     std::optional<watch::folder> folder_;
-    boost::asio::steady_timer retry_timer_, expiry_timer_;
+    boost::asio::steady_timer retry_timer_, expiry_timer_, move_timer_;
     std::deque<std::function<void()>> operations_;
     std::set<std::string> names_waiting_;
     std::vector<std::pair<tenant_change, change_handler>> changes_waiting_;
     tenant::drained_endpoints drained_;
+    access_list access_;
     std::string fleet_id_, held_, trouble_;
     std::uint64_t revision_ = 0, rules_revision_ = 0;
     bool busy_ = false, ready_ = false, retry_scheduled_ = false;
+    bool move_scheduled_ = false;
     std::shared_ptr<std::atomic<bool>> stopped_ = std::make_shared<std::atomic<bool>>(false);
 };
 

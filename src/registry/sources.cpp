@@ -195,6 +195,7 @@ void state::remove(entry& e, work& w) {
     index_parents(e);
     index_names(e, {}, w);
     w.claims.insert(e.id);
+    w.billing.insert(e.id);
     w.changed.insert(e.id);
     touch_children(e.id, w);
 }
@@ -214,6 +215,7 @@ void state::forget(const std::string& id, work& w) {
     gone_.erase(id);
     quarantined_.erase(id);
     if (overlays_.erase(it->first) != 0) w.out.overlays[id] = std::nullopt;
+    if (owing_.erase(it->first) != 0) w.out.owing[id] = std::nullopt;
     w.out.dropped.insert(id);
     entries_.erase(it);
 }

@@ -46,6 +46,9 @@ void change_set::merge(change_set later) {
     before.merge(later.before);   // the earlier one stays
     for (auto& [id, over] : later.overlays)
         overlays.insert_or_assign(id, std::move(over));
+    for (auto& [id, arrears] : later.owing)
+        owing.insert_or_assign(id, arrears);
+    by_rule.merge(later.by_rule);
 }
 
 const state::entry* state::find(std::string_view id) const {
@@ -112,8 +115,8 @@ void state::restore_claims(entry& e, std::uint64_t revision) {
     for (const auto& [from, to] : t.redirect_hosts)
         restore_claim(from);
     e.claimed = e.good;
-    // Who did not get all of its hosts is looked at again with the first change.
-    if (!has_all) unsettled_.insert(e.id);
+    // Who did not get all of its hosts is looked at again with the first change, as is who owes without a row of it.
+    if (!has_all || owes(t.billing.status) != owing_.contains(e.id)) unsettled_.insert(e.id);
     replace_record(e, owned, revision);
 }
 
@@ -161,6 +164,8 @@ change_set state::restore(const kept& k) {
     reserve(k.tenants.size());
     for (const auto& [id, over] : k.overlays)
         overlays_.emplace(shared_text(id), over);
+    for (const auto& [id, arrears] : k.owing)
+        owing_.emplace(shared_text(id), arrears);
     for (const auto& [host, owner] : k.hosts)
         hosts_.emplace(shared_text(host), claim{.owner = shared_text(owner), .claimants = {}});
     std::vector<const entry*> restored;
@@ -192,7 +197,8 @@ tenant_update state::update_of(const entry& e, bool republish) const {
             .republish = republish,
             .quarantine = e.quarantine,
             .conflicts = e.conflicts,
-            .over = overlay_of(e.id)};
+            .over = overlay_of(e.id),
+            .owing = arrears_of(e)};
 }
 
 change_set state::apply(batch b, tenant::utc_time now) {
@@ -226,6 +232,7 @@ void state::look_again(work& w) {
     for (const auto& id : std::exchange(unsettled_, {})) {
         w.dirty.insert(id);
         w.review.insert(id);
+        w.billing.insert(id);
         for (const auto& host : claims_of(find(id)->claimed))
             w.hosts.insert(host);
     }
@@ -235,6 +242,7 @@ change_set state::expire(tenant::utc_time now) {
     work w;
     w.now = now;
     remove_deleted(w);
+    look_at_due(w);
     const auto candidates = gone_;
     for (const auto& id : candidates) {
         const entry& e = *find(id);
@@ -252,6 +260,7 @@ change_set state::expire(tenant::utc_time now) {
 change_set state::settle(work& w) {
     w.out.revision = revision_ + 1;
     judge(w);
+    settle_arrears(w);
     for (const auto& id : w.claims)
         if (const auto it = entries_.find(id); it != entries_.end()) update_claims(it->second, w);
     for (const auto& [host, owner] : w.owners_again) {

@@ -19,6 +19,7 @@ struct state::work {
     std::set<std::string> hosts;    // whose owner may be another
     std::set<std::string> changed;  // ids to write
     std::set<std::string> review;   // ids to write if their hosts or conflicts are other ones
+    std::set<std::string> billing;  // ids that may owe since, or no more
     std::set<std::string> later_dirty, later_hosts;  // ids, hosts
     std::set<std::string> broken;   // ids that were in order before this
     // For a trial, to be taken back.
@@ -26,6 +27,9 @@ struct state::work {
     std::map<std::string, kept_tenant> accepted;        // as they were before this
     std::map<std::string, shared_text> owners;          // of hosts that changed them, before this
     std::map<std::string, shared_text> owners_again;    // hosts that go back to who had them
+    std::map<std::string, optional_arrears> owing;        // as they were before this
+    std::map<std::string, optional_arrears> owing_again;  // as they are again
+    std::map<std::string, optional_overlay> overlays;     // those it ended by itself, as they were
     change_set out;
 };
 

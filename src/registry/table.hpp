@@ -43,7 +43,8 @@ class table {
                                .revision = 0,
                                .quarantine = d.reasons,
                                .conflicts = {},
-                               .over_since = std::nullopt});
+                               .over_since = std::nullopt,
+                               .owes_since = std::nullopt});
     }
     std::size_t quarantined_count() const noexcept { return quarantined_ + orphans_.size(); }
 
@@ -93,7 +94,7 @@ class table {
     // Most tenants have none: eight bytes for them.
     struct notes {
         diagnostics quarantine, conflicts;
-        std::optional<tenant::utc_time> over_since;
+        std::optional<tenant::utc_time> over_since, owes_since;
     };
     struct kept_row {
         tenant::record_ptr record;
@@ -104,9 +105,10 @@ class table {
 
     static kept_row kept_of(const tenant_update& u) {
         kept_row r{.record = u.record, .file = u.kept.file, .said = nullptr};
-        if (!u.quarantine.empty() || !u.conflicts.empty() || u.over)
+        if (!u.quarantine.empty() || !u.conflicts.empty() || u.over || u.owing)
             r.said = std::make_unique<const notes>(
-                notes{u.quarantine, u.conflicts, u.over ? std::optional(u.over->since) : std::nullopt});
+                notes{u.quarantine, u.conflicts, u.over ? std::optional(u.over->since) : std::nullopt,
+                      u.owing ? std::optional(u.owing->since) : std::nullopt});
         return r;
     }
     static tenant_row row_of(const shared_text& id, const kept_row& r) {
@@ -116,7 +118,8 @@ class table {
                 .revision = r.record ? r.record->revision : 0,
                 .quarantine = r.said ? r.said->quarantine : diagnostics(),
                 .conflicts = r.said ? r.said->conflicts : diagnostics(),
-                .over_since = r.said ? r.said->over_since : std::nullopt};
+                .over_since = r.said ? r.said->over_since : std::nullopt,
+                .owes_since = r.said ? r.said->owes_since : std::nullopt};
     }
     static constexpr std::string_view file_word = "file ";
     static constexpr std::size_t looked_at_once = 25'000;

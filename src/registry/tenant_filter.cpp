@@ -41,11 +41,23 @@ std::string_view region_of(const tenant::brief& b, const std::function<const ten
     return region;
 }
 
+bool is_within(const std::string& top, const tenant::record& r, std::string_view parent,
+               const std::function<const tenant::record*(std::string_view)>& find) {
+    if (r.id == top) return true;
+    for (int i = 0; i < most_ancestors && !parent.empty(); ++i) {
+        if (parent == top) return true;
+        const auto* above = find(parent);
+        if (above == nullptr || !above->tenant) break;
+        parent = above->tenant->look().parent;
+    }
+    return false;
+}
+
 }  // namespace
 
 bool tenant_filter::empty() const noexcept {
     return text.empty() && name.empty() && host.empty() && plan.empty() && region.empty() && state.empty() &&
-           parent.empty() && label.empty();
+           parent.empty() && label.empty() && within.empty();
 }
 
 bool matches(const tenant_filter& f, const tenant::record& r, std::string_view default_plan,
@@ -57,6 +69,7 @@ bool matches(const tenant_filter& f, const tenant::record& r, std::string_view d
     if (!is(f.plan, b.plan.empty() && r.tenant ? default_plan : b.plan)) return false;
     if (!f.name.empty() && !contains_any_case(b.name, f.name)) return false;
     if (!f.host.empty() && !any_host(r, [&f](std::string_view h) { return h == f.host; })) return false;
+    if (!f.within.empty() && !is_within(f.within, r, b.parent, find)) return false;
     if (!f.region.empty() && region_of(b, find) != f.region) return false;
     if (f.text.empty() || contains(r.id, f.text) || contains(b.label, f.text) || contains_any_case(b.name, f.text))
         return true;

@@ -11,13 +11,19 @@ optional_overlay state::overlay_of(std::string_view id) const {
 // The version in force as everybody sees it.
 tenant_ptr state::dressed(const entry& e) const {
     const auto over = e.good ? overlay_of(e.id) : optional_overlay();
-    if (!over) return e.good;
+    if (!over && !is_suspended_for_arrears(e)) return e.good;
+    const auto say = over.value_or(overlay{.state = tenant::life::suspended, .reason = tenant::suspension::billing});
     auto t = e.good->unpack();
-    t.state = over->state;
-    t.reason = over->reason;
-    t.until = over->until;
-    t.message = over->message;
+    t.state = say.state;
+    t.reason = say.reason;
+    t.until = say.until;
+    t.message = say.message;
     return tenant::pack(t);
+}
+
+tenant_ptr state::wanted(std::string_view id) const {
+    const entry* e = find(id);
+    return e == nullptr ? nullptr : e->wanted;
 }
 
 declared_tenant state::declared(std::string_view id) const {
@@ -28,6 +34,7 @@ declared_tenant state::declared(std::string_view id) const {
     out.file = e->file;
     out.document = e->wanted;
     out.over = overlay_of(id);
+    if (const auto it = owing_.find(id); it != owing_.end()) out.is_due = it->second.due;
     out.revision = e->record ? e->record->revision : 0;
     if (const auto it = children_.find(id); it != children_.end())
         for (const auto& child : it->second)
@@ -92,6 +99,8 @@ trial state::attempt(batch b, tenant::utc_time now) {
     t.records = std::move(w.records);
     t.accepted = std::move(w.accepted);
     t.owners = std::move(w.owners);
+    t.owing = std::move(w.owing);
+    t.overlays.insert(t.overlays.end(), w.overlays.begin(), w.overlays.end());
     t.broken = std::move(w.broken);
     t.dirty = std::move(w.later_dirty);
     t.hosts = std::move(w.later_hosts);
@@ -161,6 +170,8 @@ void state::undo_records(trial& t, change_set& left) {
         left.hosts.erase(host);
     for (const auto& [id, over] : t.overlays)
         left.overlays.erase(id);
+    for (const auto& [id, arrears] : t.owing)
+        left.owing.erase(id);
 }
 
 change_set state::take_back(trial t, tenant::utc_time now) {
@@ -168,6 +179,7 @@ change_set state::take_back(trial t, tenant::utc_time now) {
     w.now = now;
     w.trying = true;
     w.owners_again = t.owners;
+    w.owing_again = t.owing;
     w.dirty = w.broken = t.broken;
     undo_documents(t, w);
     // Who had a version in force has it, with its name and hosts, whatever it would be judged now.

@@ -80,6 +80,22 @@ node::node(const config::settings& s, std::string settings_file)
              [this](std::function<void(store::usage_db&)> job, std::function<void()> done) {
                  registry_.with_usage(std::move(job), std::move(done));
              }),
+      archives_({.control = control_,
+                 .run_in_pool = pool_executor(),
+                 .registry = registry_,
+                 .settings = [this]() -> const config::settings& { return settings_; },
+                 .effective = [this](std::string_view id) { return effective(id); },
+                 .certificate_changed = [this](const std::string& host) { certificate_changed(host); }}),
+      holds_({.control = control_,
+              .worker_count = [this] { return workers_.size(); },
+              .each_worker = [this](std::function<void(worker&)> f) { each_worker(std::move(f)); }}),
+      ordered_holds_({.control = control_,
+                      .here = holds_,
+                      .in_force = [this](const std::string& id, std::uint64_t revision) { return serves_revision(id, revision); }}),
+      migrations_(migration_parts()),
+      shadowing_({.control = control_,
+                  .worker_count = [this] { return workers_.size(); },
+                  .each_worker = [this](std::function<void(worker&)> f) { each_worker(std::move(f)); }}),
       started_unix_s_(std::time(nullptr)) {
     directory_.set_shares(&shares_);
     certificates_.on_replaced([this](const std::string& pattern) {
@@ -112,6 +128,7 @@ std::function<void(std::function<void()>)> node::pool_executor() {
 int node::run() {
     log::set_level(settings_.log.level);
     for (const config::diagnostic& d : fit_file_limit(settings_)) log::warn("{}", config::to_text(d));
+    for (const config::diagnostic& d : config::load_languages(settings_)) log::warn("{}", config::to_text(d));
     std::string error;
     region_keys_ = registry::load_region_keys(settings_.regions, error);
     if (!error.empty()) {
@@ -218,6 +235,7 @@ void node::begin_serving() {
     health_.start();
     watch_certificates();
     start_publisher(std::exchange(region_keys_, {}));
+    archives_.schedule();
     if (follower_) follower_->start();
     if (registry_.ready()) say_ready();
 }
@@ -229,16 +247,24 @@ void node::say_ready() const {
               directory_.tenant_count(), where, workers_.size(), admin_ ? admin_->address() : "nowhere");
 }
 
+void node::certificate_file_changed(const std::string& file) {
+    certificates_.file_changed(file);
+    if (const std::string name = tls::certificate_name(file); publisher_ && !name.empty())
+        publisher_->certificate_changed(name);
+}
+
+// Without waiting for the watcher, who tells the same once more.
+void node::certificate_changed(const std::string& host) {
+    certificates_.changed(host);
+    if (publisher_) publisher_->certificate_changed(host);
+}
+
 void node::watch_certificates() {
     if (follower_) return;
     certs_folder_ = std::make_unique<watch::folder>(
         control_, settings_.tls.certs_dir, ".pem",
         [this](std::vector<watch::event> events) {
-            for (const watch::event& e : events) {
-                certificates_.file_changed(e.name);
-                if (const std::string name = tls::certificate_name(e.name); publisher_ && !name.empty())
-                    publisher_->certificate_changed(name);
-            }
+            for (const watch::event& e : events) certificate_file_changed(e.name);
         },
         watch::options{.run_in_pool = pool_executor()});
     certs_folder_->start();
@@ -254,8 +280,12 @@ void node::start_publisher(registry::region_keys keys) {
 void node::start_fleet() {
     usage_.set_fleet(nullptr, {});
     quotas_.set_fleet(nullptr, {});
+    migrations_.set_fleet(nullptr, {});
+    ordered_holds_.set_fleet(nullptr, {});
     fleet_ = make_fleet(settings_, {.control = control_, .run_in_pool = pool_executor(), .shares = shares_});
     if (fleet_) {
+        migrations_.set_fleet(fleet_.get(), settings_.node.id);
+        ordered_holds_.set_fleet(fleet_.get(), settings_.node.id);
         quotas_.set_fleet(fleet_.get(), name_among_nodes());
         usage_.set_fleet(fleet_.get(), follower_ ? usage::others::told : usage::others::collected);
         return fleet_->start();
@@ -333,6 +363,8 @@ void node::drain() {
 
 void node::stop_accepting() {
     phase_ = phase::draining;
+    migrations_.stop();
+    holds_.end_all();
     if (fleet_) fleet_->leave();
     workers_draining_ = workers_.size();
     each_worker([this](worker& w) {
@@ -356,10 +388,15 @@ void node::finish() {
     drain_timer_.cancel();
     tick_timer_.cancel();
     overload_.stop();
+    archives_.stop();
     certs_folder_.reset();
     publisher_.reset();
     usage_.set_fleet(nullptr, {});
     quotas_.set_fleet(nullptr, {});
+    shadowing_.stop();
+    migrations_.stop();
+    migrations_.set_fleet(nullptr, {});
+    ordered_holds_.set_fleet(nullptr, {});
     fleet_.reset();
     if (follower_) follower_->stop();
     if (admin_) admin_->stop();

@@ -16,12 +16,17 @@
 #include <string>
 #include <vector>
 
+#include "archives.hpp"
 #include "connection_limits.hpp"
 #include "following.hpp"
+#include "holds.hpp"
 #include "listeners.hpp"
+#include "migrations.hpp"
+#include "ordered_holds.hpp"
 #include "overload.hpp"
 #include "publishing.hpp"
 #include "quotas.hpp"
+#include "shadowing.hpp"
 #include "sharing.hpp"
 #include "usage.hpp"
 #include "worker.hpp"
@@ -71,8 +76,14 @@ class node final : public admin::node_view {
     void reload(bool force, std::function<void(registry::change_report)> done) override;
     std::vector<std::string> pool_names() const override;
     std::optional<upstream::pool_row> pool(std::string_view name, std::size_t most) const override;
-    bool with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done) override;
+    bool with_tenant_data(std::function<void(registry::tenant_data&)> job, std::function<void()> done) override;
+    bool cannot_store() const override { return !registry_.trouble().empty(); }
+    admin::archive_store* archives() override { return follower_ ? nullptr : &archives_; }
+    void in_pool(std::function<void()> job, std::function<void()> done) override;
+    const registry::access_list& access() const override { return registry_.access(); }
+    void change_access(registry::access_change c, std::function<void(std::string why_not)> done) override;
     void change(registry::tenant_change c, std::function<void(registry::change_answer)> done) override;
+    void migrate(admin::migration_wish w, std::function<void(admin::migration_answer)> done) override;
     void set_drained(const std::string& pool, const std::string& address, admin::drain_wish wish,
                      std::function<void(admin::drain_answer)> done) override;
     admin::server_memory& memory() override { return admin_memory_; }
@@ -104,12 +115,19 @@ class node final : public admin::node_view {
     void end_reload(registry::change_report report);
     // change
     void watch_certificates();
+    void certificate_file_changed(const std::string& file);
+    void certificate_changed(const std::string& host);
     void start_publisher(registry::region_keys keys);
     void start_fleet();
     void hand_over(listener_rows rows);
     void directory_changed();
     void each_worker(std::function<void(worker&)> f);
     void after_workers(std::function<void()> f);
+    // a tenant's move (node_migrate.cpp)
+    migrations::dependencies migration_parts();
+    std::string why_no_move() const;
+    void check_target(const std::string& id, const own_pool& to, std::function<void(migrations::target_report)> done);
+    bool serves_revision(const std::string& id, std::uint64_t revision);
     // end
     void drain();
     void stop_accepting();
@@ -144,11 +162,16 @@ class node final : public admin::node_view {
     registry::service registry_;
     quotas quotas_;
     server::usage usage_;
+    server::archives archives_;
     std::unique_ptr<registry::follower> follower_;   // null: tenants are the registry's own
     std::unique_ptr<watch::folder> certs_folder_;
     registry::region_keys region_keys_;   // until the publisher has them
     std::unique_ptr<registry::publisher> publisher_;   // null: none
     std::unique_ptr<gatehouse::fleet::fleet> fleet_;   // null: no Redis
+    server::holds holds_;
+    ordered_holds ordered_holds_;
+    migrations migrations_;
+    shadowing shadowing_;
     bool has_registry_ = true;   // false: nothing that was published came yet
     mutable registry::tenant_row followed_row_;   // find_tenant()'s last answer
     admin::server_memory admin_memory_;

@@ -97,6 +97,7 @@ void node::take_settings(new_settings& n) {
         if (has_registry_) follower_->set_ready();
     }
     start_publisher(std::move(n.region_keys));
+    archives_.schedule();
     if (other_fleet(before, settings_)) start_fleet();
     take_admin(n);
 }

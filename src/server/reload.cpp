@@ -133,6 +133,7 @@ std::shared_ptr<new_settings> read_new_settings(const std::string& file, const c
     }
     if (!loaded.value || !n->errors.empty()) return n;
     n->settings = std::move(*loaded.value);
+    for (config::diagnostic& d : config::load_languages(n->settings, now.languages)) n->warnings.push_back(std::move(d));
     keep_until_restart(*n, now);
     keep_following(*n, now);
     if (!n->errors.empty()) return n;

@@ -201,10 +201,24 @@ std::optional<upstream::pool_row> node::pool(std::string_view name, std::size_t 
     return to_row(p->second, registry_.drained(), monotonic_ns(), most);
 }
 
-bool node::with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done) {
+void node::in_pool(std::function<void()> job, std::function<void()> done) {
+    asio::post(pool_, [this, job = std::move(job), done = std::move(done)]() mutable {
+        job();
+        asio::post(control_, std::move(done));
+    });
+}
+
+bool node::with_tenant_data(std::function<void(registry::tenant_data&)> job, std::function<void()> done) {
     if (follower_) return false;
-    registry_.with_audit(std::move(job), std::move(done));
+    registry_.with_tenant_data(std::move(job), std::move(done));
     return true;
+}
+
+void node::change_access(registry::access_change c, std::function<void(std::string)> done) {
+    if (follower_) return done("this node takes its tenants from Redis; ask the node that publishes them");
+    if (const auto p = publisher(); p && p->state == registry::publishing::standby)
+        return done(fmt::format("this node stands by: {}", p->why));
+    registry_.change_access(std::move(c), std::move(done));
 }
 
 void node::change(registry::tenant_change c, std::function<void(registry::change_answer)> done) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <gatehouse/base/log.hpp>
+#include <gatehouse/tenant/decide.hpp>
 #include <random>
 
 namespace gatehouse::server {
@@ -159,7 +160,15 @@ void worker::drain(std::function<void()> drained) {
     gate_.upstreams.close_idle();
 }
 
+void worker::close_tunnels(const std::string& tenant) {
+    gate_.live.close_if([this, &tenant](const std::string& id) {
+        const tenant::record_ptr* r = parts_.directory.find_tenant(id);
+        return r && (*r)->tenant && tenant::has_pool_of(*gate_.bindings.get(*r)->effective, tenant);
+    });
+}
+
 void worker::abandon() {
+    gate_.holds.end_all();
     gate_.live.close_all();
     sessions_.abandon();
 }
@@ -197,7 +206,8 @@ void worker::sweep(std::int64_t now_ns) {
         loop_.buffers().trim();
         next_trim_ns_ = now_ns + trim_interval_ns;
     }
-    if (drained_ && tasks_.size() == 0) std::exchange(drained_, nullptr)();
+    if (drained_) gate_.shadows.cancel();
+    if (drained_ && tasks_.size() == 0 && gate_.shadows.under_way() == 0) std::exchange(drained_, nullptr)();
 }
 
 }  // namespace gatehouse::server

@@ -60,6 +60,9 @@ class worker {
     void certificate_replaced(const std::string& pattern) { hello_.certificate_replaced(pattern); }
     void reset_certificates(std::size_t count) { hello_.reset_certificates(count); }
     void forget_trust() { hello_.forget_trust(); }
+    proxy::hold_list& holds() noexcept { return gate_.holds; }
+    proxy::shadow_list& shadows() noexcept { return gate_.shadows; }
+    void close_tunnels(const std::string& tenant);   // and event streams; of those too that have their pool from it
     // Stops accepting; idle connections end now, others after their exchange. `drained` runs once
     // nothing is left.
     void drain(std::function<void()> drained);

@@ -7,13 +7,14 @@
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/store/central_db.hpp>
 
+#include "audit_rows.hpp"
+#include "schema.hpp"
+
 namespace gatehouse::store {
 namespace {
 
-constexpr std::int64_t schema_version = 7;
 constexpr std::size_t fleet_id_bytes = 8;
 
-// migrations[n] leads from version n to n + 1; existing ones are never edited.
 constexpr const char* migrations[] = {
     R"(CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
        CREATE TABLE tenants(id TEXT PRIMARY KEY, document TEXT NOT NULL, source TEXT NOT NULL,
@@ -47,16 +48,19 @@ constexpr const char* migrations[] = {
            origin TEXT NOT NULL, request_id TEXT NOT NULL, action TEXT NOT NULL, before TEXT NOT NULL,
            after TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY(tenant, number)) WITHOUT ROWID;
        CREATE TABLE audit_heads(tenant TEXT PRIMARY KEY, number INTEGER NOT NULL, hash TEXT NOT NULL) WITHOUT ROWID;)",
+    R"(CREATE TABLE tokens(id TEXT PRIMARY KEY, hash TEXT NOT NULL, role TEXT NOT NULL, tenant TEXT NOT NULL,
+           label TEXT NOT NULL, made_by TEXT NOT NULL, made_at INTEGER NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+       CREATE INDEX tokens_by_tenant ON tokens(tenant);
+       CREATE TABLE requests(tenant TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, asked_by TEXT NOT NULL,
+           asked_at INTEGER NOT NULL, PRIMARY KEY(tenant, kind, value)) WITHOUT ROWID;)",
+    // In whose database the rows of a tenant's audit log are to stand, and do stand; empty: its own, nowhere.
+    R"(ALTER TABLE audit_heads ADD COLUMN home TEXT NOT NULL DEFAULT '';
+       ALTER TABLE audit_heads ADD COLUMN stands_in TEXT NOT NULL DEFAULT '';)",
+    R"(CREATE TABLE owing(tenant TEXT PRIMARY KEY, since INTEGER NOT NULL, due INTEGER NOT NULL) WITHOUT ROWID;)",
+    R"(CREATE TABLE retries(key TEXT PRIMARY KEY, content TEXT NOT NULL, tenant TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+       CREATE INDEX retries_by_time ON retries(at);)",
 };
-static_assert(std::size(migrations) == schema_version);
-
-std::int64_t single_number(database& db, std::string_view sql, failure& why) {
-    auto s = db.prepare(sql, why);
-    if (why) return 0;
-    const std::int64_t value = s.step() ? s.integer(0) : 0;
-    if (s.failed()) why = s.error();
-    return value;
-}
+constexpr auto schema_version = static_cast<std::int64_t>(std::size(migrations));
 
 failure check_whole(const std::string& file) {
     failure why;
@@ -67,20 +71,6 @@ failure check_whole(const std::string& file) {
     if (s.step() && s.text(0) == "ok") return {};
     if (s.failed()) return s.error();
     return {SQLITE_CORRUPT, fmt::format("central.db: {}", s.text(0))};
-}
-
-// Whole or not at all, and over what a broken-off copy left.
-failure copy_to(database& db, const std::string& target) {
-    const auto unfinished = target + ".part";
-    std::error_code ec;
-    std::filesystem::remove(unfinished, ec);
-    failure why;
-    auto s = db.prepare("VACUUM INTO ?1", why);
-    if (why) return why;
-    if (!s.bind(1, unfinished).run()) return s.error();
-    std::filesystem::rename(unfinished, target, ec);
-    if (ec) return {SQLITE_IOERR, fmt::format("{}: {}", target, ec.message())};
-    return {};
 }
 
 std::string move_aside(const std::string& file) {
@@ -134,31 +124,14 @@ central_db central_db::open_read_only(const std::string& file, failure& why) {
     return result;
 }
 
+// A crash before the second transaction leaves a file without these, which the next start then makes.
 failure central_db::migrate(const std::string& file) {
-    failure why;
-    auto version = single_number(db_, "PRAGMA user_version", why);
+    std::int64_t was = 0;
+    failure why = store::migrate(db_, file, migrations, &was);
     if (why) return why;
-    if (version > schema_version) {
-        return {SQLITE_MISMATCH,
-                fmt::format("central.db: schema {} is newer than this gatehouse knows ({})",
-                            version, schema_version)};
-    }
-    if (version == schema_version) return {};
-    const bool is_new = version == 0;
-    if (!is_new) why = copy_to(db_, fmt::format("{}.schema-{}", file, version));
+    auto s = db_.prepare("INSERT OR IGNORE INTO meta VALUES('fleet_id',?1),('revision','0'),('writer','')", why);
     if (why) return why;
-    transaction t(db_);
-    if (t.begun()) return t.begun();
-    for (; version < schema_version; ++version)
-        if (why = db_.execute(migrations[version]); why) return why;
-    if (is_new) {
-        auto s = db_.prepare(
-            "INSERT INTO meta VALUES('fleet_id',?1),('revision','0'),('writer','')", why);
-        if (why) return why;
-        if (!s.bind(1, random_hex(fleet_id_bytes)).run()) return s.error();
-    }
-    why = db_.execute(fmt::format("PRAGMA user_version={}", schema_version).c_str());
-    return why ? why : t.commit();
+    return s.bind(1, random_hex(fleet_id_bytes)).run() ? failure{} : s.error();
 }
 
 namespace {
@@ -235,6 +208,14 @@ failure read_overlays(database& db, contents& out) {
     return s.error();
 }
 
+failure read_owing(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT tenant,since,due FROM owing", why);
+    while (s.step())
+        out.owing.push_back({.tenant = std::string(s.text(0)), .since = s.integer(1), .due = s.integer(2) != 0});
+    return s.error();
+}
+
 failure read_audit_heads(database& db, contents& out) {
     failure why;
     auto s = db.prepare("SELECT tenant,number,hash FROM audit_heads", why);
@@ -242,6 +223,41 @@ failure read_audit_heads(database& db, contents& out) {
         out.audit_heads.push_back({.tenant = std::string(s.text(0)),
                                    .number = static_cast<std::uint64_t>(s.integer(1)),
                                    .hash = std::string(s.text(2))});
+    return s.error();
+}
+
+failure read_tokens(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT id,hash,role,tenant,label,made_by,made_at,expires FROM tokens", why);
+    while (s.step())
+        out.tokens.push_back({.id = std::string(s.text(0)),
+                              .hash = std::string(s.text(1)),
+                              .role = std::string(s.text(2)),
+                              .tenant = std::string(s.text(3)),
+                              .label = std::string(s.text(4)),
+                              .made_by = std::string(s.text(5)),
+                              .made_at = s.integer(6),
+                              .expires = s.integer(7)});
+    return s.error();
+}
+
+failure read_requests(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT tenant,kind,value,asked_by,asked_at FROM requests", why);
+    while (s.step())
+        out.requests.push_back({.tenant = std::string(s.text(0)),
+                                .kind = std::string(s.text(1)),
+                                .value = std::string(s.text(2)),
+                                .asked_by = std::string(s.text(3)),
+                                .asked_at = s.integer(4)});
+    return s.error();
+}
+
+failure read_retries(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT key,content,tenant,at FROM retries", why);
+    while (s.step())
+        out.retries.push_back({.key = std::string(s.text(0)), .content = std::string(s.text(1)), .tenant = std::string(s.text(2)), .at = s.integer(3)});
     return s.error();
 }
 
@@ -278,7 +294,11 @@ std::optional<contents> central_db::read(failure& why) {
     if (!why) why = read_hosts(db_, out);
     if (!why) why = read_reasons(db_, out);
     if (!why) why = read_overlays(db_, out);
+    if (!why) why = read_owing(db_, out);
     if (!why) why = read_audit_heads(db_, out);
+    if (!why) why = read_tokens(db_, out);
+    if (!why) why = read_requests(db_, out);
+    if (!why) why = read_retries(db_, out);
     if (!why) why = read_drained(db_, out);
     if (!why) why = read_quotas(db_, out);
     (void)db_.execute("ROLLBACK");
@@ -337,19 +357,80 @@ failure central_db::write_overlays(const change& c) {
     return {};
 }
 
-failure central_db::write_audit(const change& c) {
+failure central_db::write_owing(const change& c) {
     failure why;
-    // Never in the place of another row: that would be one lost.
-    auto put = db_.prepare("INSERT INTO audit VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)", why);
+    auto put = db_.prepare("INSERT OR REPLACE INTO owing VALUES(?1,?2,?3)", why);
     if (why) return why;
-    auto head = db_.prepare("INSERT OR REPLACE INTO audit_heads VALUES(?1,?2,?3)", why);
+    for (const auto& o : c.owing)
+        if (!put.bind(1, o.tenant).bind(2, o.since).bind(3, std::int64_t{o.due}).run()) return put.error();
+    auto drop = db_.prepare("DELETE FROM owing WHERE tenant=?1", why);
     if (why) return why;
-    for (const auto& r : c.audit) {
-        const auto number = static_cast<std::int64_t>(r.number);
-        put.bind(1, r.tenant).bind(2, number).bind(3, r.at).bind(4, r.who).bind(5, r.from).bind(6, r.request_id);
-        if (!put.bind(7, r.action).bind(8, r.before).bind(9, r.after).bind(10, r.hash).run()) return put.error();
-        if (!head.bind(1, r.tenant).bind(2, number).bind(3, r.hash).run()) return head.error();
+    for (const auto& tenant : c.dropped_owing)
+        if (!drop.bind(1, tenant).run()) return drop.error();
+    return {};
+}
+
+failure central_db::write_retries(const change& c) {
+    if (c.retries.empty()) return {};
+    failure why;
+    auto put = db_.prepare("INSERT OR REPLACE INTO retries VALUES(?1,?2,?3,?4)", why);
+    if (why) return why;
+    for (const auto& r : c.retries)
+        if (!put.bind(1, r.key).bind(2, r.content).bind(3, r.tenant).bind(4, r.at).run()) return put.error();
+    auto drop = db_.prepare("DELETE FROM retries WHERE at<?1", why);
+    if (why) return why;
+    return drop.bind(1, c.retries_from).run() ? failure{} : drop.error();
+}
+
+failure central_db::write_forgotten(const std::vector<std::string>& tenants) {
+    failure why;
+    auto tokens = db_.prepare("DELETE FROM tokens WHERE tenant=?1", why);
+    if (why) return why;
+    auto requests = db_.prepare("DELETE FROM requests WHERE tenant=?1", why);
+    if (why) return why;
+    for (const auto& id : tenants) {
+        if (!tokens.bind(1, id).run()) return tokens.error();
+        if (!requests.bind(1, id).run()) return requests.error();
     }
+    return {};
+}
+
+failure central_db::write_access(const access_rows& rows) {
+    transaction t(db_);
+    if (t.begun()) return t.begun();
+    failure why;
+    auto drop = db_.prepare("DELETE FROM tokens WHERE id=?1", why);
+    if (why) return why;
+    for (const auto& id : rows.drop_tokens)
+        if (!drop.bind(1, id).run()) return drop.error();
+    auto put = db_.prepare("INSERT OR REPLACE INTO tokens VALUES(?1,?2,?3,?4,?5,?6,?7,?8)", why);
+    if (why) return why;
+    for (const auto& r : rows.put_tokens) {
+        put.bind(1, r.id).bind(2, r.hash).bind(3, r.role).bind(4, r.tenant).bind(5, r.label);
+        if (!put.bind(6, r.made_by).bind(7, r.made_at).bind(8, r.expires).run()) return put.error();
+    }
+    auto settled = db_.prepare("DELETE FROM requests WHERE tenant=?1 AND kind=?2 AND value=?3", why);
+    if (why) return why;
+    for (const auto& r : rows.drop_requests)
+        if (!settled.bind(1, r.tenant).bind(2, r.kind).bind(3, r.value).run()) return settled.error();
+    auto ask = db_.prepare("INSERT OR REPLACE INTO requests VALUES(?1,?2,?3,?4,?5)", why);
+    if (why) return why;
+    for (const auto& r : rows.put_requests)
+        if (!ask.bind(1, r.tenant).bind(2, r.kind).bind(3, r.value).bind(4, r.asked_by).bind(5, r.asked_at).run()) return ask.error();
+    if (why = write_audit(rows.audit); why) return why;
+    return t.commit();
+}
+
+failure central_db::write_audit(const std::vector<audit_row>& rows) {
+    failure why = put_audit(db_, rows, false);
+    if (why) return why;
+    auto head = db_.prepare("INSERT INTO audit_heads(tenant,number,hash,home) VALUES(?1,?2,?3,?4) ON CONFLICT DO UPDATE SET "
+                            "number=?2, hash=?3, home=CASE WHEN ?4='' THEN home ELSE ?4 END",
+                            why);
+    if (why) return why;
+    for (const auto& r : rows)
+        if (!head.bind(1, r.tenant).bind(2, static_cast<std::int64_t>(r.number)).bind(3, r.hash).bind(4, r.home).run())
+            return head.error();
     return {};
 }
 
@@ -418,7 +499,10 @@ failure central_db::write(const change& c) {
     if (!why) why = write_hosts(c);
     if (!why) why = write_reasons(c);
     if (!why) why = write_overlays(c);
-    if (!why) why = write_audit(c);
+    if (!why) why = write_owing(c);
+    if (!why) why = write_audit(c.audit);
+    if (!why) why = write_forgotten(c.forgotten);
+    if (!why) why = write_retries(c);
     if (why) return why;
     auto meta = db_.prepare("UPDATE meta SET value=?2 WHERE key=?1", why);
     if (why) return why;

@@ -119,6 +119,11 @@ database database::open(const std::string& file, access a, failure& why) {
     }
     sqlite3_extended_result_codes(raw, 1);
     sqlite3_busy_timeout(raw, busy_timeout_ms);
+    if (a == access::build) {
+        why = result.execute("PRAGMA page_size=1024; PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF; PRAGMA foreign_keys=ON;");
+        if (why) result.close();
+        return result;
+    }
     // page_size counts only before the first page is written, so it comes before journal_mode.
     why = a == access::read_only
               ? result.execute("PRAGMA query_only=ON; PRAGMA foreign_keys=ON;")

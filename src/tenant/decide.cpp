@@ -1,6 +1,7 @@
 // Stages resolve, guard and route as values. Nothing here allocates but endpoints_for.
 #include <algorithm>
 #include <gatehouse/tenant/decide.hpp>
+#include <gatehouse/tenant/maintenance.hpp>
 
 namespace gatehouse::tenant {
 namespace {
@@ -117,24 +118,24 @@ guard_verdict guard_state(const tenant_type& t, utc_time now) noexcept {
         case life::active:
             return {};
         case life::provisioning:
-            return {.refused = problem::tenant_provisioning, .detail = t.message};
+            return {.refused = problem::tenant_provisioning, .message = t.message};
         case life::deleting:
-            return {.refused = problem::tenant_gone, .detail = t.message};
+            return {.refused = problem::tenant_gone, .message = t.message};
         case life::suspended:
             break;
     }
     if (t.until && now >= *t.until) return {};
     return {.refused = of(t.reason),
-            .detail = t.message,
+            .message = t.message,
             .retry_after_s = t.until ? seconds_until(*t.until, now) : 0};
 }
 
 guard_verdict guard_maintenance(const tenant_type& t, utc_time now) noexcept {
     for (const maintenance_window& w : t.maintenance)
-        if (w.from <= now && now < w.to)
+        if (const auto span = next_opening(w, now); span && span->from <= now)
             return {.refused = problem::tenant_maintenance,
-                    .detail = w.message,
-                    .retry_after_s = seconds_until(w.to, now)};
+                    .message = w.message,
+                    .retry_after_s = seconds_until(span->to, now)};
     return {};
 }
 
@@ -153,6 +154,7 @@ guard_verdict guard_family(const effective& e, utc_time now) noexcept {
     for (const tenant_type& a : e.above)
         if (auto v = guard_state(a, now); v.refused != problem::none) {
             // The parent's message is for the parent's own visitors.
+            v.message = {};
             v.detail = "The tenant above this one is not in service.";
             return v;
         }
@@ -233,6 +235,17 @@ allowed_endpoints endpoints_for(const effective& e, const pool& p) {
             out.fallback.push_back(i);
     }
     return out;
+}
+
+bool has_pool_of(const effective& e, std::string_view id) noexcept {
+    if (e.self->id == id) return true;
+    const tenant_type* t = &e.own;
+    for (std::size_t i = 0; i < e.ancestors.size() && i < e.above.size(); ++i) {
+        if (t->pool) return false;
+        if (e.ancestors[i]->id == id) return true;
+        t = &e.above[i];
+    }
+    return false;
 }
 
 }  // namespace gatehouse::tenant

@@ -36,6 +36,12 @@ std::string_view name(residency r) noexcept {
     return r == residency::strict ? "strict" : "preferred";
 }
 
+std::string_view name(recurrence r) noexcept {
+    constexpr std::string_view names[] = {"",         "day",    "monday",   "tuesday", "wednesday",
+                                          "thursday", "friday", "saturday", "sunday"};
+    return names[static_cast<std::size_t>(r)];
+}
+
 std::string_view name(redis_loss r) noexcept {
     switch (r) {
         case redis_loss::share:

@@ -58,8 +58,8 @@ auto members(auto& v, const client_tls*) {
     return std::tie(min_version, client_ca_file);
 }
 auto members(auto& v, const maintenance_window*) {
-    auto& [from, to, message] = v;
-    return std::tie(from, to, message);
+    auto& [from, to, message, every, at, length] = v;
+    return std::tie(from, to, message, every, at, length);
 }
 auto members(auto& v, const branding*) {
     auto& [logo, color, support] = v;
@@ -104,6 +104,9 @@ constexpr suspension last_of(suspension) {
 }
 constexpr residency last_of(residency) {
     return residency::strict;
+}
+constexpr recurrence last_of(recurrence) {
+    return recurrence::sunday;
 }
 constexpr redis_loss last_of(redis_loss) {
     return redis_loss::closed;

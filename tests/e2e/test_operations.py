@@ -35,6 +35,9 @@ rate = "100/s"
 endpoints = [ { address = "127.0.0.1:9001" }, { address = "127.0.0.1:9002" } ]
 health = { path = "/healthz", interval = "200ms" }
 
+[pools.dedicated]
+endpoints = [ { address = "127.0.0.1:9002" } ]
+
 [log]
 access = "access.log"
 """
@@ -63,18 +66,34 @@ wanted = [
     ("explain .*/hello$", "would be forwarded to pool app"),
     ("tenant list --search", "globex"),
     ("tenant list$", "acme"),
-    ("audit show", "name: Globex -> Globex Corp"),
+    ("audit show globex", "name: Globex -> Globex Corp"),
     ("audit verify", "nothing was removed"),
-    ("tenant create", "tenant globex is created"),
+    ("tenant create globex", "tenant globex is created"),
     ("tenant update", "shop.globex.example globex.example"),
+    ("tenant migrate .*--shadow", "0 requests of tenant hooli compared"),
+    ("tenant migrate .*--hook", "tenant hooli has moved from pool:app to pool:dedicated"),
+    ("tenant migrate .*--rollback", "tenant hooli has moved from pool:dedicated to pool:app"),
     ("tenant suspend", "suspended"),
     ("tenant reactivate", "reactivated"),
-    ("tenant export", 'name = "Globex Corp"'),
+    ("tenant export globex", 'name = "Globex Corp"'),
+    ("tenant export acme", "acme.tar: "),
+    ("tar -tf", "manifest.json"),
+    ("tenant import", ""),
+    ("tenant backup acme", "backup 2"),
+    ("tenant backup --all", "are copied, 0 are not"),
+    ("tenant backups", "REVISION"),
     ("tenant delete", "deleted"),
     ("-d .*initech", '"source":"api"'),
     ("X PATCH", '"rate":"80/s"'),
     ("X DELETE", '"affected":["initech"]'),
     ("tenant show", "standard"),
+    ("token create", ""),
+    ("tenant requests", "TENANT"),
+    ("token list$", "Ada, Acme"),
+    ("token revoke", "is revoked"),
+    ("audit show +#", "ROW"),
+    ("user set", "ada@globex.example is owner"),
+    ("user list", "Ada"),
     ("cert list", "acme.localhost"),
     ("s_client", "subject="),
 ]
@@ -136,7 +155,7 @@ def test_commands(folder, monkeypatch):
 
 def test_what_cannot_be_run_is_little():
     languages = re.findall(r"^```(\w*)$", text, re.MULTILINE)
-    assert languages.count("text") == 2, "commands belong into a sh block, where they are run"
+    assert languages.count("text") == 3, "commands belong into a sh block, where they are run"
     assert set(languages) <= {"", "sh", "text", "promql", "toml"}
 
 

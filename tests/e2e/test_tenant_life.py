@@ -3,13 +3,15 @@ import concurrent.futures
 import contextlib
 import http.client
 import json
+import os
 import random
 import sqlite3
+import subprocess
 import time
 
 import pytest
 
-from kit.gate import until
+from kit.gate import binary, until
 from kit.upstream import ScriptedUpstream, ok
 
 
@@ -151,7 +153,7 @@ def test_the_verbs(site):
     assert "/plan: there is no plan" in out and "name another" in out
     assert "updated" in run("update", "acme", "--name", "Acme Corp", "--unset", "plan")
     assert "nothing to change" in run("update", "acme", code=2)
-    exported = run("export", "acme")
+    exported = run("export", "acme", "--toml")
     assert 'name = "Acme Corp"' in exported and 'hosts = ["a.example", "b.example"]' in exported and "plan" not in exported
     assert "suspended" in run("suspend", "acme", "--reason", "billing", "--message", "pay first")
     assert status_of(site, "a.example") == 402
@@ -249,9 +251,14 @@ def test_who_did_what(site):
         return done.stdout
     assert "plan: pro -> free" in run("show", "acme")
     assert "6 rows of 2 tenants: nothing was removed" in run("verify")
+
+    def moved():   # to the tenant's own database
+        with contextlib.closing(sqlite3.connect(f"file:{site.gate.folder}/state/central.db?mode=ro", uri=True)) as db:
+            return db.execute("SELECT count(*) FROM audit WHERE tenant='acme'").fetchone()[0] == 0
+    until(moved, seconds=10, pause=0.05)
     site.gate.kill()
-    with contextlib.closing(sqlite3.connect(site.gate.folder / "state/central.db")) as db:
-        db.execute("UPDATE audit SET after='{\"plan\":\"pro\"}' WHERE tenant='acme' AND number=2")
+    with contextlib.closing(sqlite3.connect(next((site.gate.folder / "state/tenants").rglob("acme.db")))) as db:
+        assert db.execute("UPDATE audit SET after='{\"plan\":\"pro\"}' WHERE tenant='acme' AND number=2").rowcount == 1
         db.commit()
     site.gate.start()
     assert "tenant acme: row 2 was altered" in run("verify", code=1)
@@ -269,7 +276,7 @@ def test_killed_at_any_moment_no_answered_change_is_lost(site):
             name = f"t{lane}-{rng.randrange(10**9)}"
             try:
                 known[name] = {None, "active"}
-                if create(site, id=name)[0] == 201:
+                if create(site, id=name, owner=f"o@{name}.example")[0] == 201:
                     known[name] = {"active"}
                     known[name] = {"active", "suspended"}
                     n += 1
@@ -291,5 +298,173 @@ def test_killed_at_any_moment_no_answered_change_is_lost(site):
             now = None if status == 404 else shown["state"]
             assert now in states, (name, states, now)
             known[name] = {now}
+        # None is half made, and every database opens.
+        for name in rng.sample(sorted(known), min(20, len(known))):
+            status, people, _ = send(site, "GET", f"/v1/tenants/{name}/users")
+            assert status == (404 if None in known[name] else 200), people
+            assert None in known[name] or [u["email"] for u in people["users"]] == [f"o@{name}.example"]
         assert send(site, "GET", "/v1/audit/verify")[1]["intact"]
     assert made > 20
+
+
+def test_provisioned_in_one_call(build, dev_certs):
+    upstream = ScriptedUpstream()
+    upstream.default = ok(b"fine")
+    site = build(upstream=upstream, tenants={}, certs=dev_certs,
+                 settings={"plans": {"pro": {"concurrency": 50}, "free": {}},
+                           "templates": {"shop": {"plan": "pro", "pool": "main", "hsts": "180d", "limits": {"rate": "50/s", "burst": 7}}}})
+    out = site.gate.run("tenant", "create", "acme", "--template", "shop", "--plan", "free", "--host", "shop.acme.example", "--owner", "ada@acme.example")
+    assert out.returncode == 0, out.stderr
+    assert "missing: a certificate for shop.acme.example; gatehouse cert add acme shop.acme.example FILE" in out.stdout
+    assert "missing: DNS; shop.acme.example has no address" in out.stdout
+    made = send(site, "GET", "/v1/tenants/acme")[1]["tenant"]
+    assert made["plan"] == "free" and made["limits"] == {"rate": "50/s", "burst": 7} and made["hsts"] == "180d"
+    assert status_of(site, "shop.acme.example") == 200
+    assert [u["role"] for u in send(site, "GET", "/v1/tenants/acme/users")[1]["users"]] == ["owner"]
+    status, wrong, _ = send(site, "POST", "/v1/tenants", {"id": "globex", "template": "none"})
+    assert status == 422 and wrong["errors"][0]["pointer"] == "/template"
+    out = site.gate.run("tenant", "create", "globex", "--template", "shop", "--owner", "g@globex.example", "--dry-run")
+    assert out.returncode == 0 and "would be created" in out.stdout
+    assert send(site, "GET", "/v1/tenants/globex")[0] == 404
+
+
+def test_sent_again_it_is_done_once(site):
+    body = {"id": "acme", "pool": "main", "owner": "ada@acme.example"}
+    status, made, _ = send(site, "POST", "/v1/tenants", body, Idempotency_Key="k1")
+    assert status == 201
+    assert send(site, "POST", "/v1/tenants", body)[0] == 409
+    for restart in (False, True):
+        if restart:
+            site.gate.kill()
+            site.gate.start()
+        status, again, fields = send(site, "POST", "/v1/tenants", body, Idempotency_Key="k1")
+        assert status == 201 and again["revision"] == made["revision"] and fields["Idempotency-Replayed"] == "true"
+    status, other, _ = send(site, "POST", "/v1/tenants", {**body, "id": "globex"}, Idempotency_Key="k1")
+    assert status == 422 and other["type"] == "urn:gatehouse:idempotency-key-reused"
+    # A refusal is no answer to keep: mended, the same key is good.
+    assert send(site, "POST", "/v1/tenants", {"id": "globex", "plan": "none"}, Idempotency_Key="k2")[0] == 409
+    assert send(site, "POST", "/v1/tenants", {"id": "globex"}, Idempotency_Key="k2")[0] == 201
+    status, first, _ = send(site, "PATCH", "/v1/tenants/globex", {"name": "G"}, Idempotency_Key="k3")
+    send(site, "PATCH", "/v1/tenants/globex", {"name": "Other"})
+    status, replayed, _ = send(site, "PATCH", "/v1/tenants/globex", {"name": "G"}, Idempotency_Key="k3")
+    assert status == 200 and replayed["tenant"]["name"] == "Other"
+    assert len(send(site, "GET", "/v1/tenants/globex/audit")[1]["rows"]) == 3
+    assert send(site, "POST", "/v1/tenants", {"id": "x", "pool": "main"}, Idempotency_Key="k" * 256)[0] == 400
+    # A tenant's admin who asks for a host with it, too.
+    token = send(site, "POST", "/v1/tokens", {"role": "tenant-admin", "tenant": "globex"})[1]["token"]
+
+    def ask(method, path, body):
+        status, text, fields = site.gate.admin(method, path, token=token, body=json.dumps(body),
+                                               fields={"Content-Type": "application/json", "Idempotency-Key": path})
+        return status, json.loads(text)["pending_hosts"], fields.get("Idempotency-Replayed")
+    for method, path, body, status in (("POST", "/v1/tenants", {"id": "child", "hosts": ["child.example"]}, 201),
+                                       ("PATCH", "/v1/tenants/child", {"hosts": ["other.example"]}, 200)):
+        first, again = ask(method, path, body), ask(method, path, body)
+        assert first[0] == again[0] == status and first[1] == again[1] and again[2] == "true"
+    assert site.gate.alive()
+
+
+def test_shells_complete_what_is_typed(site, tmp_path):
+    create(site, id="acme")
+    create(site, id="acorn")
+    (tmp_path / "gatehouse").symlink_to(binary())
+    script = site.gate.run("completion", "bash").stdout
+
+    def completed(*words):
+        typed = " ".join(f"'{w}'" for w in words)
+        line = f"{script}\nCOMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _gatehouse; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        out = subprocess.run(["bash", "-euc", line], cwd=site.gate.folder, capture_output=True, text=True, timeout=20,
+                             env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+        assert out.returncode == 0, out.stderr
+        return set(out.stdout.split())
+    assert completed("gatehouse", "ten") == {"tenant"}
+    assert completed("gatehouse", "tenant", "s") == {"show", "suspend"}
+    assert completed("gatehouse", "tenant", "show", "--ef") == {"--effective"}
+    assert completed("gatehouse", "tenant", "show", "ac") == {"acme", "acorn"}
+    assert completed("gatehouse", "--json", "token", "cr") == {"create"}
+    assert "--role" in completed("gatehouse", "token", "create", "--")
+    assert completed("gatehouse", "nonsense", "ten") == {"tenant"}
+    zsh = site.gate.run("completion", "zsh").stdout
+    assert zsh.startswith("autoload") and zsh.endswith(script)
+    assert site.gate.run("completion", "fish").returncode == 2
+
+
+def test_random_operations_against_a_model(site):
+    """What a few lines say the tenants must be, after each of many random calls, and after kill -9 now and then."""
+    dice = random.Random(20261122)
+    model = {}          # id -> {"name", "parent", "state"}
+    ids = [f"t{i}" for i in range(8)]
+
+    def family(top):
+        found = [top]
+        for one in found:
+            found += [t for t in model if model[t]["parent"] == one]
+        return found
+
+    def step():
+        id_, other = dice.choice(ids), dice.choice(ids + [None])
+        known = id_ in model
+        match dice.choice(["create", "create", "rename", "move", "suspend", "reactivate", "delete", "delete all", "stale"]):
+            case "create":
+                status, _, _ = create(site, id=id_, **({"parent": other} if other else {}))
+                fits = other is None or (other in model and other != id_)
+                if other == id_:
+                    assert status in (409, 422)
+                elif known:
+                    assert status == 409
+                else:
+                    assert status == (201 if fits else 409), (id_, other)
+                    if fits:
+                        model[id_] = {"name": None, "parent": other, "state": "active"}
+            case "rename":
+                name = f"n{dice.randrange(1000)}"
+                status, _, _ = send(site, "PATCH", f"/v1/tenants/{id_}", {"name": name})
+                assert status == (200 if known else 404)
+                if known:
+                    model[id_]["name"] = name
+            case "move":
+                status, _, _ = send(site, "PATCH", f"/v1/tenants/{id_}", {"parent": other})
+                if not known:
+                    assert status == 404
+                elif other is None or (other in model and other not in family(id_)):
+                    assert status == 200, (id_, other)
+                    model[id_]["parent"] = other
+                else:
+                    assert status in (409, 422)
+            case "suspend":
+                assert send(site, "POST", f"/v1/tenants/{id_}/suspend", {"reason": "legal"})[0] == (200 if known else 404)
+                if known:
+                    model[id_]["state"] = "suspended"
+            case "reactivate":
+                assert send(site, "POST", f"/v1/tenants/{id_}/reactivate")[0] == (200 if known else 404)
+                if known:
+                    model[id_]["state"] = "active"
+            case "delete":
+                status, _, _ = send(site, "DELETE", f"/v1/tenants/{id_}?grace=0s")
+                alone = known and family(id_) == [id_]
+                assert status == (202 if alone else 409 if known else 404)
+                if alone:
+                    del model[id_]
+            case "delete all":
+                status, _, _ = send(site, "DELETE", f"/v1/tenants/{id_}?grace=0s&recursive=1")
+                assert status == (202 if known else 404)
+                for one in family(id_) if known else []:
+                    del model[one]
+            case "stale":
+                assert send(site, "PATCH", f"/v1/tenants/{id_}", {"name": "no"}, If_Match='"0"')[0] == (412 if known else 404)
+
+    def look():
+        shown = {}
+        for t in send(site, "GET", "/v1/tenants?limit=1000")[1]["tenants"]:
+            if t["in_force"] and t["source"] == "api":
+                shown[t["id"]] = {"name": t["name"] or None, "parent": t["parent"] or None, "state": t["state"]}
+        return shown
+
+    for n in range(400):
+        step()
+        until(lambda: look() == model, seconds=5, pause=0.02)
+        if n % 80 == 79:
+            site.gate.kill()
+            site.gate.start()
+            assert look() == model
+    assert site.gate.run("audit", "verify").returncode == 0

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <gatehouse/admin/archive_store.hpp>
+#include <gatehouse/admin/migration.hpp>
 #include <gatehouse/admin/tenant_ranking.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/explain/report.hpp>
@@ -82,6 +84,7 @@ class node_view {
     virtual std::vector<std::string> not_ready() const = 0;  // reasons; empty: ready
     virtual std::vector<std::string> warnings()
         const = 0;  // held(), trouble(): it serves, but look
+    virtual bool cannot_store() const = 0;  // changes of tenants are refused now: a full disk, a damaged central.db
     virtual std::vector<const proxy::worker_counters*> workers() const = 0;
     virtual std::vector<resource_row> resources() const = 0;
     virtual std::uint64_t access_log_lost() const = 0;  // access_log::lines_lost()
@@ -120,8 +123,20 @@ class node_view {
     // Stores a change of tenants and puts it into force, or says why not. `done` runs on control, once.
     virtual void change(registry::tenant_change c, std::function<void(registry::change_answer)> done) = 0;
 
-    // As registry::service::with_audit(); false: this node has no audit log, its tenants are another's.
-    virtual bool with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done) = 0;
+    // Moves a tenant to another pool, or a step of that. `done` runs on control, once.
+    virtual void migrate(migration_wish w, std::function<void(migration_answer)> done) = 0;
+
+    virtual const registry::access_list& access() const = 0;
+    // Stores it, or says why not. `done` runs on control, once.
+    virtual void change_access(registry::access_change c, std::function<void(std::string why_not)> done) = 0;
+
+    // Null: this node has no tenants of its own.
+    virtual archive_store* archives() = 0;
+    // `job` in the pool, then `done` on control.
+    virtual void in_pool(std::function<void()> job, std::function<void()> done) = 0;
+
+    // As registry::service::with_tenant_data(); false: this node has no audit log, its tenants are another's.
+    virtual bool with_tenant_data(std::function<void(registry::tenant_data&)> job, std::function<void()> done) = 0;
 
     virtual const config::settings& settings() const = 0;  // those in force
     // The node fills in now, now_ns and node_region.

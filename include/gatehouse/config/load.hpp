@@ -1,5 +1,6 @@
 // TOML to settings and tenants. Reports every mistake it can find, not the first alone.
-// Runs in the blocking pool or at start-up, never on a worker; only load_settings looks at files.
+// Runs in the blocking pool or at start-up, never on a worker; only load_settings and load_languages
+// look at files.
 // Any thread.
 #pragma once
 
@@ -37,6 +38,10 @@ struct loaded {
 loaded<settings> parse_settings(std::string_view text, const std::string& file);
 // Reads the file, looks whether the folders and files it names are there, and fills in node.id.
 loaded<settings> load_settings(const std::string& file);
+
+// The languages of platform.languages_dir into s.languages. A file with a mistake harms nothing else:
+// its language stays as it is in `in_force`, if it is there. Nothing on a node that follows.
+std::vector<diagnostic> load_languages(settings& s, const std::vector<language_ptr>& in_force = {});
 
 // One tenant document: syntax, types, ranges, values that can be judged alone (a host under
 // platform_domain is refused). References to plans, pools, parents are the registry's to check.

@@ -1,6 +1,7 @@
 // Everything a node's main file says, typed and checked. Plain values. Any thread.
 #pragma once
 
+#include <gatehouse/base/language.hpp>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/tenant/model.hpp>
 #include <string>
@@ -41,6 +42,9 @@ struct platform_settings {
     std::vector<std::string> shared_hosts;    // lower case
     std::vector<ip_network> trusted_proxies;
     std::string via = "gatehouse";
+    std::string languages_dir;                // absolute; one file a language
+    std::string language = "en";              // of pages where no tenant says another
+    tenant::branding branding;                // of pages without a tenant
 };
 
 struct redis_settings {
@@ -61,6 +65,14 @@ struct registry_settings {
 
 struct region_settings {
     std::string name, address, key_file;
+};
+
+// Copies of tenants on this node's disk.
+struct backup_settings {
+    std::string dir;                          // absolute; default: backups in node.state_dir
+    milliseconds every{0};                    // 0: when they are asked for
+    std::uint32_t keep = 7;                   // of each tenant
+    bool keys = false;                        // private keys of certificates with them
 };
 
 struct tls_settings {
@@ -101,11 +113,14 @@ struct settings {
     registry_settings registry;
     std::vector<region_settings> regions;
     tls_settings tls;
+    backup_settings backup;
     timeout_settings timeouts;
     limit_settings limits;
     log_settings log;
     std::vector<tenant::plan> plans;
     std::vector<tenant::pool> pools;
+    std::vector<tenant::tenant> templates;    // what tenants made by the API may begin with; id: the template's name
+    std::vector<language_ptr> languages;      // of languages_dir (load_languages), or as published
 };
 
 }  // namespace gatehouse::config

@@ -121,4 +121,63 @@ for i = 1, #KEYS do out[i] = redis.call('HGETALL', KEYS[i]) end
 return out
 )";
 
+// KEYS holds (a hash by tenant: "END TEXT"), hold-nodes (a sorted set by time). ARGV node, beginning of the keys of
+// words, then token and word, ... {text, ms left, ...} of every order that is not over.
+inline constexpr const char* holds_look = R"(
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now - 60000))
+redis.call('PEXPIRE', KEYS[2], 120000)
+for i = 3, #ARGV, 2 do
+  redis.call('HSET', ARGV[2] .. ARGV[i], ARGV[1], ARGV[i + 1])
+  redis.call('PEXPIRE', ARGV[2] .. ARGV[i], 600000)
+end
+local out, all = {}, redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  local ends, text = string.match(all[i + 1], '^(%d+) (.*)$')
+  if ends and tonumber(ends) > now then
+    out[#out + 1] = text
+    out[#out + 1] = string.format('%.0f', tonumber(ends) - now)
+  else
+    redis.call('HDEL', KEYS[1], all[i])
+  end
+end
+return out
+)";
+
+// KEYS holds, hold-nodes, nodes (the pulse's), words of the token. ARGV node, tenant, token, ms left (0: nothing is
+// ordered), text, ms that a node lives, latest time to be done. {now, node, ms silent or -1, word, ...} of the others; an
+// error: too late, or another node's order stands. An earlier one of the same node is dead.
+inline constexpr const char* holds_give = R"(
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+if ARGV[4] ~= '0' then
+  if now > tonumber(ARGV[7]) then return redis.error_reply('LATE') end
+  local ends, node = string.match(redis.call('HGET', KEYS[1], ARGV[2]) or '', '^(%d+) .* (%S+)$')
+  if ends and tonumber(ends) > now and node ~= ARGV[1] then return redis.error_reply('HELD by another node') end
+  redis.call('HSET', KEYS[1], ARGV[2], string.format('%.0f', now + ARGV[4]) .. ' ' .. ARGV[5])
+  redis.call('PEXPIRE', KEYS[1], 3600000)
+end
+local out, seen = {now}, {[ARGV[1]] = true}
+local function add(node, silent)
+  if seen[node] then return end
+  seen[node] = true
+  out[#out + 1] = node
+  out[#out + 1] = silent
+  out[#out + 1] = redis.call('HGET', KEYS[4], node) or ''
+end
+local known = redis.call('ZRANGEBYSCORE', KEYS[2], string.format('%.0f', now - ARGV[6]), '+inf', 'WITHSCORES')
+for i = 1, #known, 2 do add(known[i], math.max(0, now - tonumber(known[i + 1]))) end
+for _, node in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do add(node, -1) end
+return out
+)";
+
+// KEYS holds. ARGV tenant, token.
+inline constexpr const char* holds_take_back = R"(
+local token = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '^%d+ (%S+)')
+if token == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+)";
+
 }  // namespace gatehouse::fleet::scripts

@@ -25,6 +25,9 @@ struct bound_route {
     mutable std::uint32_t retry_credit = 50;              // in fifths of a retry; see retry.hpp
 };
 
+// Those of r.pool, as the tenant's region allows.
+void bind_endpoints(bound_route& r, const tenant::effective& e);
+
 struct binding {
     tenant::effective_ptr effective;
     parameters_ptr parameters;

@@ -82,6 +82,8 @@ struct alignas(64) worker_counters {
     std::array<counter, problem_count> refused_by_problem;
     duration_buckets request_time;  // head complete to settled; tunnels do not count
     counter transfers_waiting;       // gauge: bodies and tunnels that wait for bandwidth
+    counter requests_held;           // gauge: that wait while their tenant moves to another pool
+    counter requests_held_all;       // that ever waited so
     counter tunnels_opened;
     counter tunnels_active;  // gauge
     counter relays_opened;   // connections passed on to their home region

@@ -24,6 +24,7 @@ class session_tenant {
     // as many as it may.
     bool enter(const binding_ptr& b, const limit::level** by);
     void leave() noexcept;
+    const binding_ptr& kept() const noexcept { return binding_; }   // of the last set()
 
    private:
     std::string host_;

@@ -9,9 +9,11 @@
 #include <gatehouse/proxy/access_log.hpp>
 #include <gatehouse/proxy/binding.hpp>
 #include <gatehouse/proxy/counters.hpp>
+#include <gatehouse/proxy/hold.hpp>
 #include <gatehouse/proxy/live.hpp>
 #include <gatehouse/proxy/pace.hpp>
 #include <gatehouse/proxy/pressure.hpp>
+#include <gatehouse/proxy/shadow.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <gatehouse/tenant/loader.hpp>
 #include <gatehouse/upstream/connections.hpp>
@@ -45,6 +47,8 @@ class gate {
     upstream::connections upstreams;
     live_list live;                      // what a suspension closes
     pace_list paces;                     // what waits for bandwidth
+    hold_list holds;                     // what waits while a tenant moves
+    shadow_list shadows;                 // what is mirrored before it does
     tenant::loader* loader = nullptr;    // null: every tenant is in the directory
     const std::atomic<proxy::pressure>* pressure = &no_pressure;   // never null
     bool draining = false;               // no connection is kept alive any more

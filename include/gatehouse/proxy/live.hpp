@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <gatehouse/tenant/directory.hpp>
 #include <string>
 
@@ -32,6 +33,7 @@ class live_list {
     bool add(live_entry& e, std::string tenant_id, tenant::utc_time now, live_entry::close_callback close, void* context);
     void sweep(tenant::utc_time now);   // ends what may no longer run
     void close_all();   // drain's end
+    void close_if(const std::function<bool(const std::string& tenant_id)>& chosen);
 
    private:
     bool may_run(const std::string& tenant_id, tenant::utc_time now) const;

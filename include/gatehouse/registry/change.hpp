@@ -5,8 +5,10 @@
 #include <chrono>
 #include <cstdint>
 #include <gatehouse/config/load.hpp>
+#include <gatehouse/store/audit_db.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gatehouse::registry {
@@ -18,6 +20,15 @@ struct author {
     std::string request_id;  // may be empty
 };
 
+// What the audit log says besides what changed of a document.
+struct audit_event {
+    std::string tenant;  // or platform_log
+    std::string action;  // "token-created"
+    boost::json::object before, after;
+};
+// Whose log has what concerns no tenant. No tenant's id.
+inline constexpr std::string_view platform_log = "(platform)";
+
 struct tenant_change {
     enum class verb : std::uint8_t { create, update, suspend, reactivate, remove };
     verb what = verb::create;
@@ -28,9 +39,17 @@ struct tenant_change {
     std::optional<std::uint64_t> if_revision;  // only while it is this one's
     std::optional<std::chrono::seconds> grace;  // remove; none: registry.delete_grace
     bool recursive = false;                     // remove: with all below it
+    std::vector<audit_event> events;            // rows of the audit log besides, where it is done
+    // create: its log from elsewhere, whole and verified; it stands where there is none of this id.
+    std::vector<store::audit_row> history;
+    // The caller's name for the request, so that it can be sent again: hashed with who sends it; empty: it has none.
+    std::string retry_key, retry_content;       // retry_content: SHA-256 of what was asked
     bool dry_run = false;                       // only what would become of it
     registry::author author;
 };
+
+// RFC 7396.
+void merge_patch(boost::json::object& into, const boost::json::object& patch);
 
 enum class refusal : std::uint8_t {
     none,        // stored and in force

@@ -10,9 +10,11 @@
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/limit/quota.hpp>
+#include <gatehouse/registry/access.hpp>
+#include <gatehouse/registry/archive.hpp>
 #include <gatehouse/registry/change.hpp>
 #include <gatehouse/registry/tenant_filter.hpp>
-#include <gatehouse/store/audit_db.hpp>
+#include <gatehouse/registry/tenant_data.hpp>
 #include <gatehouse/store/usage_db.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <memory>
@@ -34,6 +36,7 @@ struct tenant_row {
         quarantine;  // why the newer version is not in force; empty: it is
     std::vector<config::diagnostic> conflicts;  // hosts it claims and did not get
     std::optional<tenant::utc_time> over_since;  // its state is a verb's, not its document's
+    std::optional<tenant::utc_time> owes_since;  // by its billing.status
 };
 
 struct tenant_page {
@@ -85,6 +88,10 @@ class service {
     // Stores a change of tenants and puts it into force, or says why not. `done` runs on control, once; not after
     // stop(). After `ready`.
     void change(tenant_change c, std::function<void(change_answer)> done);
+    // All that a tenant has, as of one moment between two changes. After `ready`.
+    void copy(std::string tenant, std::function<void(tenant_copy)> done);
+    // Stores it; `done` gets why not, empty when it is stored and access() says so. After `ready`.
+    void change_access(access_change c, std::function<void(std::string why_not)> done);
     // Stores which endpoints are drained from now on (`put`) and no longer (`drop`); `done` gets why
     // not, empty when it is stored and drained() says so.
     void set_drained(tenant::drained_endpoints put, std::vector<tenant::endpoint_name> drop,
@@ -95,8 +102,8 @@ class service {
     // Runs `job` in the pool on what central.db has of usage, one after the other, without waiting
     // for what else is to be stored; then `done` on control. After `ready` or on_restored.
     void with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done);
-    // The same on its audit log.
-    void with_audit(std::function<void(store::audit_db&)> job, std::function<void()> done);
+    // The same on the databases of tenants.
+    void with_tenant_data(std::function<void(tenant_data&)> job, std::function<void()> done);
     // Nothing is called back after this.
     void stop();
 
@@ -110,6 +117,7 @@ class service {
     bool ready() const;
     const std::string& fleet_id() const;  // random hex, made once, kept in central.db; used in Via
     const tenant::drained_endpoints& drained() const;
+    const access_list& access() const;
     const config::settings& settings() const;  // those in force
     const std::string& held() const;           // the mass removal held back now; empty: none
     const std::string& trouble() const;        // why changes cannot be stored now; empty: they can

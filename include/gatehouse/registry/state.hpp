@@ -64,6 +64,17 @@ struct overlay {
 };
 using optional_overlay = std::optional<overlay>;
 
+// That a tenant's billing.status says it owes: any but none, "active" and "trialing".
+bool owes(std::string_view billing_status) noexcept;
+
+// Of a tenant that owes: since when, and whether the grace of its plan is over, so that it is suspended.
+struct arrears {
+    tenant::utc_time since{};
+    bool due = false;
+    bool operator==(const arrears&) const = default;
+};
+using optional_arrears = std::optional<arrears>;
+
 // Tenants made by the admin API have no file; this stands in its place: "api:acme".
 inline constexpr std::string_view api_source = "api:";
 inline std::string api_file(std::string_view id) { return std::string(api_source) += id; }
@@ -95,6 +106,7 @@ struct kept {
     std::vector<std::pair<std::string, std::string>> hosts;  // host, owner
     std::vector<document> broken;  // files in quarantine, with the reasons then
     std::vector<std::pair<std::string, overlay>> overlays;  // by id
+    std::vector<std::pair<std::string, arrears>> owing;     // by id
     bool judged = false;           // all of it was judged by the rules of now
 };
 
@@ -105,6 +117,7 @@ struct tenant_update {
     bool republish = false;     // the record is another than before
     diagnostics quarantine, conflicts;
     optional_overlay over;      // the record has it
+    optional_arrears owing;     // the same, once it is due
 };
 
 struct change_set {
@@ -116,6 +129,8 @@ struct change_set {
                                                // only the id is taken; no reasons: no longer so
     std::vector<std::pair<std::string, std::uint64_t>> stamps;  // id, of its unchanged file now
     std::map<std::string, optional_overlay> overlays;           // by id; none: it goes
+    std::map<std::string, optional_arrears> owing;              // by id; none: it owes nothing
+    std::set<std::string> by_rule;   // ids whose change nobody made: its time had come
     // What was shown of tenants that are another now, for the audit log; null: they were not. Not of those that a
     // file declares for the first time.
     std::map<std::string, tenant::record_ptr> before;
@@ -123,7 +138,7 @@ struct change_set {
     // Nothing to publish; stamps are to be stored alone.
     bool empty() const {
         return tenants.empty() && dropped.empty() && hosts.empty() && orphans.empty() &&
-               overlays.empty();
+               overlays.empty() && owing.empty();
     }
     // Adds what came later.
     void merge(change_set later);
@@ -141,6 +156,7 @@ struct trial {
     std::map<std::string, tenant::record_ptr> records;    // by id; null: there was none
     std::map<std::string, kept_tenant> accepted;          // by id: those with another version in force, and below them
     std::map<std::string, shared_text> owners;            // by host
+    std::map<std::string, optional_arrears> owing;        // by id
     std::set<std::string> broken;                         // ids that were in order before
     // What it lets go and somebody else waits for: theirs once it is kept.
     std::set<std::string> dirty, hosts;
@@ -152,6 +168,7 @@ struct declared_tenant {
     std::string file;         // see is_api_file(); empty: several claim the id
     tenant_ptr document;      // without an overlay; null: not usable
     optional_overlay over;
+    bool is_due = false;      // suspended, or it would be without an overlay, as it owes
     std::uint64_t revision = 0;
     std::vector<std::string> children;  // in order
 };
@@ -164,8 +181,12 @@ class state {
     change_set restore(const kept& k);
     change_set apply(batch b, tenant::utc_time now);
     // Frees the hosts of removed tenants, forgets those gone for long; tenants of the API whose time to go
-    // has come are removed.
+    // has come are removed, and those that owe for longer than their plan allows are suspended.
     change_set expire(tenant::utc_time now);
+    // When the next of those that owe is to be suspended: expire() is to be called then. None: nobody is.
+    std::optional<tenant::utc_time> next_due() const;
+    // The same of one tenant.
+    std::optional<tenant::utc_time> due_at(std::string_view id) const;
 
     // Documents of the API and overlays: all of `b` or nothing. One whose `refused` says something has been taken
     // back already, and `changes` is what is left of it, most often nothing. Otherwise, once its changes are stored,
@@ -174,6 +195,8 @@ class state {
     change_set keep(trial t, tenant::utc_time now);
     change_set take_back(trial t, tenant::utc_time now);
     declared_tenant declared(std::string_view id) const;
+    // As its source has it, in force or not; null: nobody declares it.
+    tenant_ptr wanted(std::string_view id) const;
 
     // Takes rules over that judge as the ones before; false: others have to be judged by
     // with_rules().
@@ -258,6 +281,16 @@ class state {
     optional_overlay overlay_of(std::string_view id) const;
     tenant_ptr dressed(const entry& e) const;
 
+    // Who owes (arrears.cpp).
+    void settle_arrears(work& w);
+    void settle_arrears(entry& e, work& w);
+    void end_arrears(const entry& e, work& w);
+    void look_at_due(work& w);
+    bool is_due(const entry& e, const arrears& a, tenant::utc_time now) const;
+    bool is_suspended_for_arrears(const entry& e) const;
+    optional_arrears arrears_of(const entry& e) const;
+    std::chrono::seconds grace_of(const entry& e) const;
+
     // References and names (judge.cpp, references.cpp).
     void judge(work& w);
     void judge_one(entry& e, work& w);
@@ -314,6 +347,7 @@ class state {
     by_text<text_set> children_;  // parent -> ids
     by_text<claim> hosts_;
     by_text<overlay> overlays_;
+    by_text<arrears> owing_;
     std::map<std::string, document> orphans_;  // by file
     std::set<std::string> quarantined_;        // ids with anything to say
     std::set<std::string> held_;               // ids whose file is away

@@ -14,6 +14,7 @@ struct tenant_filter {
     std::string name;   // in its name, whatever the case; lower case
     std::string host;   // one of its hosts, whole, lower case
     std::string plan, region, state, parent, label;   // state: "removed" too
+    std::string within;   // this tenant or below it
     bool empty() const noexcept;
 };
 

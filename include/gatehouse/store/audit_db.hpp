@@ -1,5 +1,6 @@
-// The audit log of tenants in central.db, on a connection of its own: it is read while a change is stored. Text and
-// numbers; what a row means, and how rows hang together, is the registry's. One thread at a time.
+// The audit log's part in central.db, on a connection of its own: its heads, and rows that were not yet moved to their
+// tenant's database. Text and numbers; what a row means, and how rows hang together, is the registry's. One thread at
+// a time.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +19,14 @@ struct audit_row {
     std::int64_t at = 0;       // UTC seconds
     std::string who, from, request_id, action, before, after;
     std::string hash;          // over this row and the one before it, hexadecimal
+    std::string home;          // writing: in whose database it is to stand; empty: as those before it
 };
 struct audit_head {
     std::string tenant;
     std::uint64_t number = 0;  // of its last row
     std::string hash;          // that row's
+    std::string home;          // in whose database its rows are to stand
+    std::string stands_in;     // in whose those do that are not in central.db any more; empty: nobody's
 };
 
 class audit_db {
@@ -36,6 +40,12 @@ class audit_db {
     // Heads by tenant, those behind `after`; and tenants that have rows but no head, with number 0.
     failure heads(std::string_view after, std::size_t limit, std::vector<audit_head>& out);
     failure head(std::string_view tenant, std::optional<audit_head>& out);
+    // Some rows of tenants behind `after`, by tenant and number; those of `not_of` are left out.
+    failure pending(std::string_view after, std::string_view not_of, std::size_t limit, std::vector<audit_row>& out);
+    // Of logs whose rows stand in their tenants' databases, where central.db is new.
+    failure put_heads(const std::vector<audit_head>& heads);
+    // Rows up to these heads' numbers stand in stands_in's database from now on, and here no more. All or none.
+    failure moved(const std::vector<audit_head>& heads);
 
  private:
     database db_;

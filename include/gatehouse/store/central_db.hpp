@@ -1,5 +1,5 @@
 // state_dir/central.db: the last good document of each tenant, host ownership, why files are in
-// quarantine, what verbs say of tenants, the fleet's id, drained endpoints, what was used of quotas (and by the hour: usage_db.hpp). Holds text and numbers; what they mean is the registry's.
+// quarantine, what verbs say of tenants, who owes, the fleet's id, drained endpoints, what was used of quotas (and by the hour: usage_db.hpp). Holds text and numbers; what they mean is the registry's.
 // One thread at a time (it moves between the threads of the blocking pool).
 #pragma once
 
@@ -42,9 +42,39 @@ struct overlay_row {
     std::int64_t since = 0;  // the same
 };
 
+// A tenant whose billing.status says it owes.
+struct owing_row {
+    std::string tenant;
+    std::int64_t since = 0;  // UTC seconds
+    bool due = false;        // its grace is over
+};
+
 struct drained_row {
     std::string pool, endpoint;  // its address as configured or resolved
     std::int64_t since = 0;      // UTC seconds
+};
+
+// A token of the admin API, without its secret.
+struct token_row {
+    std::string id, hash, role, tenant, label, made_by;
+    std::int64_t made_at = 0, expires = 0;  // UTC seconds; expires 0: never
+};
+// What a tenant asked the platform for.
+struct request_row {
+    std::string tenant, kind, value, asked_by;
+    std::int64_t asked_at = 0;  // UTC seconds
+};
+// A change that may be asked for again.
+struct retry_row {
+    std::string key, content, tenant;
+    std::int64_t at = 0;  // UTC seconds
+};
+// All or nothing.
+struct access_rows {
+    std::vector<token_row> put_tokens;
+    std::vector<std::string> drop_tokens;  // ids
+    std::vector<request_row> put_requests, drop_requests;
+    std::vector<audit_row> audit;
 };
 
 // What a tenant used of a quota.
@@ -66,7 +96,12 @@ struct change {
     std::vector<std::pair<std::string, std::int64_t>> stamps;  // tenant id, file_stamp
     std::vector<overlay_row> overlays;
     std::vector<std::string> dropped_overlays;  // tenant ids
+    std::vector<owing_row> owing;
+    std::vector<std::string> dropped_owing;     // tenant ids
     std::vector<audit_row> audit;               // each tenant's in order; their last ones become its head
+    std::vector<retry_row> retries;
+    std::int64_t retries_from = 0;              // older ones go
+    std::vector<std::string> forgotten;         // tenant ids: their tokens and requests go
     std::string judged_by;  // what tenants were judged by, for contents::judged_by
 };
 
@@ -79,7 +114,11 @@ struct contents {
     std::vector<std::pair<std::string, std::string>> hosts;
     std::vector<reason_row> reasons;
     std::vector<overlay_row> overlays;
+    std::vector<owing_row> owing;
     std::vector<audit_head> audit_heads;
+    std::vector<token_row> tokens;
+    std::vector<request_row> requests;
+    std::vector<retry_row> retries;
     std::vector<drained_row> drained;
     std::vector<quota_row> quotas;
 };
@@ -98,13 +137,17 @@ class central_db {
     failure write(const change& c);
     // Rows to add or replace, and rows to remove (`since` does not matter); all or none.
     failure write_drained(const std::vector<drained_row>& put, const std::vector<drained_row>& drop);
+    failure write_access(const access_rows& rows);
 
  private:
     static central_db open_checked(const std::string& file, contents& out, failure& why);
     failure read_checked(const std::string& file, contents& out);
     failure migrate(const std::string& file);
     failure write_overlays(const change& c);
-    failure write_audit(const change& c);
+    failure write_owing(const change& c);
+    failure write_audit(const std::vector<audit_row>& rows);
+    failure write_retries(const change& c);
+    failure write_forgotten(const std::vector<std::string>& tenants);
     failure write_tenants(const change& c);
     failure write_hosts(const change& c);
     failure write_reasons(const change& c);

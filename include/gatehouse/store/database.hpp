@@ -22,7 +22,8 @@ struct failure {
     bool is_full() const noexcept;     // no space, or a write the system refused
 };
 
-enum class access : std::uint8_t { read_only, read_write };
+// build: a file that nobody sees before it is finished: a crash of the machine may leave it broken.
+enum class access : std::uint8_t { read_only, read_write, build };
 
 class database;
 

@@ -49,7 +49,8 @@ struct guard_verdict {
     // wrong_region, tenant_provisioning, suspended_*, tenant_gone, tenant_maintenance, forbidden;
     // registry_unavailable when an ancestor is not known here.
     problem refused = problem::none;
-    std::string_view detail;           // the tenant's own message where there is one
+    std::string_view detail;           // a sentence for the problem document (static text)
+    std::string_view message;          // the tenant's own to its visitors, in the detail's place
     std::int64_t retry_after_s = 0;    // when known (maintenance's end, until)
 };
 // Order: region, state of the tenant and then of each ancestor, maintenance, deny and allow.
@@ -75,5 +76,8 @@ bool rewrite_target(const effective_route& r, std::string_view path_and_query, s
 // Which endpoints of the pool this tenant may use. effective_route::endpoints holds it ready made.
 // strict: those of its region and of every region; preferred: the same, and the others as fallback.
 allowed_endpoints endpoints_for(const effective& e, const pool& p);
+
+// Whether another pool of the tenant `id` would be this one's too: it is `id`, or inherits its pool from there.
+bool has_pool_of(const effective& e, std::string_view id) noexcept;
 
 }  // namespace gatehouse::tenant

@@ -46,6 +46,7 @@ struct limits {
 struct plan {
     std::string name;
     tenant::limits limits;
+    std::chrono::seconds billing_grace{14 * 24 * 3600};   // from an unpaid billing.status to the suspension
     bool operator==(const plan&) const = default;
 };
 
@@ -127,9 +128,16 @@ struct client_tls {
     bool operator==(const client_tls&) const = default;
 };
 
+// When a window comes again; days in UTC.
+enum class recurrence : std::uint8_t { none, day, monday, tuesday, wednesday, thursday, friday, saturday, sunday };
+
+// Once, from `from` to `to`; or again and again, from `at` after midnight for `length`.
 struct maintenance_window {
     utc_time from, to;
     std::string message;
+    recurrence every = recurrence::none;
+    std::chrono::minutes at{0};
+    std::chrono::seconds length{0};
     bool operator==(const maintenance_window&) const = default;
 };
 

@@ -157,6 +157,12 @@ struct certificate_pem {
     std::string chain, key;  // PEM, leaf first
     std::int64_t not_after = 0;
 };
+// Puts chain and key (PEM, leaf first) where certificates of that name are read from, or says why not: it is checked as one
+// that is read, names `name` and is not over. `name`: a host, or "*.DOMAIN".
+std::string put_certificate(const std::string& certs_dir, const std::string& name, std::string_view pem);
+// Whether a file is there for that host, or for the wildcard that it is of. Its content is not looked at.
+bool has_certificate(const std::string& certs_dir, const std::string& host);
+std::string remove_certificate(const std::string& certs_dir, const std::string& name);  // the same
 certificate_pem read_certificate(const std::string& certs_dir, const std::string& name, std::string_view digest);
 
 }  // namespace gatehouse::tls

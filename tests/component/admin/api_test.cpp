@@ -665,14 +665,17 @@ TEST_CASE("the document describes what exists, and nothing else") {
     fixture f;
     f.node.add("acme");
     f.node.add_endpoint("shared", "127.0.0.1:9001");
+    const std::string token = "0123456789abcdef";
+    f.node.access_rows.tokens[token] = {.id = token};
+    f.node.access_rows.requests["acme"] = {{.tenant = "acme", .what = registry::request::kind::deletion}};
     const auto o = f.get("/v1/openapi.json");
     CHECK(o.at("openapi") == "3.1.0");
     for (const auto& path : o.at("paths").as_object()) {
         std::string target(path.key());
         if (const auto at = target.find("{id}"); at != std::string::npos)
-            target.replace(at, 4, target.starts_with("/v1/pools") ? "shared" : "acme");
+            target.replace(at, 4, target.starts_with("/v1/pools") ? "shared" : target.starts_with("/v1/tokens") ? token : "acme");
         if (const auto at = target.find("{address}"); at != std::string::npos)
-            target.replace(at, 9, "127.0.0.1:9001");
+            target.replace(at, 9, target.starts_with("/v1/tenants") ? "deletion" : "127.0.0.1:9001");
         for (const auto& verb : path.value().as_object()) {
             std::string method(verb.key());
             boost::to_upper(method);
@@ -682,5 +685,5 @@ TEST_CASE("the document describes what exists, and nothing else") {
             CHECK(status != 405);
         }
     }
-    CHECK(o.at("paths").as_object().size() == 22);
+    CHECK(o.at("paths").as_object().size() == 39);
 }

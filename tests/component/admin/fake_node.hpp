@@ -109,8 +109,11 @@ struct fake_node : gatehouse::admin::node_view {
         gatehouse::registry::tenant_page page;
         for (const auto& r : rows) {
             const std::string_view cursor = r.is_file ? r.source : r.id;
-            if (cursor <= after || !gatehouse::registry::matches(filter, *r.record, "", [](auto) { return nullptr; }))
-                continue;
+            const auto find = [this](std::string_view id) {
+                const auto* found = find_tenant(id);
+                return found == nullptr ? nullptr : found->record.get();
+            };
+            if (cursor <= after || !gatehouse::registry::matches(filter, *r.record, "", find)) continue;
             if (page.rows.size() == limit) {
                 page.next = page.rows.back().is_file ? page.rows.back().source : page.rows.back().id;
                 break;
@@ -142,12 +145,34 @@ struct fake_node : gatehouse::admin::node_view {
         used_to = to;
         done(used);
     }
-    gatehouse::store::audit_db* audit = nullptr;
-    bool with_audit(std::function<void(gatehouse::store::audit_db&)> job, std::function<void()> done) override {
-        if (audit == nullptr) return false;
-        job(*audit);
+    std::optional<gatehouse::admin::migration_wish> wished;
+    gatehouse::admin::migration_answer moved;
+    void migrate(gatehouse::admin::migration_wish w, std::function<void(gatehouse::admin::migration_answer)> done) override {
+        wished = std::move(w);
+        done(moved);
+    }
+    gatehouse::registry::tenant_data* data = nullptr;
+    bool with_tenant_data(std::function<void(gatehouse::registry::tenant_data&)> job, std::function<void()> done) override {
+        if (data == nullptr) return false;
+        job(*data);
         done();
         return true;
+    }
+    gatehouse::registry::access_list access_rows;
+    gatehouse::registry::access_change access_changed;
+    std::string access_trouble;
+    const gatehouse::registry::access_list& access() const override { return access_rows; }
+    void change_access(gatehouse::registry::access_change c, std::function<void(std::string)> done) override {
+        if (access_trouble.empty()) c.apply_to(access_rows);
+        access_changed = std::move(c);
+        done(access_trouble);
+    }
+    bool cannot_store() const override { return false; }
+    gatehouse::admin::archive_store* store = nullptr;
+    gatehouse::admin::archive_store* archives() override { return store; }
+    void in_pool(std::function<void()> job, std::function<void()> done) override {
+        job();
+        done();
     }
     gatehouse::registry::tenant_change wanted;
     gatehouse::registry::change_answer changed;

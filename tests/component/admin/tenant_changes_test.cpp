@@ -61,7 +61,7 @@ TEST_CASE("refusals have their status, and name the place by a pointer") {
         {refusal::invalid, 422}, {refusal::out_of_order, 409}, {refusal::has_children, 409}, {refusal::elsewhere, 409},
         {refusal::not_stored, 503}};
     for (const auto& [why, expected] : rows) {
-        const auto a = answer_of({}, {.refused = why, .detail = "so", .reasons = {}, .affected = {}}, nullptr);
+        const auto a = answer_of({}, {.refused = why, .detail = "so", .reasons = {}, .affected = {}}, nullptr, {});
         CHECK(a.status == expected);
         CHECK(a.content_type == "application/problem+json");
         CHECK(json::parse(a.body).at("detail") == "so");
@@ -69,7 +69,7 @@ TEST_CASE("refusals have their status, and name the place by a pointer") {
     change_answer many{.refused = refusal::invalid, .detail = "so", .reasons = {}, .affected = {}};
     many.reasons.push_back({.file = "api:acme", .key = "routes[0].request_fields.set.a/b~c", .message = "no", .advice = "do"});
     many.reasons.push_back({.file = "/t/child.toml", .key = "", .message = "broken"});
-    const auto o = json::parse(answer_of({}, many, nullptr).body).as_object();
+    const auto o = json::parse(answer_of({}, many, nullptr, {}).body).as_object();
     const auto& errors = o.at("errors").as_array();
     CHECK(errors.at(0).at("pointer") == "/routes/0/request_fields/set/a~1b~0c");
     CHECK(errors.at(0).at("tenant") == "acme");
@@ -86,16 +86,16 @@ TEST_CASE("what was done is shown") {
     tenant_change c;
     c.id = "acme";
     const change_answer ok{.refused = refusal::none, .detail = {}, .reasons = {}, .affected = {"acme", "child"}};
-    auto a = answer_of(c, ok, &row);
+    auto a = answer_of(c, ok, &row, row_json(row));
     CHECK(a.status == 201);
     CHECK(a.fields == std::vector<std::pair<std::string, std::string>>{{"ETag", "\"7\""}, {"Location", "/v1/tenants/acme"}});
     CHECK(json::parse(a.body).at("source") == "api");
     c.what = verb::remove;
-    a = answer_of(c, ok, &row);
+    a = answer_of(c, ok, &row, row_json(row));
     CHECK(a.status == 202);
     CHECK(json::parse(a.body).at("affected") == json::array({"acme", "child"}));
     c.dry_run = true;
-    a = answer_of(c, ok, &row);
+    a = answer_of(c, ok, &row, row_json(row));
     CHECK(a.status == 200);
     CHECK(json::parse(a.body) == json::value({{"dry_run", true}, {"affected", {"acme", "child"}}}));
 }

@@ -94,7 +94,7 @@ net::task<error_code> memory_client::send_continue() {
 net::task<error_code> memory_client::answer(const http::own_answer& a) {
     ++answers;
     refused = a.problem;
-    detail = a.detail;
+    detail = a.message.empty() ? a.detail : a.message;
     refusal_fields = a.extra_fields;
     retry_after_s = a.retry_after_s;
     answered_keep_alive = a.keep_alive;

@@ -267,3 +267,41 @@ TEST_CASE("output that cannot be written is a failure") {
     std::clearerr(stdout);
     CHECK(code == 1);
 }
+
+TEST_CASE("tenant migrate: at once, or step by step around a hook") {
+    const std::string moved = R"({"tenant":"acme","step":"moved","from":"pool:a","to":null,"held_ms":70,"requests_held":4,"notes":["Node x is late."]})";
+    SECTION("at once") {
+        against_node n({http_answer(200, moved)});
+        const auto o = n.run({"tenant", "migrate", "acme", "--to", "pool:b"});
+        CHECK(o.code == 0);
+        CHECK(o.out == "tenant acme has moved from pool:a to its parent's pool; 4 requests waited, 70 ms at most\nlook: Node x is late.\n");
+    }
+    const std::string held = R"({"tenant":"acme","step":"held","from":"pool:a","to":"pool:b","token":"f00","left_ms":9000})";
+    SECTION("a hook that goes well") {
+        against_node n({http_answer(200, held), http_answer(200, moved)});
+        CHECK(n.run({"tenant", "migrate", "acme", "--to", "pool:b", "--hold", "9s", "--hook", "test $GATEHOUSE_TO = pool:b"}).code == 0);
+        n.node.finish();
+        REQUIRE(n.node.requests.size() == 2);
+        CHECK_THAT(n.node.requests[0], Catch::EndsWith(R"({"to":"pool:b","hold":"9s","step":"hold"})"));
+        CHECK_THAT(n.node.requests[1], Catch::EndsWith(R"({"step":"commit","token":"f00"})"));
+    }
+    SECTION("a hook that fails") {
+        against_node n({http_answer(200, held), http_answer(200, "{}")});
+        const auto o = n.run({"tenant", "migrate", "acme", "--to", "pool:b", "--hook", "exit 2"});
+        CHECK(o.code == 1);
+        CHECK(o.err == "gatehouse: the hook ended with exit code 2; tenant acme stays with pool:a\n");
+        n.node.finish();
+        REQUIRE(n.node.requests.size() == 2);
+        CHECK_THAT(n.node.requests[1], Catch::Contains(R"("step":"abort")"));
+    }
+    SECTION("nothing is held") {
+        against_node n({http_answer(409, R"({"title":"No","detail":"No endpoint is up."})")});
+        const auto o = n.run({"tenant", "migrate", "acme", "--to", "pool:b", "--hook", "echo it ran"});
+        CHECK(o.code == 1);
+        CHECK(o.out.empty());
+        CHECK_THAT(o.err, Catch::Contains("No endpoint is up."));
+    }
+    CHECK(run({"tenant", "migrate", "acme"}).code == 2);
+    CHECK(run({"tenant", "migrate", "acme", "--to", "pool:b", "--rollback"}).code == 2);
+    CHECK(run({"tenant", "migrate", "acme", "--to", "pool:b", "--tunnels", "cut"}).code == 2);
+}

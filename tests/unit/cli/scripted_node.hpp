@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -47,6 +48,11 @@ struct scripted_node {
         std::string request;
         char byte;
         while (request.find("\r\n\r\n") == std::string::npos && ::recv(c, &byte, 1, 0) == 1)
+            request += byte;
+        // What is not read would be answered with a reset.
+        constexpr std::string_view length = "Content-Length: ";
+        const auto at = request.find(length);
+        for (auto left = at == request.npos ? 0 : std::stoul(request.substr(at + length.size())); left > 0 && ::recv(c, &byte, 1, 0) == 1; --left)
             request += byte;
         requests.push_back(request);
         for (const char b : answer) {

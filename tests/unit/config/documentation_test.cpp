@@ -1,5 +1,6 @@
 // The page and the sample file know every key that the readers know.
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -58,6 +59,27 @@ TEST_CASE("docs/configuration.md explains every key") {
             CHECK(page.find(as_documented(key)) != std::string::npos);
         }
     }
+}
+
+TEST_CASE("docs/configuration.md names every page of a language, and its example is one") {
+    const std::string page = content("docs/configuration.md");
+    for (int i = 1; i <= static_cast<int>(gatehouse::problem::loop); ++i) {
+        const std::string name = gatehouse::page_name(static_cast<gatehouse::problem>(i));
+        INFO(name);
+        CHECK(page.find('`' + name + '`') != std::string::npos);
+    }
+    const std::size_t from = page.find("# languages/fr.toml");
+    REQUIRE(from != page.npos);
+    const auto folder = std::filesystem::temp_directory_path() / "gatehouse-documented-languages";
+    std::filesystem::create_directory(folder);
+    std::ofstream(folder / "fr.toml") << page.substr(from, page.find("```", from) - from);
+    settings s;
+    s.platform.languages_dir = folder.string();
+    const auto told = load_languages(s);
+    std::filesystem::remove_all(folder);
+    INFO(all_text(told));
+    CHECK(told.empty());
+    CHECK(s.languages.size() == 1);
 }
 
 TEST_CASE("conf/gatehouse.toml is accepted and mentions every key") {

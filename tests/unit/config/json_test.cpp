@@ -28,6 +28,8 @@ primary_tenant = "home"
 shared_hosts = ["api.apps.example"]
 trusted_proxies = ["10.0.0.0/8", "::1"]
 via = "edge"
+language = "de"
+branding = { logo = "https://a.example/l.png", color = "#0a5" }
 [tls]
 certs_dir = "elsewhere"
 min_version = "1.3"
@@ -39,6 +41,7 @@ key_file = "eu.key"
 address = "gate.us.example:443"
 [plans.free]
 [plans.pro]
+billing_grace = "3d"
 rate = "500/s"
 burst = 1000
 concurrency = 200

@@ -47,6 +47,13 @@ class generator {
             t.maintenance.push_back(
                 {from, from + std::chrono::seconds{1 + below(100'000)}, coin() ? text() : ""});
         }
+        for (std::size_t i = below(3); i > 0; --i)
+            t.maintenance.push_back({.from = {},
+                                     .to = {},
+                                     .message = coin() ? text() : "",
+                                     .every = static_cast<tenant::recurrence>(1 + below(8)),
+                                     .at = std::chrono::minutes{below(24 * 60)},
+                                     .length = std::chrono::seconds{60 + below(80'000)}});
         if (coin()) t.billing = {text(), text(), coin() ? "active" : ""};
         if (!t.parent.empty() && coin()) t.database = "parent";
         if (coin()) routes(t.routes.emplace());

@@ -84,7 +84,8 @@ TEST_CASE("the page is escaped and asks nobody else") {
     own_answer a;
     a.problem = problem::unknown_host;
     a.prefers_html = true;
-    a.detail = "<script>alert(1)</script>";
+    a.detail = "of programs alone";
+    a.message = "<script>alert(1)</script>";
     a.tenant_name = "A & <B>";
     a.branding = &branding;
     const auto r = answer(a);
@@ -92,6 +93,8 @@ TEST_CASE("the page is escaped and asks nobody else") {
     CHECK(r->field_of("Content-Security-Policy") ==
           "default-src 'none'; img-src https:; style-src 'unsafe-inline'");
     CHECK_FALSE(has(r->body, "<script"));
+    CHECK(has(r->body, "&lt;script&gt;alert(1)"));
+    CHECK_FALSE(has(r->body, "of programs alone"));
     CHECK(has(r->body, "A &amp; &lt;B&gt;"));
     CHECK(has(r->body, "https://cdn.example/l.png"));
     CHECK(has(r->body, "#0a5"));
@@ -107,6 +110,92 @@ TEST_CASE("the page is escaped and asks nobody else") {
     const std::string long_name(20000, '&');
     a.tenant_name = long_name;
     CHECK(answer(a)->body.size() <= 8 * 1024);
+    // A tenant's message may be 2048 bytes, each of which may need six: then it is ours again.
+    const std::string long_message(2048, '"');
+    a.message = long_message;
+    const auto own = answer(a);
+    CHECK(own->body.size() <= 8 * 1024);
+    CHECK(has(own->body, english()->page(problem::unknown_host).text));
+}
+
+TEST_CASE("the page is in a language and says when it is over") {
+    own_answer a;
+    a.problem = problem::tenant_maintenance;
+    a.prefers_html = true;
+    a.language = german().get();
+    a.request_id = "r1";
+    a.back_unix_s = 1'796'094'000;  // 2026-12-01 03:00
+    const auto r = answer(a);
+    CHECK(r->field_of("Content-Language") == "de");
+    CHECK(r->field_of("Vary") == "Accept, Accept-Language");
+    CHECK(has(r->body, "<html lang=\"de\">"));
+    CHECK(has(r->body, "<h1>Dieser Dienst wird gerade gewartet</h1>"));
+    CHECK(has(r->body, "Voraussichtlich wieder da: <bdi>2026-12-01 03:00 UTC</bdi>"));
+    CHECK(has(r->body, "Anfrage <bdi>r1</bdi>"));
+    a.message = "Um drei geht es weiter";
+    CHECK(has(answer(a)->body, "<p dir=\"auto\">Um drei geht es weiter</p>"));
+    // Programs read English, whatever people read, and the tenant's words.
+    a.prefers_html = false;
+    const auto document = answer(a);
+    CHECK(document->field_of("Content-Language") == "(none)");
+    CHECK(has(document->body, "This service is under maintenance"));
+    CHECK(has(document->body, "\"detail\":\"Um drei geht es weiter\""));
+
+    auto arabic = begin_language("ar");
+    for (page_text& page : arabic.pages)
+        page = {.title = std::string(200, '&'), .text = std::string(600, '<')};
+    arabic.back = arabic.request = arabic.support = std::string(100, '"');
+    const tenant::branding branding{.logo = "https://a.example/" + std::string(900, '&'),
+                                    .color = "#123456",
+                                    .support = "mailto:a@a.example"};
+    a.prefers_html = true;
+    a.branding = &branding;
+    a.language = &arabic;
+    a.message = {};
+    const auto largest = answer(a);
+    CHECK(has(largest->body, "<html lang=\"ar\" dir=\"rtl\">"));
+    CHECK(largest->body.size() <= 8 * 1024);
+}
+
+TEST_CASE("which language a page is in") {
+    std::vector<language_ptr> more;
+    for (const char* tag : {"fr", "pt-BR"})
+        more.push_back(std::make_shared<const language>(begin_language(tag)));
+    const auto all = with_built_in(more);
+    struct row {
+        const char *accept, *preferred, *chosen;
+    };
+    const row rows[] = {
+        {"", "", "en"},
+        {"", "de", "de"},
+        {"", "de-AT", "de"},
+        {"", "xx", "en"},
+        {"", "pt", "pt-br"},
+        {"de", "fr", "de"},
+        {"DE-ch", "fr", "de"},
+        {"nl, sv", "fr", "fr"},
+        {"nl, en;q=0.5", "fr", "en"},
+        {"fr;q=0.3, en;q=0.7", "de", "en"},
+        {"en, de", "fr", "en"},
+        {"en;q=0.8, *;q=0.9", "fr", "fr"},
+        {"en;q=0.8, *;q=0.5", "fr", "en"},
+        {"en;q=0, de;q=0", "fr", "fr"},
+        {"*", "de", "de"},
+        {"pt-PT", "de", "pt-br"},
+        {",;q=,;;=, -", "de", "de"},
+        {"de;q=abc", "fr", "de"},
+    };
+    for (const row& x : rows) {
+        INFO(x.accept << " / " << x.preferred);
+        CHECK(choose_language(all, x.accept, x.preferred).tag == x.chosen);
+    }
+    std::string many;
+    for (int i = 0; i < 31; ++i) many += "xx,";
+    CHECK(choose_language(all, many + "de", "fr").tag == "de");
+    CHECK(choose_language(all, many + "xx,de", "fr").tag == "fr");
+    std::string deep = "de";
+    while (deep.size() < 60) deep += "-a";
+    CHECK(choose_language(all, deep, "fr").tag == "fr");
 }
 
 TEST_CASE("answers to HEAD, closing ones, and redirects") {

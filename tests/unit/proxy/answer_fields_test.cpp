@@ -46,6 +46,25 @@ TEST_CASE("the client's tenant identifier") {
     CHECK(contradiction != "pixel");
 }
 
+TEST_CASE("the language of a page: the client's wish, the tenant's, the platform's") {
+    http::request_head r;
+    parameters p;
+    tenant::effective e;
+    CHECK(page_language(r, p, nullptr).tag == "en");
+    p.language = "de";
+    CHECK(page_language(r, p, nullptr).tag == "de");
+    CHECK(page_language(r, p, &e).tag == "de");
+    e.locale.language = "en-GB";
+    CHECK(page_language(r, p, &e).tag == "en");
+    e.locale.language = "fr";  // nobody wrote it
+    CHECK(page_language(r, p, &e).tag == "de");
+    r.fields = {other("accept-language", "sv, en;q=0.5")};
+    CHECK(page_language(r, p, &e).tag == "en");
+    p.language = "xx";
+    r.fields.clear();
+    CHECK(page_language(r, p, &e).tag == "en");
+}
+
 TEST_CASE("the fields of an answer") {
     limited f;
     std::string out = "old";

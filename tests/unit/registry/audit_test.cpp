@@ -2,6 +2,7 @@
 
 #include "../store/temp_folder.hpp"
 #include <boost/json/parse.hpp>
+#include <gatehouse/registry/tenant_data.hpp>
 #include <gatehouse/store/central_db.hpp>
 
 #include "model.hpp"
@@ -41,12 +42,18 @@ tenant::tenant version(const std::string& plan, tenant::life state = tenant::lif
 
 const tenant::utc_time noon{std::chrono::hours(480012)};
 
+std::vector<store::audit_row> rows_of(const auditor& a, const change_set& c, const std::map<std::string, author>& authors) {
+    audit_draft d(a, noon);
+    d.add(c, authors);
+    return d.rows;
+}
+
 // A central.db with three rows of acme and one of globex.
 struct log_file {
     temp_folder folder;
     std::string file = folder / "central.db";
     store::failure why;
-    store::audit_db db;
+    tenant_data db;
 
     log_file() {
         std::string moved;
@@ -56,21 +63,21 @@ struct log_file {
         const std::map<std::string, author> authors{{"acme", {.who = "admin", .from = "::1", .request_id = "r1"}}};
         const auto put = [&](const change_set& c) {
             store::change rows;
-            rows.audit = a.rows_of(c, authors, noon);
+            rows.audit = rows_of(a, c, authors);
             REQUIRE_FALSE(central.write(rows));
             a.stored(rows.audit);
         };
         put(change(std::nullopt, version("pro")));
         put(change(version("pro"), version("free")));
         put(change(version("free"), version("free", tenant::life::suspended)));
-        REQUIRE_FALSE(db.open(file));
+        REQUIRE_FALSE(db.open(folder.path()));
     }
     void execute(const std::string& sql) {
         auto raw = store::database::open(file, store::access::read_write, why);
         REQUIRE_FALSE(raw.execute(sql.c_str()));
     }
     std::string verdict() {
-        const auto v = verify_audit(db, "acme", why);
+        const auto v = db.verify("acme", why);
         REQUIRE_FALSE(why);
         return v.wrong;
     }
@@ -89,7 +96,7 @@ TEST_CASE("a row says what became of which key, by whom") {
             {version(""), std::nullopt, "removed", R"({"id":"acme","state":"active"})", "{}"},
         }));
     CAPTURE(action);
-    const auto rows = auditor().rows_of(change(before, after), {{"acme", {.who = "admin", .from = "192.0.2.7", .request_id = "r9"}}}, noon);
+    const auto rows = rows_of(auditor(), change(before, after), {{"acme", {.who = "admin", .from = "192.0.2.7", .request_id = "r9"}}});
     REQUIRE(rows.size() == 1);
     CHECK(rows[0].number == 1);
     CHECK(rows[0].action == action);
@@ -102,9 +109,9 @@ TEST_CASE("a row says what became of which key, by whom") {
 }
 
 TEST_CASE("without an author it was the file, or the gateway; what is the same has no row") {
-    CHECK(auditor().rows_of(change(version("pro"), version("free"), "/t/acme.toml"), {}, noon)[0].from == "/t/acme.toml");
-    CHECK(auditor().rows_of(change(version("pro"), version("free")), {}, noon)[0].who == "gatehouse");
-    CHECK(auditor().rows_of(change(version("pro"), version("pro")), {}, noon).empty());
+    CHECK(rows_of(auditor(), change(version("pro"), version("free"), "/t/acme.toml"), {})[0].from == "/t/acme.toml");
+    CHECK(rows_of(auditor(), change(version("pro"), version("free")), {})[0].who == "gatehouse");
+    CHECK(rows_of(auditor(), change(version("pro"), version("pro")), {}).empty());
 }
 
 TEST_CASE("rows hang together across a restart") {
@@ -116,7 +123,7 @@ TEST_CASE("rows hang together across a restart") {
     CHECK(heads[0].number == 3);
     auditor again;
     again.restore(heads);
-    const auto rows = again.rows_of(change(version("free"), version("pro")), {}, noon);
+    const auto rows = rows_of(again, change(version("free"), version("pro")), {});
     CHECK(rows[0].number == 4);
     CHECK(rows[0].hash == audit_hash(heads[0].hash, rows[0]));
 }

@@ -18,7 +18,7 @@ inline config::settings sample_settings() {
     s.platform.domain = "localhost";
     s.registry.host_quarantine = std::chrono::hours(1);
     s.platform.shared_hosts = {"api.localhost", "shared.example"};
-    s.plans = {{.name = "pro", .limits = {}}, {.name = "free", .limits = {}}};
+    s.plans = {{.name = "pro", .limits = {}, .billing_grace = std::chrono::hours(1)}, {.name = "free", .limits = {}}};
     tenant::pool shared;
     shared.name = "shared";
     shared.endpoints.push_back({.address = "127.0.0.1:9001", .region = "eu"});
@@ -121,6 +121,7 @@ class model {
             if (u.kept.good || u.kept.gone_since) k.tenants.push_back(u.kept);
         k.hosts.assign(owners_.begin(), owners_.end());
         k.overlays.assign(overlays_.begin(), overlays_.end());
+        k.owing.assign(owing_.begin(), owing_.end());
         for (const auto& [id, u] : updates_)
             if (!u.quarantine.empty() && !u.kept.file.empty())
                 k.broken.push_back(
@@ -132,6 +133,8 @@ class model {
             owners_[host] = owner;
         take(state_.restore(k));
     }
+
+    void forget_owing() { owing_.clear(); }
 
     // In force now, "" : not known, "gone": removed.
     std::string owner(const std::string& host) const {
@@ -193,6 +196,12 @@ class model {
             else
                 overlays_.erase(id);
         }
+        for (const auto& [id, arrears] : c.owing) {
+            if (arrears)
+                owing_[id] = *arrears;
+            else
+                owing_.erase(id);
+        }
         for (const auto& [host, owner] : c.hosts) {
             if (owner.empty())
                 owners_.erase(host);
@@ -205,6 +214,7 @@ class model {
     std::map<std::string, tenant_update> updates_;
     std::map<std::string, std::string> owners_;
     std::map<std::string, overlay> overlays_;
+    std::map<std::string, arrears> owing_;
     std::uint64_t writes_ = 0;
 };
 

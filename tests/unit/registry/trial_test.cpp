@@ -219,6 +219,7 @@ namespace {
 struct chance {
     std::mt19937 numbers;
     unsigned below(unsigned n) { return static_cast<unsigned>(numbers() % n); }
+    unsigned peek(unsigned n) const { return std::mt19937(numbers)() % n; }
     std::string id() { return "t" + std::to_string(below(6)); }
     tenant::tenant document() {
         auto t = make(id());
@@ -229,7 +230,8 @@ struct chance {
         if (below(4) == 0) t.label = "l" + std::to_string(below(3));
         if (below(3) == 0) t.parent = id();
         if (t.parent == t.id) t.parent.clear();
-        if (below(8) == 0) t.plan = "gold";
+        if (peek(3) == 0) t.billing.status = "past_due";
+        t.plan = below(8) == 0 ? "gold" : "pro";
         if (below(6) == 0) t.pool = "west";
         if (below(6) == 0) t.region = "eu";
         return t;
@@ -239,6 +241,7 @@ struct chance {
             const auto who = id();
             if (!s.declared(who).known) return {};
             if (below(2) == 0) return over(who, std::nullopt);
+            if (peek(2) == 0) return over(who, overlay{.state = tenant::life::active});
             return over(who, suspended());
         }
         const auto t = document();

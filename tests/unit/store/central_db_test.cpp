@@ -51,6 +51,7 @@ change sample() {
                          .key = "plan",
                          .message = "there is no plan \"x\"",
                          .advice = "name another"});
+    c.owing.push_back({.tenant = "acme", .since = 3, .due = true});
     c.overlays.push_back({.tenant = "acme", .state = "suspended", .reason = "legal", .until = 5, .message = "closed", .since = 4});
     return c;
 }
@@ -81,6 +82,9 @@ TEST_CASE("central.db keeps a change set whole") {
     REQUIRE(c.reasons.size() == 1);
     CHECK(c.reasons[0].line == 3);
     CHECK(c.reasons[0].is_error);
+    REQUIRE(c.owing.size() == 1);
+    CHECK(c.owing[0].since == 3);
+    CHECK(c.owing[0].due);
     REQUIRE(c.overlays.size() == 1);
     CHECK(c.overlays[0].reason == "legal");
     CHECK(c.overlays[0].until == 5);
@@ -96,12 +100,14 @@ TEST_CASE("a later change set replaces, drops and clears") {
     later.hosts = {{"b.example", ""}, {"shop.acme.example", "other"}};
     later.cleared_files = {"/t/acme.toml"};
     later.dropped_overlays = {"acme"};
+    later.dropped_owing = {"acme"};
     REQUIRE_FALSE(db.write(later));
     const auto c = read(db);
     CHECK(c.revision == 8);
     CHECK(c.tenants.empty());
     CHECK(c.reasons.empty());
     CHECK(c.overlays.empty());
+    CHECK(c.owing.empty());
     REQUIRE(c.hosts.size() == 1);
     CHECK(c.hosts[0].second == "other");
 }

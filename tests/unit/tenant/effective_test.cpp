@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <gatehouse/tenant/decide.hpp>
 
 using namespace tenant_test;
 using gatehouse::problem;
@@ -579,4 +580,25 @@ TEST_CASE("bandwidths are those of route, tenant and parents that have one, and 
     // Without any there is nothing to walk.
     d.put(record_of(named("plain"), {}));
     CHECK(effective_of(d, "plain")->bandwidths.empty());
+}
+
+TEST_CASE("who gets another pool with a tenant: itself and those that have theirs from it") {
+    tenant::directory d;
+    fill_platform(d);
+    settings top = named("top"), middle = named("middle", "top"), child = named("child", "middle"), apart = named("apart", "top"),
+             below = named("below", "apart");
+    top.pool = "shared";
+    apart.pool = "api";
+    for (const auto& t : {top, middle, child, apart, below}) d.put(record_of(t, {}));
+    const auto moves = [&d](const char* id, const char* with) { return tenant::has_pool_of(*effective_of(d, id), with); };
+    CHECK(moves("top", "top"));
+    CHECK(moves("middle", "top"));
+    CHECK(moves("child", "top"));
+    // Between the two one may get a pool of its own: then those below it go with that one.
+    CHECK(moves("child", "middle"));
+    CHECK_FALSE(moves("apart", "top"));
+    CHECK_FALSE(moves("below", "top"));
+    CHECK(moves("below", "apart"));
+    CHECK_FALSE(moves("top", "child"));
+    CHECK_FALSE(moves("middle", "child"));
 }

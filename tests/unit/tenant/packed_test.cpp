@@ -110,7 +110,9 @@ class dice {
         t.tls = {.min_version = text(), .client_ca_file = text()};
         t.maintenance = list([&] {
             return maintenance_window{utc_time(std::chrono::seconds(when())),
-                                      utc_time(std::chrono::seconds(when())), text()};
+                                      utc_time(std::chrono::seconds(when())), text(),
+                                      static_cast<recurrence>(static_cast<unsigned>(when()) % 9),
+                                      std::chrono::minutes(when()), std::chrono::seconds(when())};
         });
         t.billing = {text(), text(), text()};
         t.database = text();

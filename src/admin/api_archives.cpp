@@ -1,0 +1,359 @@
+// Archives of tenants: taken along, kept as backups, brought in; and their certificates.
+#include <fmt/format.h>
+#include <gatehouse/base/text.hpp>
+#include <gatehouse/registry/archive.hpp>
+#include <gatehouse/seal/digest.hpp>
+
+#include <algorithm>
+#include <utility>
+
+#include "tenant_changes.hpp"
+#include "users.hpp"
+
+namespace gatehouse::admin {
+namespace {
+
+using verb = registry::tenant_change::verb;
+
+constexpr std::string_view state_keys[] = {"state", "reason", "until", "message"};
+
+api_answer elsewhere() {
+    return api_problem(409, "not-this-node", "This node has no tenants of its own", "Its tenants come from Redis; ask the node that publishes them.");
+}
+
+api_answer slow() {
+    return api_problem(504, "slow", "The archive is still being worked on", "It took longer than expected; ask again.");
+}
+
+api_answer cannot_now(std::string_view why) {
+    return api_problem(503, "unreadable", "The tenant cannot be copied now", why);
+}
+
+api_answer file_answer(archive_answer a, std::string_view unknown) {
+    if (!a.known) return not_found(unknown);
+    if (!a.why.empty()) return cannot_now(a.why);
+    api_answer out;
+    out.content_type = "application/x-tar";
+    out.fields.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}\"", a.name));
+    out.body = std::move(a.bytes);
+    return out;
+}
+
+json::object backup_json(const backup_row& r) {
+    return {{"name", r.name}, {"made_at", rfc3339(r.made_at)}, {"bytes", r.bytes}, {"revision", r.revision}, {"audit_rows", r.audit_rows}};
+}
+
+// What makes `now` what `wanted` is (RFC 7396); the state has verbs of its own.
+json::object patch_to(const json::object& now, json::object wanted) {
+    for (const auto key : state_keys)
+        wanted.erase(key);
+    wanted.erase("id");
+    for (const auto& member : now)
+        if (!wanted.contains(member.key()) && std::find(std::begin(state_keys), std::end(state_keys), std::string_view(member.key())) == std::end(state_keys) &&
+            member.key() != "id")
+            wanted[member.key()] = nullptr;
+    // An object is replaced, not merged.
+    for (auto& member : wanted) {
+        const auto* before = now.if_contains(member.key());
+        if (before == nullptr || !before->is_object() || !member.value().is_object()) continue;
+        for (const auto& inner : before->get_object())
+            if (!member.value().get_object().contains(inner.key())) member.value().get_object()[inner.key()] = nullptr;
+    }
+    return wanted;
+}
+
+std::string text_of(const json::object& o, std::string_view key) {
+    const auto* v = o.if_contains(key);
+    return v != nullptr && v->is_string() ? std::string(v->get_string()) : std::string();
+}
+
+}  // namespace
+
+// One import, from bytes to what became of it.
+struct api::import_work {
+    std::string bytes;
+    std::string id;             // to bring it in as; empty: as it is called
+    std::string action;         // for the audit log: "imported", "restored"
+    bool replace = false;       // a tenant that is there becomes what the archive says
+    bool dry_run = false;
+    registry::author author;
+    std::function<void(api_answer)> done;
+
+    std::optional<registry::tenant_copy> copy;
+    std::string why, sha256;
+    std::vector<store::user_row> users_now;
+    std::uint64_t log_rows_now = 0;
+    bool is_new = false;
+    registry::change_answer changed;
+    std::size_t certificates = 0;         // put in place
+    std::vector<std::string> missing;     // hosts whose certificate is to be brought
+};
+
+api_answer api::export_archive(const parsed& p) {
+    auto* store = node_.archives();
+    if (store == nullptr) return elsewhere();
+    const bool keys = p.get("keys") == "1";
+    if (keys && !p.who.is_platforms())
+        return api_problem(403, "forbidden", "This token may not do that", "Private keys are told to platform-admin alone; leave out keys.");
+    auto a = slow();
+    a.action = [store, id = p.id, keys](const std::function<void(api_answer)>& done) {
+        store->copy(id, keys, [done](archive_answer answer) { done(file_answer(std::move(answer), "No tenant has this id.")); });
+    };
+    return a;
+}
+
+api_answer api::make_backup(const parsed& p) {
+    auto* store = node_.archives();
+    if (store == nullptr) return elsewhere();
+    auto a = slow();
+    a.action = [store, id = p.id](const std::function<void(api_answer)>& done) {
+        store->make_backup(id, [done](const backups_answer& b) {
+            if (!b.known) return done(no_tenant());
+            if (!b.why.empty()) return done(cannot_now(b.why));
+            done(json_answer(backup_json(b.rows.front()), 201));
+        });
+    };
+    return a;
+}
+
+api_answer api::backups(const parsed& p) {
+    auto* store = node_.archives();
+    if (store == nullptr) return elsewhere();
+    auto a = slow();
+    a.action = [store, id = p.id](const std::function<void(api_answer)>& done) {
+        store->backups(id, [id, done](const backups_answer& b) {
+            json::array list;
+            for (const auto& r : b.rows)
+                list.push_back(backup_json(r));
+            done(json_answer(json::object{{"tenant", id}, {"backups", std::move(list)}}));
+        });
+    };
+    return a;
+}
+
+api_answer api::read_backup(const parsed& p) {
+    auto* store = node_.archives();
+    if (store == nullptr) return elsewhere();
+    auto a = slow();
+    a.action = [store, id = p.id, name = p.address](const std::function<void(api_answer)>& done) {
+        store->read_backup(id, name, [done](archive_answer answer) { done(file_answer(std::move(answer), "There is no such backup of this tenant.")); });
+    };
+    return a;
+}
+
+api_answer api::import_archive(const parsed& p) {
+    if (node_.archives() == nullptr) return elsewhere();
+    if (p.body.empty()) return api_problem(400, "bad-request", "A body is needed", "Send the archive that an export gave.");
+    auto w = std::make_shared<import_work>();
+    w->bytes = p.body;
+    w->id = p.get("id");
+    w->action = "imported";
+    w->replace = p.get("replace") == "1";
+    w->dry_run = p.get("dry_run") == "1";
+    w->author = p.author();
+    auto a = slow();
+    a.action = [this, w](const std::function<void(api_answer)>& done) {
+        w->done = done;
+        take_archive(w);
+    };
+    return a;
+}
+
+api_answer api::restore(const parsed& p) {
+    auto* store = node_.archives();
+    if (store == nullptr) return elsewhere();
+    std::string name;
+    if (!p.body.empty()) {
+        auto body = body_of(p.content_type, p.body);
+        if (body.wrong) return std::move(*body.wrong);
+        name = text_of(body.object, "backup");
+    }
+    auto w = std::make_shared<import_work>();
+    w->id = p.id;
+    w->action = "restored";
+    w->replace = true;
+    w->dry_run = p.get("dry_run") == "1";
+    w->author = p.author();
+    auto a = slow();
+    a.action = [this, store, w, name](const std::function<void(api_answer)>& done) {
+        w->done = done;
+        store->read_backup(w->id, name, [this, w](archive_answer b) {
+            if (!b.known) return w->done(not_found("There is no such backup of this tenant."));
+            if (!b.why.empty()) return w->done(cannot_now(b.why));
+            w->bytes = std::move(b.bytes);
+            take_archive(w);
+        });
+    };
+    return a;
+}
+
+// Read and verified in the pool, then what is here of the tenant, then the change.
+void api::take_archive(const std::shared_ptr<import_work>& w) {
+    const auto read = [w] {
+        w->copy = registry::from_archive(w->bytes, w->why);
+        w->sha256 = seal::sha256(w->bytes);
+        w->bytes = {};
+    };
+    node_.in_pool(read, [this, w] {
+        if (!w->copy) return w->done(api_problem(422, "invalid", "The archive is not accepted", fmt::format("It cannot be brought in: {}.", w->why)));
+        if (w->id.empty()) w->id = w->copy->id;
+        const auto here = [w](registry::tenant_data& d) {
+            std::vector<store::audit_row> last;
+            auto why = d.newest(w->id, 0, 1, last);
+            if (!last.empty()) w->log_rows_now = last.front().number;
+            if (!why) why = d.users(w->id, w->users_now);
+            w->why = why.text;
+        };
+        const auto then = [this, w] {
+            if (!w->why.empty()) return w->done(cannot_now(w->why));
+            change_by_archive(w);
+        };
+        if (!node_.with_tenant_data(here, then)) w->done(elsewhere());
+    });
+}
+
+void api::change_by_archive(const std::shared_ptr<import_work>& w) {
+    const auto* row = node_.find_tenant(w->id);
+    const bool there = row != nullptr && row->record && row->record->tenant;
+    if (there && !w->replace)
+        return w->done(api_problem(409, "exists", "There is such a tenant", "Bring it in under another id (id), or over the one that is there (replace=1)."));
+    w->is_new = !there;
+    registry::tenant_change c;
+    c.id = w->id;
+    c.what = there ? verb::update : verb::create;
+    c.author = w->author;
+    c.dry_run = w->dry_run;
+    auto document = w->copy->document;
+    // Its name on the platform goes along, unless it only was its id.
+    if (w->id != w->copy->id && text_of(document, "label") == w->copy->id) document.erase("label");
+    document["id"] = w->id;
+    c.document = there ? patch_to(tenant_json(row->record->tenant->unpack()), std::move(document)) : std::move(document);
+    c.events.push_back({.tenant = w->id,
+                        .action = w->action,
+                        .before = {},
+                        .after = {{"from", w->copy->id}, {"revision", w->copy->revision}, {"audit_rows", w->copy->audit.size()}, {"sha256", w->sha256}}});
+    // Its log comes along whole, and with it its users, where there is none of this id yet.
+    const bool with_history = !there && w->log_rows_now == 0 && w->id == w->copy->id;
+    if (with_history) c.history = std::move(w->copy->audit);
+    const auto users_then = with_history ? w->copy->users : w->users_now;
+    for (const auto& u : users_then)
+        if (std::none_of(w->copy->users.begin(), w->copy->users.end(), [&u](const auto& one) { return one.email == u.email; }))
+            c.events.push_back({.tenant = w->id, .action = std::string(registry::user_removed), .before = user_words(u), .after = {}});
+    for (const auto& u : w->copy->users)
+        if (std::none_of(users_then.begin(), users_then.end(),
+                         [&u](const auto& one) { return one.email == u.email && one.role == u.role && one.name == u.name; }))
+            c.events.push_back({.tenant = w->id, .action = std::string(registry::user_set), .before = {}, .after = user_words(u)});
+    node_.change(c, [this, w, c](registry::change_answer answer) {
+        if (answer.refused != registry::refusal::none || w->dry_run) return w->done(answer_of(c, answer, nullptr, {}));
+        w->changed = std::move(answer);
+        set_state_by_archive(w);
+    });
+}
+
+// A tenant that was there may be suspended or about to be deleted; then it is as the archive says.
+void api::set_state_by_archive(const std::shared_ptr<import_work>& w) {
+    const auto* row = node_.find_tenant(w->id);
+    const bool suspended = text_of(w->copy->document, "state") == "suspended";
+    if (w->is_new || row == nullptr || (!suspended && !row->over_since)) return finish_import(w);
+    registry::tenant_change c;
+    c.id = w->id;
+    c.author = w->author;
+    c.what = suspended ? verb::suspend : verb::reactivate;
+    if (suspended)
+        for (const auto* key : {"reason", "until", "message"})
+            if (const auto text = text_of(w->copy->document, key); !text.empty()) c.document[key] = text;
+    node_.change(c, [this, w, c](const registry::change_answer& answer) {
+        // A suspension that is over by now is none.
+        if (answer.refused != registry::refusal::none && answer.refused != registry::refusal::invalid)
+            return w->done(answer_of(c, answer, nullptr, {}));
+        finish_import(w);
+    });
+}
+
+// Certificates that came with their keys go into place where none is; a host of somebody else's is left alone.
+void api::finish_import(const std::shared_ptr<import_work>& w) {
+    auto& left = w->copy->certificates;
+    while (!left.empty()) {
+        auto c = std::move(left.back());
+        left.pop_back();
+        if (!has_host(w->id, c.host)) continue;
+        if (c.key.empty()) {
+            w->missing.push_back(c.host);
+            continue;
+        }
+        return node_.archives()->put_certificate(c.host, c.chain + c.key, [this, w, host = c.host](const std::string& why_not) {
+            if (why_not.empty())
+                ++w->certificates;
+            else
+                w->missing.push_back(fmt::format("{}: {}", host, why_not));
+            finish_import(w);
+        });
+    }
+    auto usage = std::exchange(w->copy->usage, {});
+    for (auto& r : usage)
+        r.tenant = w->id;
+    node_.archives()->keep_usage(std::move(usage), [this, w](const std::string& why_not) {
+        const auto* row = node_.find_tenant(w->id);
+        if (row == nullptr) return w->done(no_tenant());
+        auto o = row_for({}, *row);
+        o[w->action] = {{"from", w->copy->id},
+                        {"users", w->copy->users.size()},
+                        {"certificates", w->certificates},
+                        {"certificates_missing", json::array(w->missing.begin(), w->missing.end())},
+                        {"usage", why_not.empty() ? "kept" : why_not.c_str()}};
+        auto a = json_answer(o, w->is_new ? 201 : 200);
+        a.fields.emplace_back("ETag", fmt::format("\"{}\"", row->revision));
+        w->done(std::move(a));
+    });
+}
+
+bool api::has_host(const std::string& tenant, const std::string& host) const {
+    const auto* row = node_.find_tenant(tenant);
+    if (row == nullptr || !row->record) return false;
+    return std::any_of(row->record->hosts.begin(), row->record->hosts.end(), [&host](std::string_view h) { return h == host; });
+}
+
+api_answer api::put_certificate(const parsed& p) {
+    auto* store = node_.archives();
+    if (store == nullptr) return elsewhere();
+    const auto host = to_lower(p.address);
+    if (!has_host(p.id, host)) return not_found("This tenant has no such host.");
+    if (p.body.empty()) return api_problem(400, "bad-request", "A body is needed", "Send chain and private key in PEM, the leaf first.");
+    auto a = slow();
+    a.action = [this, store, id = p.id, host, pem = std::string(p.body), by = p.author()](const std::function<void(api_answer)>& done) {
+        store->put_certificate(host, pem, [this, id, host, by, done](const std::string& why_not) {
+            if (!why_not.empty()) return done(api_problem(422, "invalid", "The certificate is not accepted", why_not));
+            note_certificate(id, host, "certificate-set", by, done);
+        });
+    };
+    return a;
+}
+
+api_answer api::remove_certificate(const parsed& p) {
+    auto* store = node_.archives();
+    if (store == nullptr) return elsewhere();
+    const auto host = to_lower(p.address);
+    if (!has_host(p.id, host)) return not_found("This tenant has no such host.");
+    auto a = slow();
+    a.action = [this, store, id = p.id, host, by = p.author()](const std::function<void(api_answer)>& done) {
+        store->remove_certificate(host, [this, id, host, by, done](const std::string& why_not) {
+            if (!why_not.empty()) return done(not_found(why_not));
+            note_certificate(id, host, "certificate-removed", by, done);
+        });
+    };
+    return a;
+}
+
+void api::note_certificate(const std::string& tenant, const std::string& host, const std::string& action, const registry::author& by,
+                           const std::function<void(api_answer)>& done) {
+    registry::access_change c;
+    c.author = by;
+    c.events.push_back({.tenant = tenant, .action = action, .before = {}, .after = {{"host", host}}});
+    node_.change_access(std::move(c), [tenant, host, action, done](const std::string& why_not) {
+        json::object o{{"tenant", tenant}, {"host", host}, {"done", action}};
+        if (!why_not.empty()) o["audit"] = why_not;
+        done(json_answer(o));
+    });
+}
+
+}  // namespace gatehouse::admin

@@ -1,0 +1,297 @@
+#include "archives.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+#include <filesystem>
+#include <gatehouse/base/error.hpp>
+#include <gatehouse/base/file.hpp>
+#include <gatehouse/base/log.hpp>
+#include <gatehouse/tls/certificates.hpp>
+#include <optional>
+
+namespace gatehouse::server {
+
+namespace asio = boost::asio;
+namespace fs = std::filesystem;
+using admin::archive_answer;
+using admin::backup_row;
+using admin::backups_answer;
+
+namespace {
+
+constexpr std::string_view suffix = ".tar";
+// After a start: one that was overdue is not put off by it, and what has not changed is not copied again.
+constexpr milliseconds soon{std::chrono::minutes(10)};
+constexpr std::size_t most_bytes = 256U * 1024 * 1024;
+
+std::int64_t now() { return std::time(nullptr); }
+
+std::string stamp(std::int64_t unix_s) {
+    const std::time_t t = unix_s;
+    std::tm tm{};
+    gmtime_r(&t, &tm);
+    char out[32];
+    return {out, std::strftime(out, sizeof out, "%Y%m%dT%H%M%SZ", &tm)};
+}
+
+std::optional<std::uint64_t> number(std::string_view text) {
+    std::uint64_t n = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return n;
+}
+
+// "20261122T134700Z-r41-a7.tar": made then, of revision 41, with 7 rows in the audit log.
+std::string backup_name(std::int64_t at, std::uint64_t revision, std::uint64_t audit_rows) {
+    return fmt::format("{}-r{}-a{}{}", stamp(at), revision, audit_rows, suffix);
+}
+
+std::optional<backup_row> parse_name(const std::string& name) {
+    std::tm tm{};
+    const char* end = ::strptime(name.c_str(), "%Y%m%dT%H%M%SZ", &tm);
+    if (end == nullptr) return std::nullopt;
+    std::string_view rest(end);
+    if (!rest.starts_with("-r") || !rest.ends_with(suffix)) return std::nullopt;
+    rest = rest.substr(2, rest.size() - 2 - suffix.size());
+    const auto dash = rest.find("-a");
+    if (dash == rest.npos) return std::nullopt;
+    const auto revision = number(rest.substr(0, dash)), rows = number(rest.substr(dash + 2));
+    if (!revision || !rows) return std::nullopt;
+    return backup_row{.name = name, .bytes = 0, .revision = *revision, .audit_rows = *rows, .made_at = ::timegm(&tm)};
+}
+
+std::vector<backup_row> list(const std::string& folder) {
+    std::vector<backup_row> out;
+    std::error_code ec;
+    for (fs::directory_iterator i(folder, ec), end; !ec && i != end; i.increment(ec)) {
+        auto row = parse_name(i->path().filename().string());
+        if (!row) continue;
+        std::error_code ignored;
+        row->bytes = fs::file_size(i->path(), ignored);
+        out.push_back(std::move(*row));
+    }
+    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name > b.name; });
+    return out;
+}
+
+std::string text_of(int error) { return error_code(error, boost::system::system_category()).message(); }
+
+std::optional<std::string> read_file(const std::string& file, std::string& why) {
+    const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno != ENOENT) why = text_of(errno);
+        return std::nullopt;
+    }
+    std::string out;
+    char piece[64 * 1024];
+    for (;;) {
+        const auto n = ::read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) why = text_of(errno);
+        if (n <= 0) break;
+        out.append(piece, static_cast<std::size_t>(n));
+    }
+    ::close(fd);
+    return why.empty() ? std::optional(std::move(out)) : std::nullopt;
+}
+
+// Certificates of its hosts that stand in the folder under their own names.
+void add_certificates(registry::tenant_copy& t, const std::string& certs_dir, bool with_keys) {
+    for (const auto& host : t.hosts) {
+        auto pem = tls::read_certificate(certs_dir, host, {});
+        if (!pem.there || !pem.error.empty()) continue;
+        t.certificates.push_back({.host = host, .chain = std::move(pem.chain), .key = with_keys ? std::move(pem.key) : std::string()});
+    }
+}
+
+struct packed {
+    std::string bytes, why;
+};
+
+packed pack(registry::tenant_copy& t, const std::string& certs_dir, bool with_keys, std::int64_t at) {
+    add_certificates(t, certs_dir, with_keys);
+    packed out{.bytes = registry::to_archive(t, tenant::utc_time(std::chrono::seconds(at))), .why = {}};
+    if (out.bytes.size() > most_bytes)
+        out = {.bytes = {}, .why = fmt::format("the archive would have more than {} MiB", most_bytes >> 20)};
+    return out;
+}
+
+// The newest one as it is, where it is of the same revision and log.
+backups_answer write_backup(const std::string& folder, registry::tenant_copy& t, const std::string& certs_dir, bool with_keys, std::uint32_t keep) {
+    backups_answer out{.known = true, .why = {}, .rows = list(folder)};
+    const auto audit_rows = t.audit.empty() ? 0 : t.audit.back().number;
+    if (!out.rows.empty() && out.rows.front().revision == t.revision && out.rows.front().audit_rows == audit_rows) return out;
+    std::error_code ec;
+    fs::create_directories(folder, ec);
+    if (ec) out.why = fmt::format("{}: {}", folder, ec.message());
+    const auto at = now();
+    const auto archive = out.why.empty() ? pack(t, certs_dir, with_keys, at) : packed();
+    if (out.why.empty()) out.why = archive.why;
+    if (!out.why.empty()) return out;
+    const auto name = backup_name(at, t.revision, audit_rows);
+    if (const auto why = write_whole(folder + '/' + name, archive.bytes); !why.empty()) {
+        out.why = fmt::format("the backup cannot be written: {}", why);
+        return out;
+    }
+    out.rows = list(folder);
+    for (std::size_t i = keep; i < out.rows.size(); ++i)
+        fs::remove(folder + '/' + out.rows[i].name, ec);
+    if (out.rows.size() > keep) out.rows.resize(keep);
+    return out;
+}
+
+}  // namespace
+
+archives::archives(parts p) : parts_(std::move(p)), timer_(parts_.control) {}
+
+template <class T>
+void archives::in_pool(std::function<T()> job, std::function<void(T)> done) {
+    parts_.run_in_pool([&control = parts_.control, job = std::move(job), done = std::move(done)]() mutable {
+        auto result = std::make_shared<T>(job());
+        asio::post(control, [result, done = std::move(done)] { done(std::move(*result)); });
+    });
+}
+
+std::string archives::folder_of(const std::string& tenant) const { return parts_.settings().backup.dir + '/' + tenant; }
+
+// A strict tenant's records stay in its region.
+std::string archives::why_not_here(const std::string& tenant) const {
+    const auto e = parts_.effective(tenant);
+    const auto& here = parts_.settings().node.region;
+    if (!e || e->residency != tenant::residency::strict || e->region.empty() || e->region == here) return {};
+    return fmt::format("tenant {} stays in region {}, and this node is in {}: a copy is made by a node there", tenant, e->region, here.empty() ? "none" : here);
+}
+
+void archives::copy(const std::string& tenant, bool with_keys, std::function<void(archive_answer)> done) {
+    if (auto why = why_not_here(tenant); !why.empty()) return done({.known = true, .why = std::move(why), .name = {}, .bytes = {}});
+    parts_.registry.copy(tenant, [this, with_keys, done = std::move(done)](registry::tenant_copy t) {
+        if (!t.known || !t.why.empty()) return done({.known = t.known, .why = t.why, .name = {}, .bytes = {}});
+        const auto copied = std::make_shared<registry::tenant_copy>(std::move(t));
+        in_pool<archive_answer>(
+            [copied, with_keys, certs = parts_.settings().tls.certs_dir] {
+                const auto at = now();
+                auto p = pack(*copied, certs, with_keys, at);
+                return archive_answer{.known = true, .why = std::move(p.why), .name = fmt::format("{}-{}{}", copied->id, stamp(at), suffix), .bytes = std::move(p.bytes)};
+            },
+            done);
+    });
+}
+
+void archives::make_backup(const std::string& tenant, std::function<void(backups_answer)> done) {
+    if (auto why = why_not_here(tenant); !why.empty()) return done({.known = true, .why = std::move(why), .rows = {}});
+    parts_.registry.copy(tenant, [this, done = std::move(done)](registry::tenant_copy t) {
+        if (!t.known || !t.why.empty()) return done({.known = t.known, .why = t.why, .rows = {}});
+        const auto copied = std::make_shared<registry::tenant_copy>(std::move(t));
+        const auto& s = parts_.settings();
+        in_pool<backups_answer>(
+            [copied, folder = folder_of(copied->id), certs = s.tls.certs_dir, keys = s.backup.keys, keep = s.backup.keep] {
+                return write_backup(folder, *copied, certs, keys, keep);
+            },
+            done);
+    });
+}
+
+void archives::backups(const std::string& tenant, std::function<void(backups_answer)> done) {
+    in_pool<backups_answer>([folder = folder_of(tenant)] { return backups_answer{.known = true, .why = {}, .rows = list(folder)}; }, std::move(done));
+}
+
+void archives::read_backup(const std::string& tenant, const std::string& name, std::function<void(archive_answer)> done) {
+    in_pool<archive_answer>(
+        [folder = folder_of(tenant), name = std::string(name)]() mutable {
+            archive_answer out;
+            if (name.empty())
+                if (const auto all = list(folder); !all.empty()) name = all.front().name;
+            // No path but of a backup.
+            auto bytes = parse_name(name) && name.find('/') == name.npos ? read_file(folder + '/' + name, out.why) : std::nullopt;
+            out.known = bytes.has_value() || !out.why.empty();
+            if (bytes) out.bytes = std::move(*bytes);
+            out.name = name;
+            return out;
+        },
+        std::move(done));
+}
+
+void archives::keep_usage(std::vector<store::usage_row> rows, std::function<void(std::string)> done) {
+    if (rows.empty()) return done({});
+    const auto why = std::make_shared<store::failure>();
+    parts_.registry.with_usage([rows = std::move(rows), why](store::usage_db& db) { *why = db.take(rows, "usage_imported", 0); },
+                               [why, done = std::move(done)] { done(why->text); });
+}
+
+void archives::put_certificate(const std::string& host, const std::string& pem, std::function<void(std::string)> done) {
+    in_pool<std::string>([host, pem, folder = parts_.settings().tls.certs_dir] { return tls::put_certificate(folder, host, pem); },
+                         [this, host, done = std::move(done)](std::string why) {
+                             if (why.empty()) parts_.certificate_changed(host);
+                             done(std::move(why));
+                         });
+}
+
+void archives::without_certificate(std::vector<std::string> hosts, std::function<void(std::vector<std::string>)> done) {
+    const auto& s = parts_.settings();
+    if (std::none_of(s.listeners.begin(), s.listeners.end(), [](const auto& l) { return l.tls; })) return done({});
+    in_pool<std::vector<std::string>>(
+        [hosts = std::move(hosts), folder = s.tls.certs_dir] {
+            std::vector<std::string> out;
+            for (const auto& host : hosts)
+                if (!tls::has_certificate(folder, host)) out.push_back(host);
+            return out;
+        },
+        std::move(done));
+}
+
+void archives::remove_certificate(const std::string& host, std::function<void(std::string)> done) {
+    in_pool<std::string>([host, folder = parts_.settings().tls.certs_dir] { return tls::remove_certificate(folder, host); },
+                         [this, host, done = std::move(done)](std::string why) {
+                             if (why.empty()) parts_.certificate_changed(host);
+                             done(std::move(why));
+                         });
+}
+
+void archives::schedule() {
+    const auto every = parts_.settings().registry.follows() ? milliseconds{0} : parts_.settings().backup.every;
+    // Reloads that come more often than backups do not put them off.
+    if (every == every_) return;
+    every_ = every;
+    timer_.cancel();
+    if (every.count() != 0) wait(std::min(every, soon));
+}
+
+void archives::wait(milliseconds time) {
+    timer_.expires_after(time);
+    timer_.async_wait([this](error_code ec) {
+        if (!ec) back_up_all({}, 0, 0);
+    });
+}
+
+void archives::stop() { timer_.cancel(); }
+
+// One after the other, a tenant a turn of the loop: whatever else there is comes between.
+void archives::back_up_all(std::string after, std::size_t made, std::size_t failed) {
+    const auto page = parts_.registry.page(after, 1, {});
+    if (page.rows.empty() || page.rows.front().is_file) {
+        if (failed != 0)
+            log::error("backups: {} tenants could not be copied; {} were", failed, made);
+        else
+            log::info("backups: {} tenants are copied", made);
+        if (every_.count() != 0) wait(every_);
+        return;
+    }
+    const auto& row = page.rows.front();
+    const bool in_service = row.record && row.record->tenant;
+    if (!in_service) return asio::post(parts_.control, [this, id = row.id, made, failed] { back_up_all(id, made, failed); });
+    make_backup(row.id, [this, id = row.id, made, failed](const backups_answer& a) {
+        const bool bad = !a.why.empty();
+        static log::limiter often(1);
+        if (std::uint64_t more = 0; bad && often.allow(&more)) log::error("backup of tenant {}: {}", id, a.why);
+        asio::post(parts_.control, [this, id, made = made + (bad ? 0 : 1), failed = failed + (bad ? 1 : 0)] { back_up_all(id, made, failed); });
+    });
+}
+
+}  // namespace gatehouse::server
