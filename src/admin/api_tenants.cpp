@@ -245,6 +245,7 @@ std::vector<std::string> api::waiting_hosts(const std::string& tenant) const {
 json::object api::row_for(const identity& who, const registry::tenant_row& r) const {
     auto o = row_json(r);
     if (const auto hosts = waiting_hosts(r.id); !hosts.empty()) o["pending_hosts"] = json::array(hosts.begin(), hosts.end());
+    if (auto to = node_.moving_to(r.id); !to.empty()) o["moving_to"] = std::move(to);
     if (!who.is_platforms()) hide_others(o);
     return o;
 }

@@ -388,6 +388,7 @@ constexpr const char* text = R"json({
         "affected": { "type": "array", "items": { "type": "string" } },
         "missing": { "type": "array", "description": "after it was made: what it needs for all its hosts to answer", "items": { "type": "object", "properties": {
           "what": { "enum": [ "certificate" ] }, "host": { "type": "string" }, "how": { "type": "string" } } } },
+        "moving_to": { "type": "string", "description": "the pool this node is moving it to just now; its requests may be waiting" },
         "pending_hosts": { "type": "array", "description": "asked for by the tenant, and not approved yet", "items": { "type": "string" } },
         "tenant": { "type": "object", "description": "as in its TOML file" } } },
       "Audit": { "type": "object", "required": [ "tenant", "rows", "next" ], "properties": {

@@ -107,6 +107,11 @@ bool is_local(const net::address& a) {
     return v4->contains(*ip) || v6->contains(*ip);
 }
 
+api_answer program_failed() {
+    return api_problem(500, "internal-error", "The program failed",
+                       "Whether it was done is not known: look before you ask again. The operator's log says more.");
+}
+
 }  // namespace
 
 class server::impl : public std::enable_shared_from_this<impl> {
@@ -132,6 +137,16 @@ class server::impl : public std::enable_shared_from_this<impl> {
     static awaitable<void> serve_requests(impl& self, stream& s);
     static std::uint64_t body_limit(const impl& self, const request& r);
     static api_answer ask(impl& self, const request& r, int fd);
+    // What answers an action. Let go without an answer, it answers that the program failed: an exception on the way took it along.
+    // Weak: the node may keep the callback for longer than the io_context lives.
+    struct promised_answer {
+        explicit promised_answer(std::weak_ptr<pending_action> w) : waiting(std::move(w)) {}
+        promised_answer(const promised_answer&) = delete;
+        ~promised_answer();
+        void keep(api_answer a);
+        std::weak_ptr<pending_action> waiting;
+    };
+    static void begin_action(const std::shared_ptr<pending_action>& pending, const api_answer& slow);
     static awaitable<api_answer> run_action(impl& self, const api_answer& slow);
     static awaitable<void> hold_back(impl& self, std::chrono::milliseconds time);
     static response to_response(const api_answer& a, const request& r, bool keep_alive);
@@ -283,46 +298,59 @@ api_answer server::impl::ask(impl& self, const request& r, int fd) {
     const auto method = r.method_string(), target = r.target();
     const auto key = r["Idempotency-Key"];
     const auto client = peer_of(fd), request_id = random_hex(request_id_bytes);
-    auto answer = self.api_->answer({.method = {method.data(), method.size()},
-                                     .target = {target.data(), target.size()},
-                                     .authorization = text(http::field::authorization),
-                                     .if_none_match = text(http::field::if_none_match),
-                                     .if_match = text(http::field::if_match),
-                                     .content_type = text(http::field::content_type),
-                                     .body = r.body(),
-                                     .idempotency_key = {key.data(), key.size()},
-                                     .client = client,
-                                     .request_id = request_id});
-    if (auto act = std::move(answer.action)) {
-        answer.action = [act = std::move(act), request_id](const std::function<void(api_answer)>& done) {
-            act([done, request_id](api_answer later) {
-                later.fields.emplace_back("X-Request-Id", request_id);
-                done(std::move(later));
-            });
-        };
+    api_answer answer;
+    try {
+        answer = self.api_->answer({.method = {method.data(), method.size()},
+                                         .target = {target.data(), target.size()},
+                                         .authorization = text(http::field::authorization),
+                                         .if_none_match = text(http::field::if_none_match),
+                                         .if_match = text(http::field::if_match),
+                                         .content_type = text(http::field::content_type),
+                                         .body = r.body(),
+                                         .idempotency_key = {key.data(), key.size()},
+                                         .client = client,
+                                         .request_id = request_id});
+    } catch (const std::exception& e) {
+        log::error("admin: {}", e.what());
+        answer = program_failed();
     }
     answer.fields.emplace_back("X-Request-Id", request_id);
     return answer;
 }
 
+void server::impl::promised_answer::keep(api_answer a) {
+    const auto p = std::exchange(waiting, {}).lock();
+    if (!p) return;
+    p->answer = std::move(a);
+    p->timer.cancel();
+}
+
+server::impl::promised_answer::~promised_answer() {
+    if (!waiting.expired()) keep(program_failed());
+}
+
+void server::impl::begin_action(const std::shared_ptr<pending_action>& pending, const api_answer& slow) {
+    const auto promise = std::make_shared<promised_answer>(pending);
+    try {
+        slow.action([promise](api_answer a) { promise->keep(std::move(a)); });
+    } catch (const std::exception& e) {
+        log::error("admin: {}", e.what());
+        promise->keep(program_failed());
+    }
+}
+
 awaitable<api_answer> server::impl::run_action(impl& self, const api_answer& slow) {
     const auto pending = std::make_shared<pending_action>(self.control_);
     pending->timer.expires_after(self.options_.action_deadline);
-    // Weak: the node may keep the callback for longer than the io_context lives.
-    const std::weak_ptr<pending_action> waiting = pending;
-    slow.action([waiting](api_answer a) {
-        const auto p = waiting.lock();
-        if (!p) return;
-        p->answer = std::move(a);
-        p->timer.cancel();
-    });
+    begin_action(pending, slow);
     if (!pending->answer) {
         self.actions_.insert(pending);
         co_await pending->timer.async_wait(as_tuple(use_awaitable));
         self.actions_.erase(pending);
     }
-    if (pending->answer) co_return std::move(*pending->answer);
-    co_return slow;
+    if (!pending->answer) co_return slow;
+    pending->answer->fields.insert(pending->answer->fields.end(), slow.fields.begin(), slow.fields.end());
+    co_return std::move(*pending->answer);
 }
 
 awaitable<void> server::impl::hold_back(impl& self, std::chrono::milliseconds time) {

@@ -136,6 +136,7 @@ std::string tenant_text(const json::object& t) {
         append_line(out, "state set", text_of(over->get_object(), "since"));
     if (const auto* owes = t.if_contains("owes"); owes != nullptr && owes->is_object())
         append_line(out, "owes since", text_of(owes->get_object(), "since"));
+    if (const auto to = text_of(t, "moving_to"); !to.empty()) append_line(out, "moving to", to);
     append_line(out, "source", text_of(t, "source"));
     append_line(out, "revision", text_of(t, "revision"));
     if (is_true(t, "removed")) out += "removed: its hosts answer 410\n";

@@ -11,6 +11,8 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <exception>
+#include <gatehouse/base/log.hpp>
 #include <gatehouse/http/problem_document.hpp>
 #include <gatehouse/net/buffer.hpp>
 #include <gatehouse/net/loop.hpp>
@@ -82,7 +84,19 @@ loop::~loop() = default;
 
 asio::io_context& loop::context() noexcept { return impl_->context; }
 
-void loop::run() { impl_->context.run(); }
+void run_handlers(asio::io_context& context, std::string_view whose) {
+    for (;;) {
+        try {
+            context.run();
+            return;
+        } catch (const std::exception& e) {
+            static log::limiter often(10);
+            if (std::uint64_t more = 0; often.allow(&more)) log::error("an error of the program on the {} thread: {}; it goes on", whose, e.what());
+        }
+    }
+}
+
+void loop::run() { run_handlers(impl_->context, "worker"); }
 
 void loop::stop() noexcept { impl_->context.stop(); }
 

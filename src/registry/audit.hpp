@@ -5,7 +5,7 @@
 #include <gatehouse/registry/access.hpp>
 #include <gatehouse/registry/change.hpp>
 #include <gatehouse/registry/state.hpp>
-#include <gatehouse/store/audit_db.hpp>
+#include <gatehouse/store/rows.hpp>
 #include <map>
 #include <string>
 #include <unordered_map>

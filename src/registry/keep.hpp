@@ -4,7 +4,7 @@
 #include <gatehouse/limit/quota.hpp>
 #include <gatehouse/registry/access.hpp>
 #include <gatehouse/registry/state.hpp>
-#include <gatehouse/store/central_db.hpp>
+#include <gatehouse/store/rows.hpp>
 #include <set>
 #include <string>
 #include <vector>

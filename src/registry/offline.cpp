@@ -37,8 +37,8 @@ result<batch> read_folder(const config::settings& s, const state& known) {
 // Tenants of the API, which files may name as parents or be in the way of. Without a central.db there are none.
 void restore_made(const config::settings& s, state& into) {
     store::failure why;
-    auto db = store::central_db::open_read_only(s.node.state_dir + "/central.db", why);
-    auto contents = why ? std::nullopt : db.read(why);
+    auto db = store::open_backend(s.node.state_dir)->open_read_only(why);
+    auto contents = why ? std::nullopt : db->read(why);
     if (!contents) return;
     std::erase_if(contents->tenants, [](const store::tenant_row& r) { return !is_api_file(r.source); });
     std::set<std::string> ids;
@@ -208,10 +208,10 @@ result<std::unique_ptr<tenant::directory>> offline_directory(const config::setti
     }
     state known(make_rules(s, 1));
     store::failure why;
-    auto db = store::central_db::open_read_only(s.node.state_dir + "/central.db", why);
+    auto db = store::open_backend(s.node.state_dir)->open_read_only(why);
     if (!why) {
         std::vector<std::string> ignored;
-        if (const auto contents = db.read(why)) (void)known.restore(from_rows(*contents, ignored));
+        if (const auto contents = db->read(why)) (void)known.restore(from_rows(*contents, ignored));
     }
     if (auto found = read_folder(s, known)) {
         (void)known.apply(std::move(*found), utc_now());

@@ -1,6 +1,7 @@
 // The operations of the service: start, settings, reload, events, and the timers behind them.
 #include "service_impl.hpp"
 
+#include <fmt/format.h>
 #include <malloc.h>
 #include <boost/asio/post.hpp>
 #include <gatehouse/base/log.hpp>
@@ -55,7 +56,11 @@ void service::impl::start(std::function<void(error_code, std::string)> ready) {
                 *result = p.open(folder, follows);
                 return outcome{};
             },
-            [this, result, ready = std::move(ready)](outcome) mutable {
+            [this, result, ready = std::move(ready)](const outcome& o) mutable {
+                if (!o.report.refused.empty()) {
+                    result->ec = make_error_code(boost::system::errc::io_error);
+                    result->why = o.report.refused;
+                }
                 opened_store(std::move(*result), std::move(ready));
             });
     });
@@ -180,12 +185,16 @@ void service::impl::make_changes() {
     };
     in_pool([list, grace, answers](pipeline& p) { return p.change(*list, grace, *answers); },
             [this, answers, at_once, note_done, handlers = std::move(handlers)](outcome o) mutable {
+                answers->resize(handlers.size());
+                for (auto& a : *answers)
+                    if (a.refused == refusal::none && !o.report.refused.empty())
+                        a = {.refused = refusal::not_stored, .detail = fmt::format("Nothing was changed: {}.", o.report.refused), .reasons = {}, .affected = {}};
                 note_done();
                 conclude(std::move(o), [this, answers, at_once, handlers = std::move(handlers)](const change_report&) {
                     if (at_once) expire();
                     finish();
                     for (std::size_t i = 0; i < handlers.size(); ++i)
-                        handlers[i](std::move((*answers)[i]));
+                        asio::post(outside_.control, [done = handlers[i], a = std::move((*answers)[i])]() mutable { done(std::move(a)); });
                 });
             });
 }
@@ -198,7 +207,11 @@ void service::impl::copy(std::string tenant, std::function<void(tenant_copy)> do
                 *out = p.copy(tenant);
                 return outcome{};
             },
-            [this, out, done = std::move(done)](const outcome&) {
+            [this, out, done = std::move(done)](const outcome& o) {
+                if (!o.report.refused.empty()) {
+                    out->known = true;
+                    out->why = o.report.refused;
+                }
                 for (const auto& [id, t] : access_.tokens)
                     if (t.tenant == out->id) out->tokens.push_back(t);
                 if (const auto it = access_.requests.find(out->id); it != access_.requests.end()) out->requests = it->second;
@@ -252,7 +265,7 @@ void service::impl::keep_quotas(std::vector<limit::quota_use> used,
 }
 
 // As keep_quotas().
-void service::impl::with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done) {
+void service::impl::with_usage(std::function<void(store::usage_store&)> job, std::function<void()> done) {
     in_pool(
         [job = std::move(job)](pipeline& p) {
             p.with_usage(job);
@@ -268,7 +281,9 @@ void service::impl::with_tenant_data(std::function<void(tenant_data&)> job, std:
             p.with_tenant_data(job);
             return outcome{};
         },
-        [done = std::move(done)](outcome) { done(); });
+        [done = std::move(done)](const outcome& o) {
+            if (o.report.refused.empty()) done();   // else let go: what the job was to find is not there
+        });
 }
 
 void service::impl::stop() {

@@ -28,9 +28,10 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
     lock_ = std::move(*lock);
     store::failure why;
     std::string moved_to;
-    const auto file = state_dir + "/central.db";
+    const auto backend = store::open_backend(state_dir);
+    const auto file = backend->name();
     store::contents contents;
-    db_ = store::central_db::open(file, contents, why, &moved_to);
+    db_ = backend->open(contents, why, &moved_to);
     if (!moved_to.empty())
         log::error(
             "{} is damaged; moved to {} and made anew from the tenant files: host ownership, "
@@ -62,10 +63,11 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
                   id);
     stored_revision_ = contents.revision;
     restore_drained(contents, out);
-    restore_quotas(file, contents, out);
+    quota_db_ = backend->open_quotas(why);
+    if (!why) usage_db_ = backend->open_usage(why);
+    if (!why) restore_quotas(contents, out);
     out.access = access_of(contents);
-    why = usage_db_.open(file);
-    if (!why) why = tenant_data_.open(state_dir);
+    if (!why) why = tenant_data_.open(*backend);
     if (!why && contents.audit_heads.empty() && !follows) why = tenant_data_.take_up_logs(contents.audit_heads);
     auditor_.restore(contents.audit_heads);
     if (why) {
@@ -100,7 +102,7 @@ void pipeline::restore_drained(const store::contents& c, opened& out) {
     }
     if (gone.empty()) return;
     // Left over, they do no harm.
-    if (const auto why = db_.write_drained({}, gone); why)
+    if (const auto why = db_->write_drained({}, gone); why)
         log::warn("drained endpoints that are configured no more are not forgotten: {}", why.text);
 }
 
@@ -113,12 +115,12 @@ outcome pipeline::write_drained(const drain_change& c) {
     for (const auto& name : c.drop)
         drop.push_back({.pool = name.pool, .endpoint = name.address});
     outcome out;
-    if (const auto why = db_.write_drained(put, drop); why)
+    if (const auto why = db_->write_drained(put, drop); why)
         out.report.refused = fmt::format("it cannot be stored: {}", why.text);
     return out;
 }
 
-void pipeline::restore_quotas(const std::string& file, const store::contents& c, opened& out) {
+void pipeline::restore_quotas(const store::contents& c, opened& out) {
     const std::int64_t now = utc_now().time_since_epoch().count();
     std::vector<store::quota_row> ended;
     for (auto& use : from_rows(c.quotas)) {
@@ -127,20 +129,19 @@ void pipeline::restore_quotas(const std::string& file, const store::contents& c,
         else
             ended.push_back({.tenant = use.owner, .route = use.route});
     }
-    auto why = quota_db_.open(file);
-    if (!why && !ended.empty()) why = quota_db_.write({}, ended);
+    if (ended.empty()) return;
     // Left over, they do no harm.
-    if (why) log::warn("quotas of periods that are over are not forgotten: {}", why.text);
+    if (const auto why = quota_db_->write({}, ended); why) log::warn("quotas of periods that are over are not forgotten: {}", why.text);
 }
 
 std::string pipeline::write_quotas(const std::vector<limit::quota_use>& used) {
     const std::lock_guard lock(quota_mutex_);
-    return quota_db_.write(to_rows(used), {}).text;
+    return quota_db_->write(to_rows(used), {}).text;
 }
 
-void pipeline::with_usage(const std::function<void(store::usage_db&)>& job) {
+void pipeline::with_usage(const std::function<void(store::usage_store&)>& job) {
     const std::lock_guard lock(usage_mutex_);
-    job(usage_db_);
+    job(*usage_db_);
 }
 
 void pipeline::with_tenant_data(const std::function<void(tenant_data&)>& job) {
@@ -318,7 +319,7 @@ tenant_copy pipeline::copy(const std::string& tenant) {
     out.why = why.text;
     if (!why) {
         const std::lock_guard lock(usage_mutex_);
-        out.why = usage_db_.read(tenant, 0, std::numeric_limits<std::int64_t>::max(), out.usage).text;
+        out.why = usage_db_->read(tenant, 0, std::numeric_limits<std::int64_t>::max(), out.usage).text;
     }
     return out;
 }
@@ -331,7 +332,7 @@ outcome pipeline::change_access(const access_change& c) {
     rows.audit = std::move(log.rows);
     for (auto& r : rows.audit)
         r.home = home_of(r.tenant);
-    if (const auto why = db_.write_access(rows); why)
+    if (const auto why = db_->write_access(rows); why)
         out.report.refused = why.text;
     else
         auditor_.stored(rows.audit);
@@ -417,7 +418,7 @@ outcome pipeline::store(change_set c) {
         rows.audit = std::move(log.rows);
         for (auto& r : rows.audit)
             r.home = home_of(r.tenant);
-        if (const auto why = db_.write(rows); why) {
+        if (const auto why = db_->write(rows); why) {
             out.trouble = why.text;
             out.report.refused =
                 fmt::format("cannot be stored: {}; tried again until it can", why.text);

@@ -11,8 +11,8 @@
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/registry/state.hpp>
 #include <gatehouse/registry/tenant_data.hpp>
-#include <gatehouse/store/central_db.hpp>
 #include <gatehouse/store/state_lock.hpp>
+#include <gatehouse/store/store.hpp>
 #include <mutex>
 #include <set>
 #include <span>
@@ -72,7 +72,7 @@ class pipeline {
     // Why not; empty: stored. Beside any other call.
     std::string write_quotas(const std::vector<limit::quota_use>& used);
     // Beside any other call.
-    void with_usage(const std::function<void(store::usage_db&)>& job);
+    void with_usage(const std::function<void(store::usage_store&)>& job);
     // Beside any other call.
     void with_tenant_data(const std::function<void(tenant_data&)>& job);
     // Everything that is wrong now.
@@ -90,14 +90,14 @@ class pipeline {
     std::string home_of(const std::string& tenant) const;
     static outcome refuse_rules(outcome out);
     void restore_drained(const store::contents& c, opened& out);
-    void restore_quotas(const std::string& file, const store::contents& c, opened& out);
+    void restore_quotas(const store::contents& c, opened& out);
     state state_;
     store::state_lock lock_;
-    store::central_db db_;
+    std::unique_ptr<store::central_store> db_;
     std::mutex quota_mutex_;
-    store::quota_db quota_db_;
+    std::unique_ptr<store::quota_store> quota_db_;
     std::mutex usage_mutex_;
-    store::usage_db usage_db_;
+    std::unique_ptr<store::usage_store> usage_db_;
     std::mutex tenant_data_mutex_;
     tenant_data tenant_data_;
     auditor auditor_;

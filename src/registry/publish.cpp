@@ -37,11 +37,24 @@ void service::impl::deliver(asio::io_context& control, const std::shared_ptr<cou
                });
 }
 
+// An operation that fails by a fault of the program ends refused: the next ones are not to wait for it for ever.
+template <class F>
+static outcome attempt(F work) {
+    try {
+        return work();
+    } catch (const std::exception& e) {
+        log::error("registry: {}", e.what());
+        outcome o;
+        o.report.refused = fmt::format("the program failed: {}", e.what());
+        return o;
+    }
+}
+
 void service::impl::in_pool(std::function<outcome(pipeline&)> job, outcome_handler then) {
     if (*stopped_) return;
     auto c = std::make_shared<courier>(courier{shared_from_this(), std::move(then)});
     outside_.run_in_pool([c, job = std::move(job), pipe = pipeline_, &control = outside_.control] {
-        deliver(control, c, job(*pipe));
+        deliver(control, c, attempt([&] { return job(*pipe); }));
     });
 }
 
@@ -123,7 +136,7 @@ void service::impl::end(scan& s) {
     for (std::size_t lane = 1; lane < lanes; ++lane)
         s.found.front().merge(std::move(s.found[lane]));
     outcome o;
-    if (!*s.stopped) o = s.pipe->apply(std::move(s.found.front()));
+    if (!*s.stopped) o = attempt([&s] { return s.pipe->apply(std::move(s.found.front())); });
     // Who asked for everything to be read wants to hear everything that is wrong.
     if (!s.folder.empty()) o.report.diagnostics = s.pipe->all_diagnostics();
     o.report.diagnostics.insert(o.report.diagnostics.begin(), s.trouble.begin(), s.trouble.end());

@@ -38,7 +38,7 @@ void service::keep_quotas(std::vector<limit::quota_use> used,
                           std::function<void(std::string why_not)> done) {
     impl_->keep_quotas(std::move(used), std::move(done));
 }
-void service::with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done) {
+void service::with_usage(std::function<void(store::usage_store&)> job, std::function<void()> done) {
     impl_->with_usage(std::move(job), std::move(done));
 }
 void service::with_tenant_data(std::function<void(tenant_data&)> job, std::function<void()> done) {

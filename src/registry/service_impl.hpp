@@ -27,7 +27,7 @@ class service::impl : public std::enable_shared_from_this<impl> {
     void change_access(access_change c, std::function<void(std::string why_not)> done);
     void set_drained(drain_change c, std::function<void(std::string why_not)> done);
     void keep_quotas(std::vector<limit::quota_use> used, std::function<void(std::string why_not)> done);
-    void with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done);
+    void with_usage(std::function<void(store::usage_store&)> job, std::function<void()> done);
     void with_tenant_data(std::function<void(tenant_data&)> job, std::function<void()> done);
     void stop();
 

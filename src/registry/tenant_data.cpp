@@ -42,31 +42,33 @@ std::optional<store::user_row> user_of(const store::audit_row& r) {
 
 }  // namespace
 
-failure tenant_data::open(const std::string& state_dir) {
-    dbs_ = store::tenant_dbs(state_dir + "/tenants");
-    return central_.open(state_dir + "/central.db");
+failure tenant_data::open(store::backend& b) {
+    failure why;
+    dbs_ = b.open_tenants();
+    central_ = b.open_audit(why);
+    return why;
 }
 
 failure tenant_data::take_up_logs(std::vector<store::audit_head>& heads) {
-    for (const auto& whose : dbs_.all()) {
+    for (const auto& whose : dbs_->all()) {
         failure ignored;
-        auto* db = dbs_.get(whose, false, ignored);
+        auto* db = dbs_->get(whose, false, ignored);
         if (db == nullptr) continue;
         const auto first = heads.size();
         if (db->last_audit(heads)) heads.resize(first);
         for (auto i = first; i < heads.size(); ++i)
             heads[i].home = heads[i].stands_in = whose;
     }
-    return heads.empty() ? failure{} : central_.put_heads(heads);
+    return heads.empty() ? failure{} : central_->put_heads(heads);
 }
 
 // Rows of central.db are all newer than those that were moved.
 failure tenant_data::newest(std::string_view tenant, std::uint64_t below, std::size_t limit, std::vector<store::audit_row>& out) {
-    failure why = central_.newest(tenant, below, limit, out);
+    failure why = central_->newest(tenant, below, limit, out);
     if (why || out.size() == limit) return why;
     std::optional<store::audit_head> head;
-    if (why = central_.head(tenant, head); why || !head || head->stands_in.empty()) return why;
-    auto* db = dbs_.get(head->stands_in, false, why);
+    if (why = central_->head(tenant, head); why || !head || head->stands_in.empty()) return why;
+    auto* db = dbs_->get(head->stands_in, false, why);
     if (db == nullptr) return why;
     return db->newest_audit(tenant, out.empty() ? below : out.back().number, limit - out.size(), out);
 }
@@ -74,7 +76,7 @@ failure tenant_data::newest(std::string_view tenant, std::uint64_t below, std::s
 failure tenant_data::each(std::string_view tenant, const std::function<void(const store::audit_row&)>& f) {
     failure why;
     std::optional<store::audit_head> head;
-    if (why = central_.head(tenant, head); why) return why;
+    if (why = central_->head(tenant, head); why) return why;
     std::uint64_t last = 0;
     const auto once = [&last, &f](const store::audit_row& r) {
         // Moved, and not yet taken off central.db.
@@ -83,16 +85,16 @@ failure tenant_data::each(std::string_view tenant, const std::function<void(cons
         f(r);
     };
     if (head && !head->stands_in.empty()) {
-        auto* db = dbs_.get(head->stands_in, false, why);
+        auto* db = dbs_->get(head->stands_in, false, why);
         if (why) return why;
         if (db != nullptr) why = db->each_audit(tenant, once);
         if (why) return why;
     }
-    return central_.each(tenant, once);
+    return central_->each(tenant, once);
 }
 
 failure tenant_data::heads(std::string_view after, std::size_t limit, std::vector<store::audit_head>& out) {
-    return central_.heads(after, limit, out);
+    return central_->heads(after, limit, out);
 }
 
 audit_verdict tenant_data::verify(const std::string& tenant, failure& why) {
@@ -109,7 +111,7 @@ audit_verdict tenant_data::verify(const std::string& tenant, failure& why) {
     });
     if (why || !out.wrong.empty()) return out;
     std::optional<store::audit_head> head;
-    why = central_.head(tenant, head);
+    why = central_->head(tenant, head);
     if (why) return out;
     if (!head && out.rows != 0)
         out.wrong = "its head is missing";
@@ -124,35 +126,35 @@ failure tenant_data::users(std::string_view tenant, std::vector<store::user_row>
     failure why = settle(tenant);
     if (why) return why;
     std::optional<store::audit_head> head;
-    if (why = central_.head(tenant, head); why || !head || head->stands_in.empty()) return why;
-    auto* db = dbs_.get(head->stands_in, false, why);
+    if (why = central_->head(tenant, head); why || !head || head->stands_in.empty()) return why;
+    auto* db = dbs_->get(head->stands_in, false, why);
     return db == nullptr ? why : db->users(tenant, out);
 }
 
 // It shares another's database now, or no more. What is copied and not yet dropped is copied again.
 failure tenant_data::move_home(const store::audit_head& head) {
     failure why;
-    auto* from = dbs_.get(head.stands_in, false, why);
+    auto* from = dbs_->get(head.stands_in, false, why);
     if (from == nullptr) return why;
     store::tenant_rows all;
     why = from->each_audit(head.tenant, [&all](const store::audit_row& r) { all.audit.push_back(r); });
     if (!why) why = from->users(head.tenant, all.users);
     if (why) return why;
-    auto* to = dbs_.get(head.home, true, why);
+    auto* to = dbs_->get(head.home, true, why);
     if (!why) why = to->put(all);
     if (why) return why;
     auto stands = head;
     stands.number = 0;
     stands.stands_in = head.home;
-    if (why = central_.moved({stands}); why) return why;
-    from = dbs_.get(head.stands_in, false, why);
+    if (why = central_->moved({stands}); why) return why;
+    from = dbs_->get(head.stands_in, false, why);
     return from == nullptr ? why : from->drop(head.tenant);
 }
 
 failure tenant_data::move_rows(const std::string& tenant, std::vector<store::audit_row> rows, store::audit_head& head) {
     failure why;
     std::optional<store::audit_head> found;
-    if (why = central_.head(tenant, found); why) return why;
+    if (why = central_->head(tenant, found); why) return why;
     if (!found) found = store::audit_head{.tenant = tenant, .number = 0, .hash = {}, .home = tenant, .stands_in = {}};
     if (!found->stands_in.empty() && found->stands_in != found->home) why = move_home(*found);
     if (why) return why;
@@ -163,25 +165,25 @@ failure tenant_data::move_rows(const std::string& tenant, std::vector<store::aud
     head.number = rows.back().number;
     head.stands_in = head.home;
     put.audit = std::move(rows);
-    if (!dbs_.exists(head.home)) return store::tenant_db::make(dbs_.file_of(head.home), put);
-    auto* db = dbs_.get(head.home, true, why);
+    if (!dbs_->exists(head.home)) return dbs_->make(head.home, put);
+    auto* db = dbs_->get(head.home, true, why);
     return db == nullptr ? why : db->put(put);
 }
 
 failure tenant_data::settle(std::string_view tenant) {
     std::vector<store::audit_row> rows;
-    failure why = central_.each(tenant, [&rows](const store::audit_row& r) { rows.push_back(r); });
+    failure why = central_->each(tenant, [&rows](const store::audit_row& r) { rows.push_back(r); });
     if (why || rows.empty()) return why;
     store::audit_head head;
     if (why = move_rows(std::string(tenant), std::move(rows), head); why) return why;
-    return central_.moved({head});
+    return central_->moved({head});
 }
 
 auto tenant_data::move(std::chrono::milliseconds most, failure& why) -> moving {
     moving out;
     const auto end = std::chrono::steady_clock::now() + most;
     std::vector<store::audit_row> rows;
-    why = central_.pending(after_, platform_log, rows_at_once, rows);
+    why = central_->pending(after_, platform_log, rows_at_once, rows);
     const bool all = rows.size() < rows_at_once;
     std::vector<store::audit_head> done;
     std::size_t at = 0;
@@ -199,7 +201,7 @@ auto tenant_data::move(std::chrono::milliseconds most, failure& why) -> moving {
         else
             done.push_back(std::move(head));
     }
-    if (!why && !done.empty()) why = central_.moved(done);
+    if (!why && !done.empty()) why = central_->moved(done);
     out.more = !why && (at < rows.size() || !all);
     // From the beginning again: those that failed, and those that changed again meanwhile.
     if (!out.more) after_.clear();

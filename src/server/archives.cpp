@@ -221,7 +221,7 @@ void archives::read_backup(const std::string& tenant, const std::string& name, s
 void archives::keep_usage(std::vector<store::usage_row> rows, std::function<void(std::string)> done) {
     if (rows.empty()) return done({});
     const auto why = std::make_shared<store::failure>();
-    parts_.registry.with_usage([rows = std::move(rows), why](store::usage_db& db) { *why = db.take(rows, "usage_imported", 0); },
+    parts_.registry.with_usage([rows = std::move(rows), why](store::usage_store& db) { *why = db.take(rows, "usage_imported", 0); },
                                [why, done = std::move(done)] { done(why->text); });
 }
 

@@ -66,6 +66,12 @@ void migrations::ask(const admin::migration_wish& w, done_callback done) {
     go_back(m, migration_refusal::none, "as was asked");
 }
 
+std::string migrations::where_to(const std::string& tenant) const {
+    const auto it = moves_.find(tenant);
+    if (it == moves_.end()) return {};
+    return it->second->to ? "pool:" + *it->second->to : "the pool of its parent";
+}
+
 // --- the steps ---
 
 void migrations::begin(const admin::migration_wish& w, done_callback done) {

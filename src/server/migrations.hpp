@@ -51,6 +51,8 @@ class migrations {
     // The other nodes; null: there are none. Moves under way go back.
     void set_fleet(fleet::fleet* f, const std::string& node);
     void ask(const admin::migration_wish& w, done_callback done);
+    // "pool:NAME", or "the pool of its parent"; empty: it is not being moved.
+    std::string where_to(const std::string& tenant) const;
     // The node ends: every move goes back, and none begins any more.
     void stop();
 

@@ -13,6 +13,7 @@
 #include <gatehouse/admin/token.hpp>
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/log.hpp>
+#include <gatehouse/net/loop.hpp>
 #include <gatehouse/server/node.hpp>
 #include <limits>
 
@@ -77,7 +78,7 @@ node::node(const config::settings& s, std::string settings_file)
                   registry_.keep_quotas(std::move(used), std::move(done));
               }),
       usage_(*directory_.usage(),
-             [this](std::function<void(store::usage_db&)> job, std::function<void()> done) {
+             [this](std::function<void(store::usage_store&)> job, std::function<void()> done) {
                  registry_.with_usage(std::move(job), std::move(done));
              }),
       archives_({.control = control_,
@@ -148,7 +149,7 @@ int node::run() {
     wait_for_signal();
     registry_.start([this](error_code ec, std::string why) { registry_ready(ec, why); });
     tick();
-    control_.run();
+    net::run_handlers(control_, "control");
     return exit_code_;
 }
 

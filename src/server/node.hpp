@@ -84,6 +84,7 @@ class node final : public admin::node_view {
     void change_access(registry::access_change c, std::function<void(std::string why_not)> done) override;
     void change(registry::tenant_change c, std::function<void(registry::change_answer)> done) override;
     void migrate(admin::migration_wish w, std::function<void(admin::migration_answer)> done) override;
+    std::string moving_to(const std::string& tenant) const override { return migrations_.where_to(tenant); }
     void set_drained(const std::string& pool, const std::string& address, admin::drain_wish wish,
                      std::function<void(admin::drain_answer)> done) override;
     admin::server_memory& memory() override { return admin_memory_; }

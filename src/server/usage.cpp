@@ -56,7 +56,7 @@ void usage::store() {
     for (auto& [key, counts] : std::exchange(unsaved_, {}))
         s->rows.push_back({.tenant = key.second, .hour = key.first, .node = node_, .counts = counts});
     saving_ = true;
-    with_db_([s](store::usage_db& db) { s->why = db.add(s->rows); },
+    with_db_([s](store::usage_store& db) { s->why = db.add(s->rows); },
              [this, s] {
                  saving_ = false;
                  trouble(s->why.text);
@@ -80,7 +80,7 @@ void usage::trouble(const std::string& why_not) {
 }
 
 void usage::round_done() {
-    with_db_([before = now_ - kept_s](store::usage_db& db) { static_cast<void>(db.forget(before)); }, [] {});
+    with_db_([before = now_ - kept_s](store::usage_store& db) { static_cast<void>(db.forget(before)); }, [] {});
     if (!fleet_) return;
     if (!marks_known_) return load_marks();
     if (untold_) tell_again();
@@ -102,7 +102,7 @@ void usage::finish(std::int64_t unix_s) {
         all->push_back({.tenant = key.second, .hour = key.first, .node = node_, .counts = counts});
     if (all->empty()) return;
     with_db_(
-        [all](store::usage_db& db) {
+        [all](store::usage_store& db) {
             store::failure why;
             for (int n = 0; n < last_tries; ++n)
                 if (why = db.add(*all); !why) return;
@@ -134,7 +134,7 @@ struct marks {
 void usage::load_marks() {
     const auto m = std::make_shared<marks>();
     with_db_(
-        [m](store::usage_db& db) {
+        [m](store::usage_store& db) {
             m->told = db.mark(told_mark, m->why);
             m->epoch = db.mark(epoch_mark, m->why);
             m->cursor = db.mark(cursor_mark, m->why);
@@ -152,7 +152,7 @@ void usage::load_marks() {
 void usage::keep_marks() {
     marked_hour_ = hour_;
     with_db_(
-        [hour = hour_, epoch = epoch_](store::usage_db& db) {
+        [hour = hour_, epoch = epoch_](store::usage_store& db) {
             static_cast<void>(db.set_mark(told_mark, hour));
             static_cast<void>(db.set_mark(epoch_mark, epoch));
         },
@@ -203,7 +203,7 @@ void usage::tell_page(const row_key& after) {
     fleet_->page.reset();
     const auto s = std::make_shared<stored>();
     with_db_(
-        [s, node = node_, after](store::usage_db& db) { s->why = db.read_node(node, after.first, after.second, rows_at_once, s->rows); },
+        [s, node = node_, after](store::usage_store& db) { s->why = db.read_node(node, after.first, after.second, rows_at_once, s->rows); },
         for_fleet([this, s, hour = after.first] {
             if (s->why || s->rows.empty()) {
                 fleet_->again = false;
@@ -237,7 +237,7 @@ void usage::take_changes(fleet::usage_exchange::changes c) {
     const auto s = std::make_shared<stored>();
     s->rows = std::move(c.rows);
     fleet_->collecting = true;
-    with_db_([s, cursor = c.cursor](store::usage_db& db) { s->why = db.take(s->rows, cursor_mark, cursor); },
+    with_db_([s, cursor = c.cursor](store::usage_store& db) { s->why = db.take(s->rows, cursor_mark, cursor); },
              for_fleet([this, s, cursor = c.cursor] {
                  fleet_->collecting = false;
                  if (s->why) return trouble(s->why.text);
@@ -276,7 +276,7 @@ void usage::read(const std::string& tenant, std::int64_t from, std::int64_t to, 
                  std::function<void(admin::usage_answer)> done) {
     const auto s = std::make_shared<stored>();
     const std::int64_t held = std::max(hour_of(from), hour_of(now - fleet::usage_kept_s));
-    with_db_([s, tenant, from, to](store::usage_db& db) { s->why = db.read(tenant, from, to, s->rows); },
+    with_db_([s, tenant, from, to](store::usage_store& db) { s->why = db.read(tenant, from, to, s->rows); },
              [this, s, tenant, from, to, now, held, done = std::move(done)] {
                  if (s->why) {
                      admin::usage_answer failed;

@@ -6,7 +6,7 @@
 #include <functional>
 #include <gatehouse/admin/node_view.hpp>
 #include <gatehouse/fleet/usage.hpp>
-#include <gatehouse/store/usage_db.hpp>
+#include <gatehouse/store/store.hpp>
 #include <gatehouse/tenant/usage.hpp>
 #include <map>
 #include <memory>
@@ -19,7 +19,7 @@ namespace gatehouse::server {
 class usage {
    public:
     // Runs the job on central.db's usage in the pool, one after the other, then `done` on control.
-    using with_db = std::function<void(std::function<void(store::usage_db&)> job, std::function<void()> done)>;
+    using with_db = std::function<void(std::function<void(store::usage_store&)> job, std::function<void()> done)>;
     usage(tenant::usage_list& list, with_db db) : list_(list), with_db_(std::move(db)) {}
 
     // Whose counts ours are, unlike any other node's. Before the first gather().

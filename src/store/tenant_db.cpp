@@ -167,6 +167,10 @@ tenant_db* tenant_dbs::get(std::string_view tenant, bool make, failure& why) {
     return &open_.front().db;
 }
 
+failure tenant_dbs::make(std::string_view tenant, const tenant_rows& rows) {
+    return tenant_db::make(file_of(tenant), rows);
+}
+
 std::vector<std::string> tenant_dbs::all() const {
     std::vector<std::string> out;
     std::error_code ec;

@@ -2,6 +2,7 @@
 import collections
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -231,6 +232,9 @@ def test_a_hook_runs_while_requests_wait_and_decides(site):
         with Load(site.gate.port, "hooked.localhost", clients=3) as load:
             until(lambda: site.held() == 3, 5)
             assert not site.old.seen and not site.new.seen
+            assert site.send("GET", "/v1/tenants/hooked")[1]["moving_to"] == "pool:new"
+            shown = site.gate.run("--config", "gatehouse.toml", "tenant", "show", "hooked").stdout
+            assert re.search(r"moving to +pool:new", shown), shown
             # Another move of it has to wait; other tenants are served.
             assert site.migrate("hooked", to="pool:new")[1]["type"] == "urn:gatehouse:under-way"
             assert site.gate.get("/", "filed.localhost").status == 200
@@ -239,6 +243,7 @@ def test_a_hook_runs_while_requests_wait_and_decides(site):
             thread.join()
             until(lambda: len(load.answers) > 30, 5)
         assert (site.gate.folder / "told").read_text().split() == ["hooked", "pool:old", "pool:new"]
+        assert "moving_to" not in site.send("GET", "/v1/tenants/hooked")[1]
         assert not load.failures and {body for _, _, body in load.answers} == {side}
         assert ("the hook ended with exit code 3; tenant hooked stays with pool:old" if code else "has moved") in out[0], out
         for name in ("go", "running"):

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <gatehouse/store/usage_db.hpp>
+#include <gatehouse/store/rows.hpp>
 #include <string>
 #include <vector>
 

@@ -125,6 +125,8 @@ class node_view {
 
     // Moves a tenant to another pool, or a step of that. `done` runs on control, once.
     virtual void migrate(migration_wish w, std::function<void(migration_answer)> done) = 0;
+    // Where this node is moving it just now: "pool:acme-dedicated". Empty: nowhere.
+    virtual std::string moving_to(const std::string& tenant) const = 0;
 
     virtual const registry::access_list& access() const = 0;
     // Stores it, or says why not. `done` runs on control, once.

@@ -7,7 +7,7 @@
 #include <functional>
 #include <gatehouse/fleet/fleet.hpp>
 #include <gatehouse/redis/script.hpp>
-#include <gatehouse/store/usage_db.hpp>
+#include <gatehouse/store/rows.hpp>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -22,6 +22,10 @@ namespace gatehouse::net {
 
 class buffer_pool;
 
+// Runs the handlers of `context` until it is stopped or has none. One that throws ends alone: it is told in the log of
+// `whose` thread, and the others run on, for a fault in answering one must not end the service of all.
+void run_handlers(boost::asio::io_context& context, std::string_view whose);
+
 // How long the turns of a loop took, by bucket; the last is everything longer.
 struct turn_times {
     static constexpr std::array<std::int64_t, 11> bounds_ns = {50'000,    100'000,   250'000,    500'000,    1'000'000,  2'500'000,

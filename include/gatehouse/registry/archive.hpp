@@ -5,8 +5,7 @@
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <gatehouse/registry/access.hpp>
-#include <gatehouse/store/tenant_db.hpp>
-#include <gatehouse/store/usage_db.hpp>
+#include <gatehouse/store/rows.hpp>
 #include <optional>
 #include <string>
 #include <string_view>

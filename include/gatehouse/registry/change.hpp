@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <gatehouse/config/load.hpp>
-#include <gatehouse/store/audit_db.hpp>
+#include <gatehouse/store/rows.hpp>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -15,7 +15,7 @@
 #include <gatehouse/registry/change.hpp>
 #include <gatehouse/registry/tenant_filter.hpp>
 #include <gatehouse/registry/tenant_data.hpp>
-#include <gatehouse/store/usage_db.hpp>
+#include <gatehouse/store/store.hpp>
 #include <gatehouse/tenant/directory.hpp>
 #include <memory>
 #include <string>
@@ -101,7 +101,7 @@ class service {
     void keep_quotas(std::vector<limit::quota_use> used, std::function<void(std::string why_not)> done);
     // Runs `job` in the pool on what central.db has of usage, one after the other, without waiting
     // for what else is to be stored; then `done` on control. After `ready` or on_restored.
-    void with_usage(std::function<void(store::usage_db&)> job, std::function<void()> done);
+    void with_usage(std::function<void(store::usage_store&)> job, std::function<void()> done);
     // The same on the databases of tenants.
     void with_tenant_data(std::function<void(tenant_data&)> job, std::function<void()> done);
     // Nothing is called back after this.

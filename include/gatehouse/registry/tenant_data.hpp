@@ -6,7 +6,7 @@
 
 #include <chrono>
 #include <functional>
-#include <gatehouse/store/tenant_db.hpp>
+#include <gatehouse/store/store.hpp>
 #include <map>
 #include <string>
 #include <string_view>
@@ -25,8 +25,8 @@ struct audit_verdict {
 
 class tenant_data {
  public:
-    // central_db has made or migrated state_dir/central.db.
-    store::failure open(const std::string& state_dir);
+    // The backend is open.
+    store::failure open(store::backend& b);
 
     // Where central.db knows no log and there are databases of tenants, their logs are taken up again. What is in a database
     // that cannot be read is left alone.
@@ -36,7 +36,7 @@ class tenant_data {
     store::failure newest(std::string_view tenant, std::uint64_t below, std::size_t limit, std::vector<store::audit_row>& out);
     // All of it, the oldest first.
     store::failure each(std::string_view tenant, const std::function<void(const store::audit_row&)>& f);
-    // As store::audit_db::heads().
+    // As store::audit_store::heads().
     store::failure heads(std::string_view after, std::size_t limit, std::vector<store::audit_head>& out);
     audit_verdict verify(const std::string& tenant, store::failure& why);
     store::failure users(std::string_view tenant, std::vector<store::user_row>& out);
@@ -52,8 +52,8 @@ class tenant_data {
     store::failure settle(std::string_view tenant);
     store::failure move_rows(const std::string& tenant, std::vector<store::audit_row> rows, store::audit_head& head);
     store::failure move_home(const store::audit_head& head);
-    store::audit_db central_;
-    store::tenant_dbs dbs_;
+    std::unique_ptr<store::audit_store> central_;
+    std::unique_ptr<store::tenant_stores> dbs_;
     std::string after_;  // the tenant that move() goes on behind
 };
 

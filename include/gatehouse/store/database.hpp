@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <gatehouse/base/error.hpp>
+#include <gatehouse/store/rows.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,15 +12,6 @@ struct sqlite3;
 struct sqlite3_stmt;
 
 namespace gatehouse::store {
-
-// What SQLite said: its result code and its own text with the statement or file it was about.
-struct failure {
-    int code = 0;      // SQLITE_...; 0: none. Extended code.
-    std::string text;  // "central.db: database or disk is full"
-    explicit operator bool() const noexcept { return code != 0; }
-    bool is_corrupt() const noexcept;  // the file is damaged or no database
-    bool is_full() const noexcept;     // no space, or a write the system refused
-};
 
 // build: a file that nobody sees before it is finished: a crash of the machine may leave it broken.
 enum class access : std::uint8_t { read_only, read_write, build };

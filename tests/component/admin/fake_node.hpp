@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 
 struct fake_node : gatehouse::admin::node_view {
     std::vector<std::string> reasons, notes;
@@ -14,7 +15,7 @@ struct fake_node : gatehouse::admin::node_view {
     std::map<std::string, gatehouse::tenant::effective_ptr, std::less<>> effectives;
     gatehouse::registry::change_report report;
     std::optional<bool> forced;
-    bool answers_reload = true;
+    bool answers_reload = true, throws = false;
     std::vector<gatehouse::admin::quota_row> quotas;
     std::function<void(gatehouse::registry::change_report)> waiting;
     mutable std::optional<gatehouse::explain::explain_input> asked;
@@ -147,6 +148,8 @@ struct fake_node : gatehouse::admin::node_view {
     }
     std::optional<gatehouse::admin::migration_wish> wished;
     gatehouse::admin::migration_answer moved;
+    std::string moving;
+    std::string moving_to(const std::string&) const override { return moving; }
     void migrate(gatehouse::admin::migration_wish w, std::function<void(gatehouse::admin::migration_answer)> done) override {
         wished = std::move(w);
         done(moved);
@@ -190,6 +193,7 @@ struct fake_node : gatehouse::admin::node_view {
     }
     void reload(bool force, std::function<void(gatehouse::registry::change_report)> done) override {
         forced = force;
+        if (throws) throw std::runtime_error("a fault");
         if (answers_reload)
             done(report);
         else

@@ -237,6 +237,29 @@ TEST_CASE("a reload that never answers ends at its own deadline") {
     CHECK(begins(c.receive(), "HTTP/1.1 504"));
 }
 
+TEST_CASE("what fails while it is answered later is a 500, and the next request is answered") {
+    running r;
+    r.node.answers_reload = false;
+    client c(r.address);
+    c.send(request("POST", "/v1/reload", r.token));
+    bool waiting = false;
+    for (int i = 0; i < 500 && !waiting; ++i) {
+        std::this_thread::sleep_for(2ms);
+        r.on_control([&] { waiting = static_cast<bool>(r.node.waiting); });
+    }
+    REQUIRE(waiting);
+    r.on_control([&] { r.node.waiting = nullptr; });   // as an exception on the way lets it go
+    const auto failed = c.receive();
+    CHECK(begins(failed, "HTTP/1.1 500"));
+    CHECK(failed.find("internal-error") != std::string::npos);
+    CHECK(failed.find("X-Request-Id: ") != std::string::npos);
+    r.node.throws = true;   // at once
+    c.send(request("POST", "/v1/reload", r.token));
+    CHECK(begins(c.receive(), "HTTP/1.1 500"));
+    c.send(request("GET", "/healthz"));
+    CHECK(begins(c.receive(), "HTTP/1.1 200"));
+}
+
 TEST_CASE("a stop ends idle connections, half requests and waiting reloads") {
     running r;
     r.node.answers_reload = false;

@@ -3,6 +3,7 @@
 #include <ctime>
 #include <gatehouse/net/loop.hpp>
 #include <gatehouse/net/stream.hpp>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,6 +37,18 @@ task<void> note(loop& l, std::string& order, char name, int times) {
 }
 
 }  // namespace
+
+TEST_CASE("work that throws ends alone") {
+    loop l;
+    bool ran = false;
+    l.post([] { throw std::runtime_error("a fault"); });
+    l.post([&] {
+        ran = true;
+        l.stop();
+    });
+    l.run();
+    CHECK(ran);
+}
 
 TEST_CASE("work posted by other threads runs on the loop's, all of it") {
     loop l;

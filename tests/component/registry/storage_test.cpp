@@ -127,3 +127,17 @@ TEST_CASE("a state_dir that cannot be used is told at the start") {
     CHECK_THAT(why, has("state"));
     CHECK_FALSE(n.service().ready());
 }
+
+TEST_CASE("work in the pool that throws ends alone") {
+    temp_folder f;
+    node n(f);
+    REQUIRE_FALSE(n.start().first);
+    bool told = false;
+    n.service().with_usage([](gatehouse::store::usage_store&) { throw std::runtime_error("a fault"); }, [&] { told = true; });
+    CHECK(n.until([&] { return told; }));
+    const auto held = std::make_shared<int>();
+    n.service().with_tenant_data([](gatehouse::registry::tenant_data&) { throw std::runtime_error("a fault"); }, [held] { FAIL("nothing was found"); });
+    CHECK(n.until([&] { return held.use_count() == 1; }));
+    write(f / "tenants/acme.toml", toml("acme"));
+    CHECK(n.until([&] { return n.service().find("acme") != nullptr; }));
+}

@@ -70,7 +70,7 @@ struct log_file {
         put(change(std::nullopt, version("pro")));
         put(change(version("pro"), version("free")));
         put(change(version("free"), version("free", tenant::life::suspended)));
-        REQUIRE_FALSE(db.open(folder.path()));
+        REQUIRE_FALSE(db.open(*store::open_backend(folder.path())));
     }
     void execute(const std::string& sql) {
         auto raw = store::database::open(file, store::access::read_write, why);

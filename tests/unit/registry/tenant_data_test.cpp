@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <gatehouse/store/central_db.hpp>
+#include <gatehouse/store/tenant_db.hpp>
 
 #include "audit.hpp"
 
@@ -29,7 +30,7 @@ struct world {
     std::map<std::string, std::string> homes;
     std::int64_t clock = 1'700'000'000;
 
-    world() { REQUIRE_FALSE(data.open(folder.path())); }
+    world() { REQUIRE_FALSE(data.open(*store::open_backend(folder.path()))); }
 
     void say(const std::string& whose, const std::string& action, json::object before = {}, json::object after = {}) {
         audit_draft d(known, tenant::utc_time(std::chrono::seconds(++clock)));
