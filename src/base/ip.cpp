@@ -34,12 +34,22 @@ bool ip_address::is_v4() const noexcept {
     return std::equal(v4_mapped.begin(), v4_mapped.end(), bytes.begin());
 }
 
+static std::string_view write_text(const ip_address& a, std::array<char, 48>& out) noexcept {
+    const bool v4 = a.is_v4();
+    const void* from = v4 ? a.bytes.data() + v4_mapped.size() : a.bytes.data();
+    ::inet_ntop(v4 ? AF_INET : AF_INET6, from, out.data(), out.size());
+    return out.data();
+}
+
 std::string ip_address::to_string() const {
-    std::array<char, INET6_ADDRSTRLEN> text{};
-    const bool v4 = is_v4();
-    const void* from = v4 ? bytes.data() + v4_mapped.size() : bytes.data();
-    ::inet_ntop(v4 ? AF_INET : AF_INET6, from, text.data(), text.size());
-    return text.data();
+    std::array<char, 48> text{};
+    return std::string(write_text(*this, text));
+}
+
+std::string_view shortened(const ip_address& a, std::array<char, 48>& out) noexcept {
+    ip_address network = a;
+    std::fill(network.bytes.begin() + (a.is_v4() ? 15 : 6), network.bytes.end(), std::uint8_t{0});
+    return write_text(network, out);
 }
 
 std::uint64_t client_network(const ip_address& a) noexcept {

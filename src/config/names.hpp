@@ -60,6 +60,10 @@ inline constexpr std::array levels{
     word<log::level>{"debug", log::level::debug}, word<log::level>{"info", log::level::info},
     word<log::level>{"warn", log::level::warn}, word<log::level>{"error", log::level::error}};
 
+inline constexpr std::array logged_clients{word<logged_client>{"address", logged_client::address},
+                                           word<logged_client>{"network", logged_client::network},
+                                           word<logged_client>{"off", logged_client::off}};
+
 inline constexpr std::array off_or_required{word<bool>{"off", false}, word<bool>{"required", true}};
 inline constexpr std::array off_or_on{word<bool>{"off", false}, word<bool>{"on", true}};
 inline constexpr std::array publish_or_follow{word<bool>{"publish", false},

@@ -156,6 +156,7 @@ void read_log(table_reader& root, log_settings& out) {
             }
         }
         in.choice("level", out.level, names::levels);
+        in.choice("client", out.client, names::logged_clients);
     });
 }
 

@@ -24,4 +24,13 @@ ip_address forwarded_client(const http::request_head& request, const std::vector
     return client;
 }
 
+std::string_view logged(config::logged_client how, const ip_address* client, std::string_view text, std::array<char, 48>& out) noexcept {
+    switch (how) {
+        case config::logged_client::address: return text;
+        case config::logged_client::network: return client != nullptr ? shortened(*client, out) : text;
+        case config::logged_client::off: break;
+    }
+    return {};
+}
+
 }  // namespace gatehouse::proxy

@@ -793,7 +793,10 @@ class exchange {
         if (endpoint_) r.upstream.set(endpoint_->text);
         r.decision.set(f.what == problem::none ? std::string_view(decision_) : std::string_view("refuse"));
         r.method.set(request_.method);
-        r.client.set(client_text_.empty() ? std::string_view(client.ip_text) : client_text_);
+        std::array<char, 48> text;
+        const bool guarded = !client_text_.empty();
+        const ip_address* ip = guarded ? &guard_input_.client : &client.ip;
+        r.client.set(logged(gate_.settings().logged_client, client.ip_known ? ip : nullptr, guarded ? client_text_ : client.ip_text, text));
         r.host.set(request_.host);
         r.set_path(request_.path_and_query);
     }

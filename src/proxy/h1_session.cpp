@@ -3,6 +3,8 @@
 #include <cstring>
 #include <gatehouse/proxy/h1_session.hpp>
 
+#include "client_address.hpp"
+
 namespace gatehouse::proxy {
 
 // After a close of ours the client may still be sending: it gets this long to read what we said.
@@ -215,7 +217,8 @@ net::task<void> h1_session::refuse(problem p, std::string_view detail) {
     r->tls_minor = facts_.tls_minor;
     r->resumed = facts_.resumed;
     r->request_id.set(request_id);
-    r->client.set(facts_.ip_text);
+    std::array<char, 48> text;
+    r->client.set(logged(gate_.settings().logged_client, facts_.ip_known ? &facts_.ip : nullptr, facts_.ip_text, text));
     r->decision.set("refuse");
     gate_.log->commit();
 }

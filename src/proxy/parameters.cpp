@@ -42,6 +42,7 @@ parameters_ptr make_parameters(const config::settings& s, const std::string& fle
     p->connections = s.limits.connections;
     p->connections_per_client = s.limits.connections_per_client;
     p->ratelimit_fields = s.limits.ratelimit_fields;
+    p->logged_client = s.log.client;
     p->languages = with_built_in(s.languages);
     p->language = s.platform.language;
     p->branding = s.platform.branding;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "choose_endpoint.hpp"
+#include "client_address.hpp"
 #include "failure.hpp"
 #include "tunnel.hpp"
 
@@ -173,7 +174,8 @@ class relay {
         r.region.set(effective_.region);
         if (endpoint_) r.upstream.set(endpoint_->text);
         r.decision.set(f.what == problem::none ? "relay" : "refuse");
-        r.client.set(c_.facts.ip_text);
+        std::array<char, 48> text;
+        r.client.set(logged(gate_.settings().logged_client, c_.facts.ip_known ? &c_.facts.ip : nullptr, c_.facts.ip_text, text));
         r.host.set(c_.hello.server_name);
     }
 

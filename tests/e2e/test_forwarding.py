@@ -434,3 +434,18 @@ def test_several_at_once(world):
     assert time.monotonic() - begun < 2.5
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize("how,shown,direct", [("network", "2001:db8:1::", "127.0.0.0"), ("off", "", "")])
+def test_the_access_log_has_as_much_of_an_address_as_it_may(build, how, shown, direct):
+    world = build(settings={"platform": {"trusted_proxies": ["127.0.0.0/8"]}, "log": {"client": how}})
+    fields = seen(world, "/whole", fields=[("X-Forwarded-For", "2001:db8:1:2::3")])
+    assert "2001:db8:1:2::3" in ",".join(fields.all("x-forwarded-for"))    # the application is told all of it
+    assert world.get("/direct", "nobody.localhost").status == 404             # nobody looked further than the connection
+    with world.gate.client() as client:
+        client.send(b"GET /bad HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        assert client.response().status == 400
+    assert world.gate.access_lines("/whole")[0]["client"] == shown
+    assert world.gate.access_lines("/direct")[0]["client"] == direct
+    assert world.gate.access_lines(at_least=3)[2]["client"] == direct
+    world.gate.stop()

@@ -18,6 +18,9 @@ struct ip_address {
 };
 // The network of a client, as a number: the /24 of an IPv4 address, the /64 of an IPv6 one.
 std::uint64_t client_network(const ip_address& a) noexcept;
+// What may be kept of a client's address where the whole is too much: the /24 of an IPv4 address, the /48 of an IPv6 one:
+// "192.0.2.0", "2001:db8:1::". Into `out`.
+std::string_view shortened(const ip_address& a, std::array<char, 48>& out) noexcept;
 result<ip_address> parse_ip(std::string_view text);
 
 // "10.0.0.0/8", "2001:db8::/32" or a single address. Host bits set is an error.

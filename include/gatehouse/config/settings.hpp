@@ -99,9 +99,11 @@ struct limit_settings {
     bool ratelimit_fields = true;
 };
 
+enum class logged_client : std::uint8_t { address, network, off };
 struct log_settings {
     std::string access = "stdout";            // "stdout", "off", or an absolute path
     log::level level = log::level::info;
+    logged_client client = logged_client::address;   // how much of its address the access log has
 };
 
 struct settings {

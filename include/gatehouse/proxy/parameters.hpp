@@ -29,6 +29,7 @@ struct parameters {
     std::uint32_t handshakes = 256;
     std::uint32_t connections = 8000, connections_per_client = 1000;
     bool ratelimit_fields = true;
+    config::logged_client logged_client = config::logged_client::address;
     std::vector<language_ptr> languages = with_built_in({});   // those pages can be in
     std::string language = "en";         // where no tenant says another
     tenant::branding branding;           // of pages without a tenant

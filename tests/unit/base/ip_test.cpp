@@ -91,3 +91,11 @@ TEST_CASE("the network of a client: a /24, a /64") {
     CHECK(of("2001:db8:1:2::1") != of("2001:db8:1:3::1"));
     CHECK(of("::ffff:192.0.2.9") == of("192.0.2.1"));
 }
+
+TEST_CASE("what may be kept of an address: a /24, a /48") {
+    std::array<char, 48> out{};
+    CHECK(shortened(*parse_ip("192.0.2.77"), out) == "192.0.2.0");
+    CHECK(shortened(*parse_ip("2001:db8:1:2:3::4"), out) == "2001:db8:1::");
+    CHECK(shortened(*parse_ip("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), out) == "ffff:ffff:ffff::");
+    CHECK(shortened(*parse_ip("::1"), out) == "::");
+}

@@ -137,6 +137,7 @@ endpoints = [ { address = "a:1" } ]
 [log]
 access = "access.log"
 level = "debug"
+client = "network"
 )");
     INFO(all_text(loaded.diagnostics));
     REQUIRE(loaded.value);
@@ -224,6 +225,7 @@ level = "debug"
     CHECK(pool.timeouts == tenant::upstream_timeouts{1s, 2s, 3s, 4s, 5s});
     CHECK(s.log.access == "/etc/gate/access.log");
     CHECK(s.log.level == log::level::debug);
+    CHECK(s.log.client == logged_client::network);
 
     // What comes later says so, and nothing else does.
     CHECK(loaded.diagnostics.empty());
@@ -347,6 +349,7 @@ TEST_CASE("one mistake, one error at its key and line") {
          "pools.a.timeouts.drain", "unknown key"},
         {"[log]\nlevel = \"loud\"", "log.level", "unknown value"},
         {"[log]\naccess = \"\"", "log.access", "is no path"},
+        {"[log]\nclient = \"half\"", "log.client", "unknown value"},
         {"[[listener]]", "listener[1].address", "is missing"},
         {"[[listener]]\naddress = \"[::]:8443\"", "listener[1].address", "already"},
         {"[[listener]]\naddress = \"localhost:80\"", "listener[1].address", "is not an address"},
