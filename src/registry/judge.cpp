@@ -52,6 +52,7 @@ void state::judge_one(entry& e, work& w) {
     index_parents(e);
     if (!same(reasons, e.quarantine)) {
         if (e.quarantine.empty()) w.broken.insert(e.id);
+        if (w.trying) w.reasons.emplace(e.id, e.quarantine);
         e.quarantine = std::move(reasons);
         w.changed.insert(e.id);
     }

@@ -257,9 +257,20 @@ change_set state::expire(tenant::utc_time now) {
     return settle(w);
 }
 
+// Judged again, a tenant may be told what only came to be since it was judged first: that is for the next change to say.
+void state::restore_reasons(work& w) {
+    for (auto& [id, reasons] : w.reasons) {
+        const auto it = entries_.find(id);
+        if (it == entries_.end() || it->second.gone_since || same(it->second.quarantine, reasons)) continue;
+        it->second.quarantine = std::move(reasons);
+        w.changed.insert(id);
+    }
+}
+
 change_set state::settle(work& w) {
     w.out.revision = revision_ + 1;
     judge(w);
+    if (w.reasons_again) restore_reasons(w);
     settle_arrears(w);
     for (const auto& id : w.claims)
         if (const auto it = entries_.find(id); it != entries_.end()) update_claims(it->second, w);

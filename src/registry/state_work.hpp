@@ -30,6 +30,8 @@ struct state::work {
     std::map<std::string, optional_arrears> owing;        // as they were before this
     std::map<std::string, optional_arrears> owing_again;  // as they are again
     std::map<std::string, optional_overlay> overlays;     // those it ended by itself, as they were
+    std::map<std::string, diagnostics> reasons;           // why ids are in quarantine, before this
+    bool reasons_again = false;                           // they are so again
     change_set out;
 };
 

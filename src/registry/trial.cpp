@@ -102,6 +102,7 @@ trial state::attempt(batch b, tenant::utc_time now) {
     t.owing = std::move(w.owing);
     t.overlays.insert(t.overlays.end(), w.overlays.begin(), w.overlays.end());
     t.broken = std::move(w.broken);
+    t.reasons = std::move(w.reasons);
     t.dirty = std::move(w.later_dirty);
     t.hosts = std::move(w.later_hosts);
     if (!t.refused.empty()) {
@@ -180,6 +181,8 @@ change_set state::take_back(trial t, tenant::utc_time now) {
     w.trying = true;
     w.owners_again = t.owners;
     w.owing_again = t.owing;
+    w.reasons = t.reasons;
+    w.reasons_again = true;
     w.dirty = w.broken = t.broken;
     undo_documents(t, w);
     // Who had a version in force has it, with its name and hosts, whatever it would be judged now.

@@ -158,6 +158,7 @@ struct trial {
     std::map<std::string, shared_text> owners;            // by host
     std::map<std::string, optional_arrears> owing;        // by id
     std::set<std::string> broken;                         // ids that were in order before
+    std::map<std::string, diagnostics> reasons;           // by id
     // What it lets go and somebody else waits for: theirs once it is kept.
     std::set<std::string> dirty, hosts;
 };
@@ -332,6 +333,7 @@ class state {
     void look_again(work& w);
     static std::vector<std::string> claims_of(const tenant_ptr& version);
     tenant_update update_of(const entry& e, bool republish) const;
+    void restore_reasons(work& w);
     change_set settle(work& w);
     std::string platform_host(const entry& e) const;
     config::diagnostic complain(const entry& e, std::string key, std::string message,

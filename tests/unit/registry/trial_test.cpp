@@ -261,7 +261,7 @@ struct chance {
 }  // namespace
 
 TEST_CASE("a trial that is taken back might as well not have been") {
-    for (unsigned seed = 0; seed < 1000; ++seed) {
+    for (unsigned seed = 0; seed < 2500; ++seed) {
         CAPTURE(seed);
         chance c{std::mt19937(seed)};
         model m, twin;
