@@ -66,6 +66,8 @@ inline constexpr std::array logged_clients{word<logged_client>{"address", logged
 
 inline constexpr std::array off_or_required{word<bool>{"off", false}, word<bool>{"required", true}};
 inline constexpr std::array off_or_on{word<bool>{"off", false}, word<bool>{"on", true}};
+inline constexpr std::array continue_or_restart{word<bool>{"continue", false},
+                                                word<bool>{"restart", true}};
 inline constexpr std::array publish_or_follow{word<bool>{"publish", false},
                                               word<bool>{"follow", true}};
 

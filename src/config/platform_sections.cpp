@@ -122,6 +122,7 @@ void read_platform(table_reader& root, platform_settings& out) {
         });
         in.networks("trusted_proxies", out.trusted_proxies);
         in.text("via", out.via, rules::token);
+        in.choice("trace", out.restart_traces, names::continue_or_restart);
         if (in.path("languages_dir", out.languages_dir) && root.doc().look_at_files && !is_folder(out.languages_dir))
             in.at("languages_dir").warning(shown(out.languages_dir) + " is no folder",
                                            "pages are in English and German alone until it is made");

@@ -25,6 +25,7 @@ void write_platform(writer& w, const platform_settings& p) {
     w.strings("shared_hosts", p.shared_hosts);
     w.networks("trusted_proxies", p.trusted_proxies);
     w.text("via", p.via);
+    w.text("trace", names::name_of(names::continue_or_restart, p.restart_traces));
     w.text("language", p.language);
     if (p.branding == tenant::branding{}) return;
     w.table("platform.branding");

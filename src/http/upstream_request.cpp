@@ -24,24 +24,7 @@ std::size_t estimate(const request_head& head, const request_forwarding& f,
 // What the loop over the received fields found for the lines the gate writes itself.
 struct received {
     bool via = false, forwarding = false;
-    std::size_t traceparents = 0;
-    std::string_view traceparent;
 };
-
-bool is_lower_hex(std::string_view s) noexcept {
-    for (const char c : s)
-        if (!chars::is(c, chars::hex_digit) || chars::is(c, chars::upper)) return false;
-    return true;
-}
-
-// W3C Trace Context, version 00.
-bool is_traceparent(std::string_view s) noexcept {
-    if (s.size() != 55 || !s.starts_with("00-") || s[35] != '-' || s[52] != '-') return false;
-    const std::string_view trace = s.substr(3, 32), parent = s.substr(36, 16);
-    return is_lower_hex(trace) && is_lower_hex(parent) && is_lower_hex(s.substr(53)) &&
-           trace.find_first_not_of('0') != std::string_view::npos &&
-           parent.find_first_not_of('0') != std::string_view::npos;
-}
 
 // Names with '_' that CGI-like applications would take for one of the gate's own.
 bool imitates_own_field(std::string_view name) noexcept {
@@ -96,10 +79,6 @@ class request_writer {
             case known::via:
                 seen_.via = true;
                 break;
-            case known::traceparent:
-                ++seen_.traceparents;
-                seen_.traceparent = one.value;
-                break;
             case known::forwarded:
             case known::x_forwarded_for:
             case known::x_forwarded_host:
@@ -111,10 +90,6 @@ class request_writer {
             default:
                 break;
         }
-    }
-
-    bool continues_trace() const noexcept {
-        return seen_.traceparents == 1 && is_traceparent(seen_.traceparent);
     }
 
     void passed_fields() {
@@ -185,8 +160,8 @@ class request_writer {
     // tracestate belongs to the traceparent it came with.
     void tracing_fields() {
         own("X-Request-Id", f_.request_id);
-        own("traceparent", continues_trace() ? seen_.traceparent : f_.traceparent);
-        if (!continues_trace()) return;
+        own("traceparent", f_.traceparent);
+        if (!f_.continues_trace) return;
         for (const field& one : head_.fields)
             if (!one.nominated && one.id == known::other && chars::same(one.name, "tracestate"))
                 own(one.name, one.value);

@@ -108,7 +108,7 @@ void access_record::clear() noexcept {
     stage = gatehouse::stage::accept;
     attempts = tls_minor = 0;
     resumed = false;
-    request_id.length = tenant.length = parent.length = route.length = upstream.length = 0;
+    request_id.length = trace_id.length = tenant.length = parent.length = route.length = upstream.length = 0;
     decision.length = region.length = method.length = client.length = host.length = path.length = 0;
 }
 
@@ -118,6 +118,8 @@ char* format_record(char* out, const access_record& r) noexcept {
     l.time(r.time_us);
     l.key(R"(,"request_id":")");
     l.text(r.request_id.view());
+    l.key(R"(,"trace_id":")");
+    l.text(r.trace_id.view());
     l.key(R"(,"tenant":")");
     l.text(r.tenant.view());
     l.key(R"(,"parent":")");

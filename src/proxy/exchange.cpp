@@ -26,6 +26,8 @@ class exchange {
         : gate_(g), client_(client), who_(who), s_(s), request_(s.request), response_(s.response) {
         gate_.write_request_id(request_id_);
         began_ns_ = gate_.loop.now_ns();
+        const bool may_continue = client.facts().trusted || !gate_.settings().restart_traces;
+        trace_ = may_continue && http::continue_trace(request_, traceparent_) ? trace::continued : trace::none;
         gate_.counters.requests.add();
         gate_.counters.requests_active.add();
     }
@@ -424,8 +426,10 @@ class exchange {
 
     void write_request(std::string& out, std::string_view host) {
         out.clear();
-        char trace[gate::traceparent_bytes];
-        gate_.write_traceparent(trace);
+        if (trace_ == trace::none) {
+            gate_.write_traceparent(traceparent_);
+            trace_ = trace::begun;
+        }
         const client_facts& client = client_.facts();
         http::write_upstream_request(
             out, request_,
@@ -440,7 +444,8 @@ class exchange {
              .context_fields = binding_->effective->context_fields,
              .via = gate_.settings().via,
              .request_id = request_id(),
-             .traceparent = {trace, sizeof trace},
+             .traceparent = {traceparent_, sizeof traceparent_},
+             .continues_trace = trace_ == trace::continued,
              .edits = &route_->route->spec.request_fields,
              .upgrade = request_.upgrade_websocket});
     }
@@ -784,6 +789,7 @@ class exchange {
         r.tls_minor = client.tls_minor;
         r.resumed = client.resumed;
         r.request_id.set(request_id());
+        if (trace_ != trace::none) r.trace_id.set(http::trace_id(traceparent_));
         if (binding_) {
             r.tenant.set(binding_->effective->self->id);
             r.parent.set(binding_->effective->own.parent);
@@ -880,7 +886,9 @@ class exchange {
     ending ending_ = ending::close;
     bool ended_ = false;   // nobody waits for the response any more
     bool body_is_whole_ = false, body_begun_ = false, response_begun_ = false, upstream_reusable_ = false;
+    enum class trace : std::uint8_t { none, continued, begun } trace_ = trace::none;
     char request_id_[gate::request_id_bytes];
+    char traceparent_[http::traceparent_bytes];
 };
 
 }  // namespace

@@ -67,7 +67,7 @@ void gate::write_request_id(char (&out)[request_id_bytes]) noexcept {
     write_hex(out + 8, ++request_count_, 16);
 }
 
-void gate::write_traceparent(char (&out)[traceparent_bytes]) noexcept {
+void gate::write_traceparent(char (&out)[http::traceparent_bytes]) noexcept {
     out[0] = out[1] = '0';
     out[2] = out[35] = out[52] = '-';
     write_hex(out + 3, random(), 16);

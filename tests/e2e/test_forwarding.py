@@ -102,10 +102,47 @@ def test_request_id_and_trace(world):
     assert re.match(r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$", fields.get("traceparent", ""))
 
 
+trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+traceparent = f"00-{trace}-00f067aa0ba902b7-01"
+
+
+def logged_trace(world, path):
+    return world.gate.access_lines(path=path)[-1]["trace_id"]
+
+
 def test_trace_is_continued(world):
-    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-    fields = seen(world, fields=[("traceparent", f"00-{trace}-00f067aa0ba902b7-01")])
-    assert fields.get("traceparent").split("-")[1] == trace
+    fields = seen(world, "/traced", fields=[("traceparent", traceparent), ("tracestate", "a=b")])
+    assert fields.get("traceparent") == traceparent and fields.get("tracestate") == "a=b"
+    assert logged_trace(world, "/traced") == trace
+
+
+def test_an_invalid_trace_begins_anew(world):
+    fields = seen(world, "/untraced", fields=[("traceparent", "ff" + traceparent[2:]), ("tracestate", "a=b")])
+    assert fields.get("tracestate") is None
+    begun = fields.get("traceparent").split("-")[1]
+    assert begun != trace and logged_trace(world, "/untraced") == begun
+
+
+def test_a_refusal_keeps_the_trace_it_came_with(world):
+    with world.upstream.silent():
+        assert world.get("/lost", "nobody.example", fields=[("traceparent", traceparent)]).status == 404
+        assert world.get("/nowhere", "nobody.example").status == 404
+    assert logged_trace(world, "/lost") == trace
+    assert logged_trace(world, "/nowhere") == ""
+
+
+def test_traces_are_restarted_for_clients_that_are_not_trusted(build):
+    """Who is no trusted proxy cannot put its requests into traces of ours."""
+    sent = [("traceparent", traceparent), ("tracestate", "a=b")]
+    stranger = build(settings={"platform": {"trace": "restart"}})
+    fields = seen(stranger, "/edge", fields=sent)
+    begun = fields.get("traceparent").split("-")[1]
+    assert begun != trace and fields.get("tracestate") is None and logged_trace(stranger, "/edge") == begun
+    stranger.gate.stop()
+    trusted = build(settings={"platform": {"trace": "restart", "trusted_proxies": ["127.0.0.1/32"]}})
+    fields = seen(trusted, "/edge", fields=sent)
+    assert fields.get("traceparent") == traceparent and fields.get("tracestate") == "a=b"
+    trusted.gate.stop()
 
 
 def test_via(world):

@@ -42,6 +42,7 @@ struct platform_settings {
     std::vector<std::string> shared_hosts;    // lower case
     std::vector<ip_network> trusted_proxies;
     std::string via = "gatehouse";
+    bool restart_traces = false;              // of clients outside trusted_proxies
     std::string languages_dir;                // absolute; one file a language
     std::string language = "en";              // of pages where no tenant says another
     tenant::branding branding;                // of pages without a tenant

@@ -31,7 +31,8 @@ struct request_forwarding {
     std::string_view context_fields;  // ready lines
     std::string_view via;             // ready value: "1.1 gatehouse (fleet)"
     std::string_view request_id;
-    std::string_view traceparent;  // ready value; used when the client sent no valid one
+    std::string_view traceparent;  // ready value
+    bool continues_trace = false;  // it is the client's: with its tracestate
     const tenant::field_edits* edits = nullptr;  // of the route
     bool upgrade = false;                        // send Connection: Upgrade, Upgrade: websocket
 };

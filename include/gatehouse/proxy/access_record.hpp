@@ -37,6 +37,7 @@ struct access_record {
     std::uint8_t tls_minor;  // 0: plain, 2: TLS 1.2, 3: TLS 1.3
     bool resumed;
     bounded_text<40> request_id;
+    bounded_text<32> trace_id;
     bounded_text<64> tenant, parent, route, upstream,
         decision;  // decision: "forward", "redirect", "rate tenant acme", ...
     bounded_text<32> region;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <gatehouse/http/trace.hpp>
 #include <gatehouse/net/buffer.hpp>
 #include <gatehouse/net/loop.hpp>
 #include <gatehouse/net/task.hpp>
@@ -65,9 +66,8 @@ class gate {
     // 24 hex digits, unique in the fleet. Written to `out`, no terminator.
     static constexpr std::size_t request_id_bytes = 24;
     void write_request_id(char (&out)[request_id_bytes]) noexcept;
-    // "00-TRACE-SPAN-00" (W3C Trace Context).
-    static constexpr std::size_t traceparent_bytes = 55;
-    void write_traceparent(char (&out)[traceparent_bytes]) noexcept;
+    // Of a trace that begins here: "00-TRACE-SPAN-00".
+    void write_traceparent(char (&out)[http::traceparent_bytes]) noexcept;
 
    private:
     std::vector<std::unique_ptr<scratch>> spare_;

@@ -47,6 +47,8 @@ TEST_CASE("what is logged of an exchange that went well") {
     CHECK(r.request_id.view().size() == gate::request_id_bytes);
     CHECK(c.head.find("X-Request-Id: " + std::string(r.request_id.view()) + "\r\n") !=
           std::string::npos);
+    CHECK(w.app.requests.at(0).find("traceparent: 00-" + std::string(r.trace_id.view()) + "-") != std::string::npos);
+    CHECK(r.trace_id.view().size() == http::trace_id_bytes);
     CHECK(r.tenant.view() == "acme");
     CHECK(r.parent.view() == "pixel");
     CHECK(r.region.view() == "eu-west");

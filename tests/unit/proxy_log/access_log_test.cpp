@@ -63,6 +63,7 @@ access_record sample(std::string_view path = "/a?token=secret") {
     r.clear();
     r.time_us = 1'700'000'000'000'042;
     r.request_id.set("0123456789abcdef");
+    r.trace_id.set("4bf92f3577b34da6a3ce929d0e0e4736");
     r.tenant.set("acme");
     r.parent.set("pixel");
     r.route.set("/a");
@@ -143,6 +144,7 @@ TEST_CASE("a record has every field, typed") {
     const auto o = formatted(sample());
     CHECK(o.at("time") == "2023-11-14T22:13:20.000042Z");
     CHECK(o.at("request_id") == "0123456789abcdef");
+    CHECK(o.at("trace_id") == "4bf92f3577b34da6a3ce929d0e0e4736");
     CHECK(o.at("tenant") == "acme");
     CHECK(o.at("parent") == "pixel");
     CHECK(o.at("route") == "/a");
@@ -212,6 +214,7 @@ TEST_CASE("the longest line there can be fits") {
     r.clear();
     const std::string control(1000, '\x01');
     r.request_id.set(control);
+    r.trace_id.set(control);
     for (auto* text : {&r.tenant, &r.parent, &r.route, &r.upstream, &r.decision})
         text->set(control);
     r.region.set(control);
