@@ -402,7 +402,7 @@ outcome pipeline::store(change_set c) {
     outcome out;
     waiting_.merge(std::move(c));
     const auto rules_now = judged_by();
-    if (!waiting_.empty() || !waiting_.stamps.empty() || !waiting_vanished_.empty() ||
+    if (!waiting_.empty() || !waiting_.stamps.empty() || !waiting_vanished_.empty() || !events_.empty() ||
         rules_now != stored_judged_by_) {
         waiting_.revision = std::max(waiting_.revision, state_.revision());
         auto rows = to_rows(waiting_, waiting_vanished_);

@@ -268,3 +268,14 @@ def test_a_damaged_central_db_is_repaired(installation):
     site.gate.stop()
     assert "central.db is sound" in site.gate.run("check", "--repair").stderr
     site.gate.start()
+
+
+def test_a_restore_brings_back_people_alone_too(installation):
+    site = installation()
+    a_tenant(site)
+    assert site.gate.run("tenant", "backup", "acme").returncode == 0
+    assert send(site, "PUT", "/v1/tenants/acme/users/eve@acme.example", {"role": "admin"})[0] == 201
+    assert site.gate.run("tenant", "restore", "acme").returncode == 0
+    assert [u["email"] for u in send(site, "GET", "/v1/tenants/acme/users")[1]["users"]] == ["ada@acme.example", "bob@acme.example"]
+    rows = send(site, "GET", "/v1/tenants/acme/audit")[1]["rows"]
+    assert {"restored", "user-removed"} <= {r["action"] for r in rows[:2]}
