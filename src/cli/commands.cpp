@@ -46,7 +46,7 @@ bool repair(const std::string& file) {
     }
     if (!r.was_damaged) complain("central.db is sound; nothing was repaired");
     for (const auto& id : r.restored)
-        complain(fmt::format("tenant {} is back, from its newest backup", id));
+        complain(fmt::format("tenant {} is back", id));
     for (const auto& one : r.left)
         complain(fmt::format("not brought back: {}", one));
     return r.left.empty();

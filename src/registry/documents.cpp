@@ -215,6 +215,7 @@ std::string write_tenant(const tenant_document& d, const region_keys& keys) {
     o["region"] = d.region;
     o["residency"] = d.strict ? "strict" : "preferred";
     o["hosts"] = json::array(d.hosts.begin(), d.hosts.end());
+    if (d.made_by_api) o["made_by_api"] = true;
     if (!d.files.empty()) o["files"] = object_of(d.files);
     if (d.tenant && d.strict) {
         const auto home = keys.find(d.region);
@@ -278,7 +279,8 @@ tenant_reading read_tenant(std::string_view text, std::string_view id, const rea
          .strict = text_in(o, "residency") == "strict",
          .hosts = texts_in(o, "hosts"),
          .tenant = nullptr,
-         .files = {}};
+         .files = {},
+         .made_by_api = o.contains("made_by_api")};
     if (d.strict && d.region != r.region) {
         out.what = reading::elsewhere;
         const json::object* known = object_in(o, "known");

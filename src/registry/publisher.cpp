@@ -59,6 +59,7 @@ struct item {
     bool asked_for = false;            // certificate: somebody answers at its name
     std::string existing;              // in Redis; only looked at where `compare`
     bool compare = false, hosts_differ = false;
+    bool made_by_api = false;  // tenant
     bool look_only = false;  // what differs is told, not written
 };
 
@@ -523,7 +524,8 @@ writing make_tenant(const item& i, const region_keys& keys, position at) {
                                    .strict = i.strict,
                                    .hosts = {i.record->hosts.begin(), i.record->hosts.end()},
                                    .tenant = std::move(t),
-                                   .files = std::move(files)},
+                                   .files = std::move(files),
+                                   .made_by_api = i.made_by_api},
                                   keys);
     } catch (const std::exception& e) {
         w.refused = e.what();
@@ -582,7 +584,7 @@ writing make_platform(const item& i, const config::settings& s, const region_key
 
 void publisher::impl::make(std::shared_ptr<std::vector<item>> items) {
     const position at{.epoch = epoch_, .revision = ++revision_};
-    deps_.run_in_pool([items, at, keys = keys_, settings = settings_, read = deps_.read_certificate,
+    deps_.run_in_pool([items, at, keys = keys_, settings = settings_, read = deps_.read_certificate, damaged = options_.damaged,
                        &control = deps_.control, fail = mine([](impl& self, const std::string& why) { self.failed(why); }),
                        then = mine([](impl& self, std::vector<writing> all) { self.write(std::move(all)); })] {
         std::vector<writing> all;
@@ -590,6 +592,8 @@ void publisher::impl::make(std::shared_ptr<std::vector<item>> items) {
             for (const item& i : *items) {
                 if (i.what.kind == kind::tenant)
                     all.push_back(make_tenant(i, *keys, at));
+                else if (i.what.kind == kind::certificate && damaged && !i.asked_for)
+                    all.push_back({.what = i.what, .document = {}, .hosts = {}, .refused = {}, .skip = true});  // whose it is, and so for which regions, is not known
                 else if (i.what.kind == kind::certificate)
                     all.push_back(make_certificate(i, read(i.what.name, known_source(i, *keys)), *keys, at));
                 else
@@ -642,6 +646,7 @@ void publisher::impl::write(std::vector<writing> all) {
 // What Redis has and this registry has not. Documents of tenants and certificates are judged as
 // changes; a host key goes when the directory gives the host to another, or to nobody.
 void publisher::impl::scan(std::string cursor) {
+    if (options_.damaged) return swept("0");
     const std::string pattern = key("*"), count = std::to_string(scan_count);
     client_->send({"SCAN", cursor, "MATCH", pattern, "COUNT", count}, deadline, mine([](impl& self, result<redis::reply> r) {
                       if (!r) return self.failed(r.error().message());
@@ -730,6 +735,7 @@ item publisher::impl::gather(const wanted& w) {
         const tenant::record_ptr* found = deps_.directory.find_tenant(w.name);
         if (found == nullptr) return out;
         out.record = *found;
+        out.made_by_api = deps_.made_by_api && deps_.made_by_api(w.name);
         home_of(**found, out);
     } else if (w.kind == kind::certificate) {
         const tenant::record_ptr* owner = deps_.directory.find_host(some_host(w.name));

@@ -1,6 +1,7 @@
-// A damaged central.db rebuilt, with no node running: tenants of files from their files, those of the API from their
-// newest backups, heads of the audit logs from the databases of tenants.
+// A damaged central.db rebuilt, with no node running: tenants of files from their files, those of the API from
+// Redis or their newest backups, heads of the audit logs from the databases of tenants.
 #include "pipeline.hpp"
+#include "published_copy.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -57,6 +58,20 @@ tenant_change change_of(tenant_copy copy) {
     return c;
 }
 
+// What Redis has of a tenant is newer than its backup; its log comes with the backup.
+void take_published(const config::settings& s, std::map<std::string, tenant_change>& changes, repair_report& out) {
+    auto published = read_published(s);
+    if (!published.why_not.empty()) out.left.push_back(fmt::format("tenants that were published: {}", published.why_not));
+    for (auto& one : published.left)
+        out.left.push_back(std::move(one));
+    for (auto& [id, document] : published.documents) {
+        auto& c = changes[id];
+        if (c.id.empty()) c = change_of({.id = id, .document = {}});
+        c.document = std::move(document);
+        c.events.front().after = {{"from", "redis"}};
+    }
+}
+
 // A parent comes before its children: those that want one are tried again as long as others come.
 void bring_back(pipeline& p, std::vector<tenant_change> waiting, std::chrono::seconds delete_grace, repair_report& out) {
     std::map<std::string, std::string> refused;
@@ -82,6 +97,10 @@ void bring_back(pipeline& p, std::vector<tenant_change> waiting, std::chrono::se
 
 }  // namespace
 
+bool was_damaged(const std::string& state_dir) {
+    return !damaged_files(state_dir).empty();
+}
+
 repair_report repair(const config::settings& s) {
     repair_report out;
     pipeline p(make_rules(s, 1));
@@ -98,14 +117,18 @@ repair_report repair(const config::settings& s) {
         p.read(*listed, files);
         (void)p.apply(std::move(files));
     }
-    std::vector<tenant_change> waiting;
+    std::map<std::string, tenant_change> changes;
     for (const auto& [id, file] : newest_backups(s.backup.dir)) {
         std::string why;
         if (auto copy = from_archive(bytes_of(file), why))
-            waiting.push_back(change_of(std::move(*copy)));
+            changes[id] = change_of(std::move(*copy));
         else
             out.left.push_back(fmt::format("{}: {}: {}", id, file, why));
     }
+    if (s.registry.publishes()) take_published(s, changes, out);
+    std::vector<tenant_change> waiting;
+    for (auto& [id, c] : changes)
+        waiting.push_back(std::move(c));
     bring_back(p, std::move(waiting), std::chrono::duration_cast<std::chrono::seconds>(s.registry.delete_grace), out);
     for (const auto& file : damaged) {
         auto done = file;

@@ -273,7 +273,13 @@ void node::watch_certificates() {
 
 // With every reload: what the new one compares is what a reload may have changed.
 void node::start_publisher(registry::region_keys keys) {
-    publisher_ = make_publisher(settings_, std::move(keys), registry_.fleet_id(), {control_, pool_executor(), directory_});
+    publisher_ = make_publisher(settings_, std::move(keys), registry_.fleet_id(), {.control = control_,
+                                    .run_in_pool = pool_executor(),
+                                    .directory = directory_,
+                                    .made_by_api = [this](const std::string& id) {
+                                        const registry::tenant_row* row = registry_.find(id);
+                                        return row != nullptr && row->source == "api";
+                                    }});
     if (publisher_) publisher_->start();
 }
 

@@ -1,5 +1,7 @@
 #include "publishing.hpp"
 
+#include <gatehouse/base/log.hpp>
+#include <gatehouse/registry/repair.hpp>
 #include <gatehouse/tls/certificates.hpp>
 #include <utility>
 
@@ -17,6 +19,9 @@ std::unique_ptr<registry::publisher> make_publisher(const config::settings& s, r
     o.node_id = s.node.id;
     o.registry_id = registry_id;
     o.keys = std::move(keys);
+    o.damaged = registry::was_damaged(s.node.state_dir);
+    if (o.damaged)
+        log::warn("redis: tenants of edges that this node has lost stay there until `gatehouse check --repair` has brought them back");
     const auto read = [folder = s.tls.certs_dir](const std::string& name, const std::string& digest) {
         tls::certificate_pem c = tls::read_certificate(folder, name, digest);
         return registry::certificate_text{.there = c.there,
@@ -33,7 +38,8 @@ std::unique_ptr<registry::publisher> make_publisher(const config::settings& s, r
                                           .run_in_pool = parts.run_in_pool,
                                           .directory = parts.directory,
                                           .list_certificates = [folder = s.tls.certs_dir] { return tls::certificate_names(folder); },
-                                          .read_certificate = read});
+                                          .read_certificate = read,
+                                          .made_by_api = parts.made_by_api});
 }
 
 }  // namespace gatehouse::server

@@ -12,6 +12,7 @@ struct publishing_parts {
     boost::asio::io_context& control;
     std::function<void(std::function<void()>)> run_in_pool;
     const tenant::directory& directory;
+    std::function<bool(const std::string& tenant_id)> made_by_api;
 };
 
 // Null where the settings ask for none. `registry_id`: of the state_dir.

@@ -295,3 +295,76 @@ def test_values_of_another_kind_under_our_keys_are_overwritten(tmp_path, redis, 
         assert within(10, lambda: is_current(gate))
         assert redis.ask("GET", "gatehouse:host:shop.acme.example") == "acme"
         assert signed(redis, "tenant:acme")["hosts"] and signed(redis, "cert:shop.acme.example")
+
+
+def damage(gate):
+    file = gate.folder / "state/central.db"
+    data = bytearray(file.read_bytes())
+    data[1024:] = b"\xa5" * (len(data) - 1024)
+    file.write_bytes(data)
+
+
+def make(gate, **tenant):
+    status, text, _ = gate.admin("POST", "/v1/tenants", body=json.dumps(tenant), fields={"Content-Type": "application/json"}, timeout=20)
+    assert status == 201, text
+
+
+def test_what_a_damaged_publisher_has_lost_stays_in_redis(tmp_path, redis, certs):
+    gate = publisher(tmp_path, redis, certs, {"acme": {"pool": "shared", "hosts": ["shop.acme.example"]}, "passing": {"pool": "shared"}})
+    with gate:
+        until(lambda: is_current(gate), 10)
+        make(gate, id="globex", pool="shared", hosts=["globex.example"])
+        assert gate.run("tenant", "backup", "globex").returncode == 0
+        until(lambda: signed(redis, "tenant:globex"), 10)
+        assert signed(redis, "tenant:globex")["made_by_api"] and "made_by_api" not in signed(redis, "tenant:acme")
+    gate.delete_tenant("passing")
+    damage(gate)
+    # The node starts and knows less; edges keep what they have, and changes go on.
+    with gate:
+        until(lambda: is_current(gate), 20)
+        assert "stay there until" in gate.stderr() and gate.admin("GET", "/v1/tenants/globex")[0] == 404
+        gate.write_tenant("acme", {"pool": "shared", "hosts": ["shop.acme.example"], "name": "Changed"})
+        until(lambda: signed(redis, "tenant:acme")["tenant"].get("name") == "Changed", 10)
+        assert signed(redis, "tenant:globex") and redis.ask("GET", "gatehouse:host:globex.example") == "globex"
+    redis.kill()
+    out = gate.run("check", "--repair", timeout=40)
+    assert out.returncode == 1 and "tenant globex is back" in out.stderr and "tenants that were published: Redis" in out.stderr, out.stderr
+    # Repaired, what nobody has is taken away: the file that was deleted with its tenant.
+    redis.start()
+    with gate:
+        until(lambda: is_current(gate), 20)
+        assert signed(redis, "tenant:globex") and signed(redis, "tenant:passing") is None
+
+
+def test_tenants_of_the_api_come_back_from_redis(tmp_path, redis, certs):
+    gate = publisher(tmp_path, redis, certs, settings={"pools": {"shared": {"endpoints": [{"address": "127.0.0.1:9001", "region": "eu-west"}]}}})
+    with gate:
+        until(lambda: is_current(gate), 10)
+        make(gate, id="globex", pool="shared", hosts=["globex.example"], name="Globex")
+        make(gate, id="below", parent="globex", hosts=["below.example"])
+        make(gate, id="home", pool="shared", region="eu-west", residency="strict", hosts=["home.example"])
+        make(gate, id="resting", pool="shared")
+        make(gate, id="forged", pool="shared")
+        assert gate.run("tenant", "backup", "globex").returncode == 0
+        assert gate.run("tenant", "update", "globex", "--name", "Globex Corp").returncode == 0
+        assert gate.run("tenant", "suspend", "resting", "--reason", "legal").returncode == 0
+        until(lambda: is_current(gate) and signed(redis, "tenant:globex")["tenant"]["name"] == "Globex Corp", 10)
+        until(lambda: "legal" in json.dumps(signed(redis, "tenant:resting")), 10)
+        before = {id_: gate.admin_json(f"/v1/tenants/{id_}")["tenant"] for id_ in ("globex", "below", "home", "resting")}
+    whole = redis.ask("GET", "gatehouse:tenant:forged")
+    redis.ask("SET", "gatehouse:tenant:forged", whole.replace('"pool":"shared"', '"pool":"stolen"'))
+    redis.ask("SET", "gatehouse:tenant:invented", whole)
+    damage(gate)
+    out = gate.run("check", "--repair", timeout=40)
+    assert out.returncode == 1, out.stderr             # what is not signed is named
+    for id_ in before:
+        assert f"tenant {id_} is back" in out.stderr, out.stderr
+    assert "not brought back: forged:" in out.stderr and "not brought back: invented:" in out.stderr and "acme" not in out.stderr
+    with gate:
+        until(lambda: is_current(gate), 20)
+        assert {id_: gate.admin_json(f"/v1/tenants/{id_}")["tenant"] for id_ in before} == before
+        rows = gate.admin_json("/v1/tenants/globex/audit")["rows"]
+        assert rows[0]["action"] == "restored" and rows[0]["after"] == {"from": "redis"} and rows[-1]["action"] == "created"
+        assert gate.run("audit", "verify").returncode == 0
+        # Equal again: what nobody has is taken away.
+        until(lambda: redis.ask("GET", "gatehouse:tenant:invented") is None, 20)

@@ -55,6 +55,7 @@ struct tenant_document {
     std::vector<std::string> hosts;  // as of tenant::record
     std::shared_ptr<const tenant::tenant> tenant;  // null: removed; `elsewhere`: what is known of it
     std::map<std::string, std::string> files;      // what the tenant names: path, contents; no secrets
+    bool made_by_api = false;        // no file declares it
 };
 struct tenant_reading {
     reading what = reading::refused;

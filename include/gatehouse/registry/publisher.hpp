@@ -68,6 +68,8 @@ class publisher {
         // be listed), and one of them, unless its file has this digest.
         std::function<std::optional<std::vector<std::string>>()> list_certificates;
         std::function<certificate_text(const std::string& name, const std::string& digest)> read_certificate;
+        // On control: whether no file declares the tenant. Empty: none is.
+        std::function<bool(const std::string& tenant_id)> made_by_api = nullptr;
     };
     struct options {
         redis::options redis;
@@ -75,6 +77,8 @@ class publisher {
         std::string node_id;      // told to others
         std::string registry_id;  // of the state_dir: a restart takes over from itself at once
         region_keys keys;
+        // True: tenants are missing here that Redis may have, so what this registry does not know stays there.
+        bool damaged = false;
     };
 
     // Other settings need another publisher; it takes over from this one at once.
