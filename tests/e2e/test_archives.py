@@ -76,13 +76,13 @@ def test_from_one_installation_to_another(installation):
     status, made = send(there, "POST", "/v1/tenants/import", archive, type_="application/x-tar")
     assert status == 201, made
     assert made["imported"]["certificates"] == 1 and made["imported"]["certificates_missing"] == []
-    assert status_of(there, "shop.example") == 200
-    with there.gate.tls_client("shop.example", ca=here.certs / "ca2" / "kit-ca.pem") as client:
-        assert client.get("/", host="shop.example").status == 200
-    status, again = download(there, "/v1/tenants/acme/export?keys=1")
+    status, again = download(there, "/v1/tenants/acme/export?keys=1")   # before traffic, which is usage of its own
     other = files(again)
     for name in ("tenant.json", "users.json", "usage.json", "hosts.json", "certificates/shop.example.pem"):
         assert one[name] == other[name], name
+    assert status_of(there, "shop.example") == 200
+    with there.gate.tls_client("shop.example", ca=here.certs / "ca2" / "kit-ca.pem") as client:
+        assert client.get("/", host="shop.example").status == 200
     # The log came along whole, and goes on.
     before, after = json.loads(one["audit.json"]), json.loads(other["audit.json"])
     assert after[:len(before)] == before
