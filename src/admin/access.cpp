@@ -18,8 +18,27 @@ constexpr std::chrono::minutes remembered{1};
 
 }  // namespace
 
-verdict judge(needs n, const identity& who, bool in_family) noexcept {
-    if (!in_family) return verdict::no_such_tenant;
+std::optional<identity> before_tenant(const identity& who, std::string_view tenant, bool in_family, const registry::access_list& list,
+                                      tenant::utc_time now) {
+    if (in_family) return who;
+    const auto all = list.grants.find(tenant);
+    if (all == list.grants.end() || who.tenant.empty()) return std::nullopt;
+    const auto g = all->second.find(who.tenant);
+    if (g == all->second.end() || (g->second.expires && *g->second.expires <= now)) return std::nullopt;
+    auto as = who;
+    as.by_grant = true;
+    as.who = fmt::format("{} of {}", who.who, who.tenant);
+    if (!registry::may_change(g->second.role)) as.role = g->second.role;
+    return as;
+}
+
+bool may_set_user(const identity& who, std::string_view role_before, std::string_view role_after) noexcept {
+    constexpr std::string_view owner = "owner";
+    return !who.by_grant || (role_before != owner && role_after != owner);
+}
+
+verdict judge(needs n, const identity& who, bool sees) noexcept {
+    if (!sees) return verdict::no_such_tenant;
     bool yes = true;
     switch (n) {
         case needs::nothing:
@@ -27,6 +46,12 @@ verdict judge(needs n, const identity& who, bool in_family) noexcept {
             break;
         case needs::admin:
             yes = who.may_change();
+            break;
+        case needs::own_viewer:
+            yes = !who.by_grant;
+            break;
+        case needs::own_admin:
+            yes = !who.by_grant && who.may_change();
             break;
         case needs::metrics:
         case needs::platform_viewer:
@@ -48,6 +73,10 @@ std::string_view roles_for(needs n) noexcept {
             return "platform-viewer or platform-admin";
         case needs::admin:
             return "tenant-admin or platform-admin";
+        case needs::own_admin:
+            return "tenant-admin of the tenant's own family or platform-admin";
+        case needs::own_viewer:
+            return "any of the tenant's own family";
         case needs::nothing:
         case needs::viewer:
             break;

@@ -15,16 +15,24 @@ struct identity {
     registry::role role = registry::role::platform_admin;
     std::string tenant;  // whose token; empty: the platform's
     std::string who;     // for the audit log: "admin", who has [admin] token_file; "token:0123456789abcdef"
+    bool by_grant = false;  // at another's tenant, which lets it
     bool is_platforms() const noexcept { return registry::is_platforms(role); }
     bool may_change() const noexcept { return registry::may_change(role); }
 };
 
-// What an operation takes. Where its path names a tenant, that tenant is the caller's own or below it.
-enum class needs : std::uint8_t { nothing, metrics, viewer, admin, platform_viewer, platform_admin };
+// What an operation takes. Where its path names a tenant, that tenant is the caller's own or below it, or granted to it;
+// own_...: not granted.
+enum class needs : std::uint8_t { nothing, metrics, viewer, admin, own_viewer, own_admin, platform_viewer, platform_admin };
 
 enum class verdict : std::uint8_t { yes, no_such_tenant, forbidden };
-// `in_family`: the path names no tenant, or one that the caller may see.
-verdict judge(needs n, const identity& who, bool in_family) noexcept;
+// As what a caller stands before a tenant: as itself in its family; by a grant with the lesser of both roles; nothing:
+// to it there is no such tenant.
+std::optional<identity> before_tenant(const identity& who, std::string_view tenant, bool in_family, const registry::access_list& list,
+                                      tenant::utc_time now);
+// `who`: as it stands before the tenant that the path names, if any; `sees`: it may know of it.
+verdict judge(needs n, const identity& who, bool sees) noexcept;
+// Whether it may make a user of one role one of another; empty: there is none. By a grant nobody makes or unmakes owners.
+bool may_set_user(const identity& who, std::string_view role_before, std::string_view role_after) noexcept;
 // "platform-admin", "tenant-admin or platform-admin".
 std::string_view roles_for(needs n) noexcept;
 

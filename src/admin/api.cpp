@@ -71,6 +71,14 @@ const std::vector<api::endpoint>& api::endpoints() {
         {"GET", {"v1", "tenants", "{id}", "users"}, needs::viewer, &api::users},
         {"PUT", {"v1", "tenants", "{id}", "users", "{address}"}, needs::admin, &api::set_user},
         {"DELETE", {"v1", "tenants", "{id}", "users", "{address}"}, needs::admin, &api::remove_user},
+        {"GET", {"v1", "tenants", "{id}", "workspaces"}, needs::viewer, &api::workspaces},
+        {"GET", {"v1", "tenants", "{id}", "workspaces", "{address}"}, needs::viewer, &api::workspace},
+        {"PUT", {"v1", "tenants", "{id}", "workspaces", "{address}"}, needs::admin, &api::set_workspace},
+        {"DELETE", {"v1", "tenants", "{id}", "workspaces", "{address}"}, needs::admin, &api::remove_workspace},
+        {"GET", {"v1", "tenants", "{id}", "grants"}, needs::own_viewer, &api::grants},
+        {"PUT", {"v1", "tenants", "{id}", "grants", "{address}"}, needs::own_admin, &api::set_grant},
+        {"DELETE", {"v1", "tenants", "{id}", "grants", "{address}"}, needs::own_admin, &api::remove_grant},
+        {"POST", {"v1", "tenants", "{id}", "requests", "{address}", "prove"}, needs::admin, &api::prove},
         {"POST", {"v1", "tenants", "{id}", "requests", "{address}", "approve"}, needs::platform_admin, &api::approve},
         {"POST", {"v1", "tenants", "{id}", "requests", "{address}", "refuse"}, needs::platform_admin, &api::refuse},
         {"GET", {"v1", "requests"}, needs::viewer, &api::requests},
@@ -126,6 +134,11 @@ api_answer bad_query(std::string_view detail) {
 
 api_answer bad_limit() {
     return bad_query(fmt::format("limit: a number from 1 to {} is needed", largest_page));
+}
+
+bool is_id(std::string_view s) noexcept {
+    return !s.empty() && s.size() <= 63 && s.front() != '-' && s.back() != '-' &&
+           std::all_of(s.begin(), s.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
 std::optional<std::size_t> to_number(std::string_view text) noexcept {
@@ -195,6 +208,14 @@ bool api::in_family(std::string_view id, const identity& who) const {
     return false;
 }
 
+std::optional<identity> api::before_tenant(std::string_view id, const identity& who) const {
+    const auto* t = node_.find_tenant(id);
+    const bool there = t != nullptr && t->record && t->record->tenant;
+    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    if (in_family(id, who)) return who;
+    return there ? admin::before_tenant(who, id, false, node_.access(), now) : std::nullopt;
+}
+
 api_answer api::unauthorized(const api_request& r) {
     const bool wrong = !r.authorization.empty();
     auto a = api_problem(401, "unauthorized", wrong ? "This token is nobody's" : "A bearer token is needed",
@@ -205,13 +226,13 @@ api_answer api::unauthorized(const api_request& r) {
     return a;
 }
 
-namespace {
-
 api_answer forbidden(needs n, const identity& who) {
     return api_problem(403, "forbidden", "This token may not do that",
-                       fmt::format("It takes the role {}; this token has {}{}{}.", roles_for(n), registry::name(who.role),
-                                   who.tenant.empty() ? "" : ":", who.tenant));
+                       fmt::format("It takes the role {}; this token has {}{}{}{}.", roles_for(n), registry::name(who.role),
+                                   who.tenant.empty() ? "" : ":", who.tenant, who.by_grant ? ", here by a grant" : ""));
 }
+
+namespace {
 
 bool fits(const std::vector<std::string_view>& pattern, const std::vector<std::string>& segments) {
     return std::equal(pattern.begin(), pattern.end(), segments.begin(), segments.end(),
@@ -255,10 +276,11 @@ api_answer api::answer(const api_request& r) {
         if (e.method == r.method || (e.method == "GET" && r.method == "HEAD")) {
             if (p.segments.size() > 2) p.id = p.segments[2];
             if (p.segments.size() > 4) p.address = p.segments[4];
-            if (who) p.who = *who;
             if (open) return (this->*e.run)(p);
             const bool of_tenant = p.segments.size() > 2 && p.segments[1] == "tenants";
-            switch (judge(e.needs, p.who, !of_tenant || in_family(p.id, p.who))) {
+            const auto as = of_tenant ? before_tenant(p.id, *who) : who;
+            p.who = as.value_or(*who);
+            switch (judge(e.needs, p.who, as.has_value())) {
                 case verdict::no_such_tenant:
                     return no_tenant();
                 case verdict::forbidden:

@@ -40,7 +40,8 @@ api_answer api_problem(unsigned status, std::string_view type, std::string_view 
                        std::string_view detail);
 
 struct asked_change;
-struct user_wish;
+struct people;
+struct people_wish;
 
 class api {
  public:
@@ -66,6 +67,8 @@ class api {
     std::optional<identity> identify(std::string_view authorization) const;
     // Itself or a tenant below it; of the platform's, any, be there one or not.
     bool in_family(std::string_view id, const identity& who) const;
+    // As admin::before_tenant(), of a tenant that may not be there.
+    std::optional<identity> before_tenant(std::string_view id, const identity& who) const;
     api_answer unauthorized(const api_request& r);
     api_answer health(const parsed&);
     api_answer ready(const parsed&);
@@ -96,12 +99,20 @@ class api {
     api_answer ask_for_deletion(const parsed&);
     std::vector<std::string> waiting_hosts(const std::string& tenant) const;
     json::object row_for(const identity& who, const registry::tenant_row& r) const;
-    api_answer with_users(const std::string& tenant,
-                          std::function<void(const std::vector<store::user_row>&, std::function<void(api_answer)>)> then);
-    void keep_user(user_wish wish, const registry::author& by, unsigned status, const std::function<void(api_answer)>& done);
+    api_answer with_people(const std::string& tenant, std::function<void(const people&, std::function<void(api_answer)>)> then);
+    void keep_people(people_wish wish, const registry::author& by, unsigned status, const std::function<void(api_answer)>& done);
     api_answer users(const parsed&);
     api_answer set_user(const parsed&);
     api_answer remove_user(const parsed&);
+    api_answer workspaces(const parsed&);
+    api_answer workspace(const parsed&);
+    api_answer set_workspace(const parsed&);
+    api_answer remove_workspace(const parsed&);
+    api_answer grants(const parsed&);
+    api_answer set_grant(const parsed&);
+    api_answer remove_grant(const parsed&);
+    std::vector<std::string> granted_to(const identity& who) const;  // tenants
+    api_answer keep_grants(registry::access_change c, json::object shown, unsigned status);
     api_answer export_archive(const parsed&);
     api_answer import_archive(const parsed&);
     api_answer make_backup(const parsed&);
@@ -127,6 +138,8 @@ class api {
     api_answer settle(const registry::request& r, const registry::author& by, const std::string& action);
     api_answer approve(const parsed&);
     api_answer refuse(const parsed&);
+    api_answer prove(const parsed&);
+    json::object request_json(const registry::request& r) const;
     api_answer once_loaded(const std::string& host, const parsed&, api_answer (api::*run)(const parsed&));
     api_answer explain(const parsed&);
     api_answer reload(const parsed&);

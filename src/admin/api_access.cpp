@@ -1,4 +1,4 @@
-// Tokens, and what tenants asked the platform for.
+// Tokens.
 #include <fmt/format.h>
 #include <gatehouse/base/units.hpp>
 
@@ -6,16 +6,12 @@
 #include <chrono>
 
 #include "api_parsed.hpp"
-#include "tenant_changes.hpp"
 
 namespace gatehouse::admin {
 namespace {
 
-using registry::request;
-
 constexpr std::size_t longest_label = 200;
 constexpr std::chrono::hours longest_life{24 * 366 * 10};
-constexpr std::string_view deletion_key = "deletion";
 
 tenant::utc_time now() {
     return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -28,19 +24,6 @@ json::object token_json(const registry::access_token& t) {
     o["made_by"] = t.made_by;
     o["made_at"] = rfc3339(t.made_at.time_since_epoch().count());
     if (t.expires) o["expires"] = rfc3339(t.expires->time_since_epoch().count());
-    return o;
-}
-
-json::object request_json(const request& r) {
-    json::object o{{"tenant", r.tenant}};
-    if (r.what == request::kind::host) {
-        o["kind"] = "host";
-        o["host"] = r.host;
-    } else {
-        o["kind"] = "deletion";
-    }
-    o["asked_by"] = r.asked_by;
-    o["asked_at"] = rfc3339(r.asked_at.time_since_epoch().count());
     return o;
 }
 
@@ -98,6 +81,7 @@ api_answer api::whoami(const parsed& p) {
     json::object o{{"who", p.who.who}, {"role", registry::name(p.who.role)}};
     if (!p.who.tenant.empty()) o["tenant"] = p.who.tenant;
     const auto& all = node_.access().tokens;
+    if (const auto granted = granted_to(p.who); !granted.empty()) o["granted"] = json::array(granted.begin(), granted.end());
     if (const auto t = all.find(p.who.who.substr(p.who.who.find(':') + 1)); t != all.end()) o["token"] = token_json(t->second);
     return json_answer(o);
 }
@@ -176,95 +160,6 @@ api_answer api::revoke_token(const parsed& p) {
     a.action = [this, c = std::move(c)](const std::function<void(api_answer)>& done) {
         node_.change_access(c, [c, done](const std::string& why_not) {
             done(why_not.empty() ? json_answer(json::object{{"id", c.drop_tokens.front()}, {"revoked", true}}) : not_kept(why_not));
-        });
-    };
-    return a;
-}
-
-// A page ends with all of a tenant's.
-api_answer api::requests(const parsed& p) {
-    const auto limit = page_limit(p);
-    if (!limit) return bad_limit();
-    const auto& all = node_.access().requests;
-    const auto of = p.get("tenant");
-    json::array list;
-    json::value next = nullptr;
-    std::string last;
-    for (auto it = of.empty() ? all.upper_bound(p.get("after")) : all.find(of); it != all.end(); ++it) {
-        if (p.who.is_platforms() || in_family(it->first, p.who)) {
-            if (list.size() >= *limit) {
-                next = last;
-                break;
-            }
-            for (const auto& r : it->second)
-                list.push_back(request_json(r));
-            last = it->first;
-        }
-        if (!of.empty()) break;
-    }
-    return json_answer(json::object{{"requests", std::move(list)}, {"next", std::move(next)}});
-}
-
-std::optional<request> api::find_request(const parsed& p) const {
-    const auto& all = node_.access().requests;
-    const auto it = all.find(p.id);
-    if (it == all.end()) return std::nullopt;
-    for (const auto& r : it->second)
-        if (r.what == request::kind::host ? r.host == p.address : p.address == deletion_key) return r;
-    return std::nullopt;
-}
-
-// The change first, then the request goes: broken off in between, it is approved again.
-api_answer api::approve(const parsed& p) {
-    const auto r = find_request(p);
-    if (!r) return not_found("Nothing of that kind waits of this tenant; see /v1/requests.");
-    const auto* row = node_.find_tenant(p.id);
-    if (row == nullptr || !row->record || !row->record->tenant) return no_tenant();
-    registry::tenant_change c;
-    c.id = p.id;
-    c.author = p.author();
-    bool needed = true;
-    if (r->what == request::kind::deletion) {
-        c.what = registry::tenant_change::verb::remove;
-    } else {
-        auto hosts = row->record->tenant->unpack().hosts;
-        needed = std::find(hosts.begin(), hosts.end(), r->host) == hosts.end();
-        hosts.push_back(r->host);
-        c.what = registry::tenant_change::verb::update;
-        c.document["hosts"] = json::array(hosts.begin(), hosts.end());
-        c.if_revision = row->revision;
-    }
-    auto settled = settle(*r, p.author(), {});
-    if (!needed) return settled;
-    auto a = slow();
-    a.action = [first = change({.change = std::move(c), .wrong = std::nullopt}, p.who), then = std::move(settled)](
-                   const std::function<void(api_answer)>& done) {
-        first.action([then, done](const api_answer& changed) {
-            if (changed.status >= 300) return done(changed);
-            then.action(done);
-        });
-    };
-    return a;
-}
-
-api_answer api::refuse(const parsed& p) {
-    const auto r = find_request(p);
-    if (!r) return not_found("Nothing of that kind waits of this tenant; see /v1/requests.");
-    return settle(*r, p.author(), r->what == request::kind::host ? "host-refused" : "deletion-refused");
-}
-
-// `action`: for the audit log; empty: it is said there already.
-api_answer api::settle(const request& r, const registry::author& by, const std::string& action) {
-    registry::access_change c;
-    c.author = by;
-    c.drop_requests.push_back(r);
-    if (!action.empty()) c.events.push_back({.tenant = r.tenant, .action = action, .before = request_json(r), .after = {}});
-    auto a = slow();
-    a.action = [this, c = std::move(c)](const std::function<void(api_answer)>& done) {
-        node_.change_access(c, [this, c, done](const std::string& why_not) {
-            if (!why_not.empty()) return done(not_kept(why_not));
-            const auto* row = node_.find_tenant(c.drop_requests.front().tenant);
-            done(row == nullptr ? no_tenant() : json_answer(row_for({}, *row)));
         });
     };
     return a;

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "tenant_changes.hpp"
-#include "users.hpp"
+#include "workspaces.hpp"
 
 namespace gatehouse::admin {
 namespace {
@@ -81,7 +81,7 @@ struct api::import_work {
 
     std::optional<registry::tenant_copy> copy;
     std::string why, sha256;
-    std::vector<store::user_row> users_now;
+    people people_now;
     std::uint64_t log_rows_now = 0;
     bool is_new = false;
     registry::change_answer changed;
@@ -201,7 +201,8 @@ void api::take_archive(const std::shared_ptr<import_work>& w) {
             std::vector<store::audit_row> last;
             auto why = d.newest(w->id, 0, 1, last);
             if (!last.empty()) w->log_rows_now = last.front().number;
-            if (!why) why = d.users(w->id, w->users_now);
+            if (!why) why = d.users(w->id, w->people_now.users);
+            if (!why) why = d.workspaces(w->id, w->people_now.workspaces);
             w->why = why.text;
         };
         const auto then = [this, w] {
@@ -232,17 +233,12 @@ void api::change_by_archive(const std::shared_ptr<import_work>& w) {
                         .action = w->action,
                         .before = {},
                         .after = {{"from", w->copy->id}, {"revision", w->copy->revision}, {"audit_rows", w->copy->audit.size()}, {"sha256", w->sha256}}});
-    // Its log comes along whole, and with it its users, where there is none of this id yet.
+    // Its log comes along whole, and with it its people, where there is none of this id yet.
     const bool with_history = !there && w->log_rows_now == 0 && w->id == w->copy->id;
     if (with_history) c.history = std::move(w->copy->audit);
-    const auto users_then = with_history ? w->copy->users : w->users_now;
-    for (const auto& u : users_then)
-        if (std::none_of(w->copy->users.begin(), w->copy->users.end(), [&u](const auto& one) { return one.email == u.email; }))
-            c.events.push_back({.tenant = w->id, .action = std::string(registry::user_removed), .before = user_words(u), .after = {}});
-    for (const auto& u : w->copy->users)
-        if (std::none_of(users_then.begin(), users_then.end(),
-                         [&u](const auto& one) { return one.email == u.email && one.role == u.role && one.name == u.name; }))
-            c.events.push_back({.tenant = w->id, .action = std::string(registry::user_set), .before = {}, .after = user_words(u)});
+    const people wanted{.users = w->copy->users, .workspaces = w->copy->workspaces};
+    for (auto& e : people_events(w->id, with_history ? wanted : w->people_now, wanted))
+        c.events.push_back(std::move(e));
     node_.change(c, [this, w, c](registry::change_answer answer) {
         if (answer.refused != registry::refusal::none || w->dry_run) return w->done(answer_of(c, answer, nullptr, {}));
         w->changed = std::move(answer);
@@ -298,6 +294,7 @@ void api::finish_import(const std::shared_ptr<import_work>& w) {
         auto o = row_for({}, *row);
         o[w->action] = {{"from", w->copy->id},
                         {"users", w->copy->users.size()},
+                        {"workspaces", w->copy->workspaces.size()},
                         {"certificates", w->certificates},
                         {"certificates_missing", json::array(w->missing.begin(), w->missing.end())},
                         {"usage", why_not.empty() ? "kept" : why_not.c_str()}};

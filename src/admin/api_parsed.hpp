@@ -43,10 +43,12 @@ api_answer json_answer(const json::value& v, unsigned status = 200);
 api_answer not_found(std::string_view detail);
 // Of a tenant that is not there, or not for the caller to see: the same bytes.
 api_answer no_tenant();
+api_answer forbidden(needs n, const identity& who);
 // Why nothing was changed: 503.
 api_answer not_kept(std::string_view why);
 api_answer bad_query(std::string_view detail);
 api_answer bad_limit();
+bool is_id(std::string_view s) noexcept;  // [a-z0-9-]{1,63}, no '-' at an end
 std::optional<std::size_t> to_number(std::string_view text) noexcept;
 // Of a body that is one JSON object; else `wrong` says what to send.
 struct read_body {

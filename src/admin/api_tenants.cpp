@@ -109,6 +109,14 @@ void run(api_answer a, const std::function<void(api_answer)>& done) {
 
 }  // namespace
 
+std::vector<std::string> api::granted_to(const identity& who) const {
+    std::vector<std::string> out;
+    if (who.is_platforms()) return out;
+    for (const auto& [tenant, all] : node_.access().grants)
+        if (all.contains(who.tenant) && before_tenant(tenant, who)) out.push_back(tenant);
+    return out;
+}
+
 api_answer api::tenants(const parsed& p) {
     const auto limit = page_limit(p);
     if (!limit) return bad_limit();
@@ -120,7 +128,8 @@ api_answer api::tenants(const parsed& p) {
                                          .state = std::string(p.get("state")),
                                          .parent = std::string(p.get("parent")),
                                          .label = std::string(p.get("label")),
-                                         .within = p.who.tenant};
+                                         .within = p.who.tenant,
+                                         .besides = granted_to(p.who)};
     const auto page = node_.tenant_page(p.get("after"), *limit, filter);
     json::array list;
     for (const auto& r : page.rows) {
@@ -246,6 +255,12 @@ json::object api::row_for(const identity& who, const registry::tenant_row& r) co
     auto o = row_json(r);
     if (const auto hosts = waiting_hosts(r.id); !hosts.empty()) o["pending_hosts"] = json::array(hosts.begin(), hosts.end());
     if (auto to = node_.moving_to(r.id); !to.empty()) o["moving_to"] = std::move(to);
+    json::array proofs;
+    const auto& all = node_.access().requests;
+    if (const auto it = all.find(r.id); it != all.end() && node_.settings().registry.dns_proof)
+        for (const auto& one : it->second)
+            if (one.what == registry::request::kind::host) proofs.push_back(request_json(one));
+    if (!proofs.empty()) o["proofs"] = std::move(proofs);
     if (!who.is_platforms()) hide_others(o);
     return o;
 }
@@ -334,7 +349,11 @@ api_answer api::update_own(const parsed& p) {
         for (const auto& h : has)
             if (std::find(hosts.begin(), hosts.end(), h) == hosts.end()) errors.push_back({"/hosts", h + " is the platform's to take away"});
     if (!errors.empty()) return not_yours(errors);
-    std::erase_if(hosts, [&has](const std::string& h) { return std::find(has.begin(), has.end(), h) != has.end(); });
+    // What waits already stays as it was asked for, and so does the record that proves it.
+    const auto waiting = waiting_hosts(p.id);
+    std::erase_if(hosts, [&](const std::string& h) {
+        return std::find(has.begin(), has.end(), h) != has.end() || std::find(waiting.begin(), waiting.end(), h) != waiting.end();
+    });
     return change_and_ask(std::move(asked.change), std::move(hosts), p.who);
 }
 
@@ -415,7 +434,7 @@ api_answer api::audit_of(const std::string& id, const parsed& p) {
 
 api_answer api::audit_verify(const parsed& p) {
     if (!p.who.is_platforms() && p.get("tenant").empty()) return bad_query("tenant: one of this token's is needed");
-    if (!p.who.is_platforms() && !in_family(p.get("tenant"), p.who)) return no_tenant();
+    if (!p.who.is_platforms() && !before_tenant(p.get("tenant"), p.who)) return no_tenant();
     auto a = audit_slow();
     a.action = [&node = node_, id = std::string(p.get("tenant")), after = std::string(p.get("after"))](
                    const std::function<void(api_answer)>& done) {

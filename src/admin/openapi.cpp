@@ -149,7 +149,7 @@ constexpr const char* text = R"json({
     "/v1/whoami": { "get": {
       "summary": "Whose token this is and what it may", "operationId": "whoami",
       "responses": { "200": { "description": "the caller", "content": { "application/json": { "schema": { "type": "object", "required": [ "who", "role" ], "properties": {
-        "who": { "type": "string" }, "role": { "$ref": "#/components/schemas/Role" }, "tenant": { "type": "string" }, "token": { "$ref": "#/components/schemas/Token" } } } } } } } } },
+        "who": { "type": "string" }, "role": { "$ref": "#/components/schemas/Role" }, "tenant": { "type": "string" }, "granted": { "type": "array", "items": { "type": "string" }, "description": "other tenants that let this one see them" }, "token": { "$ref": "#/components/schemas/Token" } } } } } } } } },
     "/v1/tokens": { "get": {
       "summary": "Tokens of the platform and of tenants, as far as the caller may see them; never their secrets", "operationId": "tokens",
       "parameters": [
@@ -234,6 +234,54 @@ constexpr const char* text = R"json({
       "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/email" } ],
       "responses": { "200": { "description": "who is removed", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/User" } } } },
         "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/workspaces": { "get": {
+      "summary": "The tenant's workspaces, by id, and how many members each has", "operationId": "workspaces",
+      "parameters": [ { "$ref": "#/components/parameters/id" } ],
+      "responses": { "200": { "description": "all of them", "content": { "application/json": { "schema": { "type": "object", "required": [ "tenant", "workspaces" ], "properties": {
+        "tenant": { "type": "string" }, "workspaces": { "type": "array", "items": { "type": "object", "required": [ "id", "name", "member_count" ], "properties": { "id": { "type": "string" }, "name": { "type": "string" }, "member_count": { "type": "integer" }, "since": { "type": "string", "format": "date-time" } } } } } } } } },
+        "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/workspaces/{address}": { "get": {
+      "summary": "One workspace with its members", "operationId": "workspace",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/workspace" } ],
+      "responses": { "200": { "description": "the workspace", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Workspace" } } } },
+        "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } },
+      "put": {
+      "summary": "Makes a workspace of the tenant's users, or changes it: what is left out stays as it is", "operationId": "setWorkspace",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/workspace" } ],
+      "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "object", "additionalProperties": false, "properties": {
+        "name": { "type": "string", "minLength": 1, "maxLength": 200, "description": "default: the id" }, "members": { "$ref": "#/components/schemas/Members" } } } } } },
+      "responses": { "200": { "description": "stored", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Workspace" } } } },
+        "201": { "description": "made", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Workspace" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } },
+      "delete": {
+      "summary": "Removes a workspace; its members stay users", "operationId": "removeWorkspace",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/workspace" } ],
+      "responses": { "200": { "description": "what is removed", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Workspace" } } } },
+        "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/grants": { "get": {
+      "summary": "What the tenant lets other tenants' tokens do with it", "operationId": "grants",
+      "parameters": [ { "$ref": "#/components/parameters/id" } ],
+      "responses": { "200": { "description": "all of them", "content": { "application/json": { "schema": { "type": "object", "required": [ "tenant", "grants" ], "properties": {
+        "tenant": { "type": "string" }, "grants": { "type": "array", "items": { "$ref": "#/components/schemas/Grant" } } } } } } },
+        "404": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/grants/{address}": { "put": {
+      "summary": "Lets another tenant's tokens see this one, with at most that role, from the next request on; none below it, and neither may they make grants, tokens or owners of it", "operationId": "setGrant",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/grantee" } ],
+      "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "object", "required": [ "role" ], "additionalProperties": false, "properties": {
+        "role": { "enum": [ "tenant-admin", "tenant-viewer" ] }, "expires_in": { "type": "string", "description": "`12h`, `30d`; without it the grant holds until it is revoked" } } } } } },
+      "responses": { "200": { "description": "changed", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Grant" } } } },
+        "201": { "description": "made", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Grant" } } } },
+        "400": { "$ref": "#/components/responses/Problem" }, "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "415": { "$ref": "#/components/responses/Problem" }, "422": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } },
+      "delete": {
+      "summary": "Revokes a grant, from the next request on", "operationId": "removeGrant",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/grantee" } ],
+      "responses": { "200": { "description": "what is revoked", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Grant" } } } },
+        "404": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/tenants/{id}/requests/{address}/prove": { "post": {
+      "summary": "Looks for the TXT record that proves a host; with it the host is the tenant's and routed", "operationId": "proveRequest",
+      "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/request" } ],
+      "responses": { "200": { "description": "in force: the tenant", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Tenant" } } } },
+        "404": { "$ref": "#/components/responses/Problem" }, "409": { "$ref": "#/components/responses/Problem" }, "503": { "$ref": "#/components/responses/Problem" }, "504": { "$ref": "#/components/responses/Problem" } } } },
     "/v1/tenants/{id}/requests/{address}/approve": { "post": {
       "summary": "Gives the tenant the host it asked for, or deletes it as it asked", "operationId": "approveRequest",
       "parameters": [ { "$ref": "#/components/parameters/id" }, { "$ref": "#/components/parameters/request" } ],
@@ -317,6 +365,8 @@ constexpr const char* text = R"json({
       "address": { "name": "address", "in": "path", "required": true, "description": "as configured, or one address that a configured name has now; percent-encoded", "schema": { "type": "string" } },
       "host": { "name": "address", "in": "path", "required": true, "description": "a host, or *.DOMAIN", "schema": { "type": "string" } },
       "email": { "name": "address", "in": "path", "required": true, "description": "name@example.org", "schema": { "type": "string" } },
+      "workspace": { "name": "address", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[a-z0-9-]{1,63}$" } },
+      "grantee": { "name": "address", "in": "path", "required": true, "description": "whose tokens: a tenant's id", "schema": { "type": "string", "pattern": "^[a-z0-9-]{1,63}$" } },
       "request": { "name": "address", "in": "path", "required": true, "description": "the host, or `deletion`", "schema": { "type": "string" } },
       "idempotency_key": { "name": "Idempotency-Key", "in": "header", "description": "the caller's name for this request: sent again with it within a day, it is done once", "schema": { "type": "string", "maxLength": 255 } },
       "dry_run": { "name": "dry_run", "in": "query", "description": "1: nothing is changed, the answer says what would be", "schema": { "type": "string", "enum": [ "0", "1" ] } },
@@ -390,14 +440,15 @@ constexpr const char* text = R"json({
           "what": { "enum": [ "certificate" ] }, "host": { "type": "string" }, "how": { "type": "string" } } } },
         "moving_to": { "type": "string", "description": "the pool this node is moving it to just now; its requests may be waiting" },
         "pending_hosts": { "type": "array", "description": "asked for by the tenant, and not approved yet", "items": { "type": "string" } },
+        "proofs": { "type": "array", "description": "with registry.host_proof \"dns\": the same with the TXT record that proves each", "items": { "$ref": "#/components/schemas/Request" } },
         "tenant": { "type": "object", "description": "as in its TOML file" } } },
       "Audit": { "type": "object", "required": [ "tenant", "rows", "next" ], "properties": {
         "tenant": { "type": "string" }, "next": { "type": [ "string", "null" ] },
         "rows": { "type": "array", "items": { "type": "object", "required": [ "number", "at", "who", "from", "action", "before", "after", "hash" ], "properties": {
           "number": { "type": "integer", "description": "of this tenant's rows, from 1" }, "at": { "type": "string", "format": "date-time" },
-          "who": { "type": "string", "description": "admin ([admin] token_file), token:ID, file or gatehouse" }, "from": { "type": "string", "description": "an address, a file" },
+          "who": { "type": "string", "description": "admin ([admin] token_file), token:ID, token:ID of TENANT (by a grant), tenant:ID (another, of its grant), dns (a proof), file or gatehouse" }, "from": { "type": "string", "description": "an address, a file" },
           "request_id": { "type": "string", "description": "X-Request-Id of the answer" },
-          "action": { "type": "string", "description": "created, updated, suspended, reactivated, deleted, removed; token-created, token-revoked; host-asked-for, host-refused, deletion-asked-for, deletion-refused; user-set, user-removed; certificate-set, certificate-removed; imported, restored" },
+          "action": { "type": "string", "description": "created, updated, suspended, reactivated, deleted, removed; token-created, token-revoked; host-asked-for, host-refused, deletion-asked-for, deletion-refused; user-set, user-removed; workspace-set, workspace-removed; grant-set, grant-removed, grant-received, grant-lost; certificate-set, certificate-removed; imported, restored" },
           "before": { "description": "keys that had another value" }, "after": { "description": "and what they have now" },
           "hash": { "type": "string", "description": "SHA-256 over this row and the hash of the one before it" } } } } } },
       "Role": { "type": "string", "enum": [ "platform-admin", "platform-viewer", "tenant-admin", "tenant-viewer" ] },
@@ -408,8 +459,15 @@ constexpr const char* text = R"json({
         "name": { "type": "string" }, "made_at": { "type": "string", "format": "date-time" }, "bytes": { "type": "integer" }, "revision": { "type": "integer" }, "audit_rows": { "type": "integer" } } },
       "User": { "type": "object", "required": [ "email", "role", "name" ], "properties": {
         "email": { "type": "string" }, "role": { "enum": [ "owner", "admin", "member" ] }, "name": { "type": "string" }, "since": { "type": "string", "format": "date-time" } } },
+      "Members": { "type": "object", "maxProperties": 500, "description": "e-mail to role; all of them users of the tenant", "additionalProperties": { "enum": [ "owner", "admin", "member" ] } },
+      "Workspace": { "type": "object", "required": [ "id", "name", "members" ], "properties": {
+        "id": { "type": "string" }, "name": { "type": "string" }, "members": { "$ref": "#/components/schemas/Members" }, "since": { "type": "string", "format": "date-time" } } },
+      "Grant": { "type": "object", "required": [ "tenant", "to", "role" ], "properties": {
+        "tenant": { "type": "string" }, "to": { "type": "string", "description": "whose tokens" }, "role": { "enum": [ "tenant-admin", "tenant-viewer" ] },
+        "made_by": { "type": "string" }, "made_at": { "type": "string", "format": "date-time" }, "expires": { "type": "string", "format": "date-time" } } },
       "Request": { "type": "object", "required": [ "tenant", "kind", "asked_by", "asked_at" ], "properties": {
         "tenant": { "type": "string" }, "kind": { "enum": [ "host", "deletion" ] }, "host": { "type": "string" },
+        "record": { "type": "object", "description": "with registry.host_proof \"dns\": what proves the host", "properties": { "name": { "type": "string" }, "type": { "const": "TXT" }, "value": { "type": "string" } } },
         "asked_by": { "type": "string" }, "asked_at": { "type": "string", "format": "date-time" } } },
       "UsageCounts": { "type": "object", "properties": {
         "requests": { "type": "integer" }, "bytes_in": { "type": "integer", "description": "from clients" }, "bytes_out": { "type": "integer", "description": "to clients" },

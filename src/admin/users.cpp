@@ -20,10 +20,6 @@ const store::user_row* find(const std::vector<store::user_row>& all, std::string
     return it == all.end() ? nullptr : &*it;
 }
 
-bool has_controls(std::string_view s) noexcept {
-    return std::any_of(s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; });
-}
-
 // Somebody must be there to be asked.
 std::string why_owner_stays(const store::user_row& user, const std::vector<store::user_row>& there) {
     const auto owners = std::count_if(there.begin(), there.end(), [](const auto& u) { return u.role == owner; });
@@ -32,6 +28,10 @@ std::string why_owner_stays(const store::user_row& user, const std::vector<store
 }
 
 }  // namespace
+
+bool has_controls(std::string_view s) noexcept {
+    return std::any_of(s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; });
+}
 
 std::string email_of(std::string_view text) {
     const auto at = text.find('@');
@@ -52,9 +52,9 @@ json::object user_json(const store::user_row& u) {
     return o;
 }
 
-user_wish set_user(const std::string& tenant, const std::string& email, const json::object& body,
+people_wish set_user(const std::string& tenant, const std::string& email, const json::object& body,
                    const std::vector<store::user_row>& there) {
-    user_wish out;
+    people_wish out;
     const auto* before = find(there, email);
     std::string role = before != nullptr ? before->role : std::string(), name = before != nullptr ? before->name : std::string();
     for (const auto& member : body) {
@@ -76,7 +76,7 @@ user_wish set_user(const std::string& tenant, const std::string& email, const js
     return out;
 }
 
-user_wish remove_user(const std::string& tenant, const store::user_row& user, const std::vector<store::user_row>& there) {
+people_wish remove_user(const std::string& tenant, const store::user_row& user, const std::vector<store::user_row>& there) {
     return {.event = {.tenant = tenant, .action = std::string(registry::user_removed), .before = words(user.email, user.role, user.name), .after = {}},
             .errors = {},
             .conflict = why_owner_stays(user, there)};

@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "commands.hpp"
+#include "table.hpp"
 #include "views.hpp"
 
 namespace gatehouse::cli {
@@ -180,6 +181,31 @@ void print(std::string_view text) {
 void complain(std::string_view text) {
     std::fflush(stdout);
     fmt::print(stderr, "gatehouse: {}\n", text);
+}
+
+std::string of_tenant(const options& o) {
+    return o.tenant.empty() ? std::string() : "&tenant=" + percent_encoded(o.tenant);
+}
+
+int show_list(const options& o, const std::optional<json::array>& all, const std::vector<std::string>& heads,
+              const std::vector<std::string_view>& keys) {
+    if (!all) return refused;
+    if (o.json) {
+        print(json::serialize(*all) + "\n");
+        return done;
+    }
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& v : *all) {
+        const auto* r = v.if_object();
+        if (r == nullptr) continue;
+        auto& row = rows.emplace_back();
+        for (const auto key : keys) {
+            auto text = printable(text_of(*r, key));
+            row.push_back(text.empty() ? "-" : std::move(text));
+        }
+    }
+    print(table(heads, rows));
+    return done;
 }
 
 }  // namespace gatehouse::cli

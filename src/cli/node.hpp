@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "client.hpp"
 #include "options.hpp"
@@ -33,6 +34,12 @@ std::optional<json::object> send_object(const options& o, std::string_view metho
 
 // All pages of the list at `path`; `filter` is what stands behind in the query: "&plan=pro".
 std::optional<json::array> all_pages(const options& o, std::string_view path, std::string_view filter, std::string_view list);
+
+// What stands behind a list's path so that it is of --tenant alone.
+std::string of_tenant(const options& o);
+// A list as JSON or as a table of those keys; nothing: it could not be had, which was said. Its exit code.
+int show_list(const options& o, const std::optional<json::array>& all, const std::vector<std::string>& heads,
+              const std::vector<std::string_view>& keys);
 
 // A file's bytes; "-": of standard input. Nothing: it cannot be read, which was said.
 std::optional<std::string> read_input(const std::string& file);

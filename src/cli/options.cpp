@@ -63,6 +63,7 @@ struct command_line {
         node_verbs();
         tenant_verbs();
         user_verbs();
+        workspace_verbs();
         token_verbs();
         audit_verbs();
         pool_verbs();
@@ -117,7 +118,7 @@ struct command_line {
         auto* tenant = app.add_subcommand(
             "tenant", "Tenants: list, show, tree, usage, create, update, suspend, reactivate, delete, export,\n"
             "import, backup, backups, restore,"
-            " requests, approve, refuse");
+            " requests, approve, refuse, prove, grants, grant, revoke-grant");
         tenant->require_subcommand(1);
         tenant->fallthrough();
         auto* list = add(*tenant, "list", "Tenants by id: all, or those that match all that is given", verb::tenant_list);
@@ -249,6 +250,41 @@ struct command_line {
         auto* refuse = add_for_one(tenant, "refuse", "Take a tenant's request off the list", verb::tenant_refuse);
         for (auto* one : {approve, refuse})
             one->add_option("what", o.what, "The host, or: deletion")->required()->type_name("WHAT");
+        add_for_one(tenant, "prove", "Look for the TXT record that proves a host, as tenant requests shows it, and route the host", verb::tenant_prove)
+            ->add_option("host", o.what, "The host it asked for")
+            ->required()
+            ->type_name("HOST");
+        grants(tenant);
+    }
+
+    void grants(CLI::App& tenant) {
+        add_for_one(tenant, "grants", "What a tenant lets other tenants' tokens do with it", verb::tenant_grants);
+        auto* give = add_for_one(tenant, "grant", "Let another tenant's tokens see this one, with at most that role; none below it", verb::tenant_grant);
+        auto* take = add_for_one(tenant, "revoke-grant", "End a grant, from the next request on", verb::tenant_revoke_grant);
+        for (auto* one : {give, take})
+            one->add_option("--to", o.grantee, "Whose tokens")->required()->type_name("ID");
+        give->add_option("--role", o.role, "tenant-viewer or tenant-admin")
+            ->required()
+            ->check(CLI::IsMember({"tenant-viewer", "tenant-admin"}))
+            ->type_name("ROLE");
+        give->add_option("--expires", o.expires_in, "12h, 30d; without it the grant holds until it is revoked")->type_name("DURATION");
+    }
+
+    void workspace_verbs() {
+        auto* workspace = app.add_subcommand("workspace", "Groups of a tenant's users: list, set, remove");
+        workspace->require_subcommand(1);
+        workspace->fallthrough();
+        add_for_one(*workspace, "list", "A tenant's workspaces, or the members of one", verb::workspace_list)
+            ->add_option("workspace", o.workspace, "This one's members")
+            ->type_name("WORKSPACE");
+        auto* set = add_for_one(*workspace, "set", "Make a workspace, or give one another name or other members", verb::workspace_set);
+        auto* remove = add_for_one(*workspace, "remove", "Remove a workspace; its members stay users", verb::workspace_remove);
+        for (auto* one : {set, remove})
+            one->add_option("workspace", o.workspace, "Its id, of a-z, 0-9 and '-'")->required()->type_name("WORKSPACE");
+        set->add_option("--name", o.user_name, "What people call it")->type_name("TEXT");
+        set->add_option("--member", o.members, "A user of the tenant and their role there: owner, admin or member; repeatable, these are all then")
+            ->allow_extra_args(false)
+            ->type_name("EMAIL=ROLE");
     }
 
     void user_verbs() {

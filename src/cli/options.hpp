@@ -41,6 +41,13 @@ enum class verb : std::uint8_t {
     tenant_requests,
     tenant_approve,
     tenant_refuse,
+    tenant_prove,
+    tenant_grants,
+    tenant_grant,
+    tenant_revoke_grant,
+    workspace_list,
+    workspace_set,
+    workspace_remove,
     token_create,
     token_list,
     token_revoke,
@@ -94,10 +101,13 @@ struct options {
     bool recursive = false;                // tenant delete
     std::string grace;                     // the same
     migrate_options migrate;               // tenant migrate
-    std::string what;                      // tenant approve, refuse: a host, or "deletion"
+    std::string what;                      // tenant approve, refuse, prove: a host, or "deletion"
     std::string email, user_name;          // user set, remove
-    std::string role;                      // user set, token create
-    std::string label, expires_in;         // token create
+    std::string role;                      // user set, token create, tenant grant
+    std::string label, expires_in;         // token create; expires_in: tenant grant
+    std::string grantee;                   // tenant grant, revoke-grant: a tenant's id
+    std::string workspace;                 // workspace list, set, remove: its id
+    std::optional<std::vector<std::string>> members;  // workspace set: "EMAIL=ROLE"
     std::string token;                     // token revoke: its id
     bool toml = false, keys = false;       // tenant export
     std::string file;                      // tenant export: where to; import, cert add: from where

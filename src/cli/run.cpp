@@ -69,6 +69,20 @@ int dispatch(const options& o, serve_function serve) {
             return run_tenant_approve(o);
         case verb::tenant_refuse:
             return run_tenant_refuse(o);
+        case verb::tenant_prove:
+            return run_tenant_prove(o);
+        case verb::tenant_grants:
+            return run_tenant_grants(o);
+        case verb::tenant_grant:
+            return run_tenant_grant(o);
+        case verb::tenant_revoke_grant:
+            return run_tenant_revoke_grant(o);
+        case verb::workspace_list:
+            return run_workspace_list(o);
+        case verb::workspace_set:
+            return run_workspace_set(o);
+        case verb::workspace_remove:
+            return run_workspace_remove(o);
         case verb::token_create:
             return run_token_create(o);
         case verb::token_list:

@@ -87,7 +87,7 @@ void show_missing(const options& o, const json::object& made) {
         if (const auto* m = v.if_object())
             print(fmt::format("  missing: a certificate for {0}; gatehouse cert add {1} {0} FILE\n", printable(text_of(*m, "host")), o.tenant));
     for (const auto& host : strings_of(made, "pending_hosts"))
-        print(fmt::format("  missing: the platform's approval of {}\n", printable(host)));
+        print(fmt::format("  missing: the platform's approval of {}, or its proof where tenant requests names a TXT record\n", printable(host)));
     for (const auto& host : not_resolved(strings_of(made, "hosts")))
         print(fmt::format("  missing: DNS; {} has no address, point it (CNAME, A, AAAA) at this platform\n", printable(host)));
 }

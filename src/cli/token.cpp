@@ -1,4 +1,4 @@
-// The verbs of users and tokens, and of what tenants asked the platform for.
+// The verbs of users, workspaces and tokens.
 #include <fmt/format.h>
 #include <gatehouse/cli/run.hpp>
 
@@ -10,44 +10,8 @@
 namespace gatehouse::cli {
 namespace {
 
-int show_list(const options& o, const std::optional<json::array>& all, const std::vector<std::string>& heads,
-              const std::vector<std::string_view>& keys) {
-    if (!all) return refused;
-    if (o.json) {
-        print(json::serialize(*all) + "\n");
-        return done;
-    }
-    std::vector<std::vector<std::string>> rows;
-    for (const auto& v : *all) {
-        const auto* r = v.if_object();
-        if (r == nullptr) continue;
-        auto& row = rows.emplace_back();
-        for (const auto key : keys) {
-            auto text = printable(text_of(*r, key));
-            row.push_back(text.empty() ? "-" : std::move(text));
-        }
-    }
-    print(table(heads, rows));
-    return done;
-}
-
-std::string of_tenant(const options& o) {
-    return o.tenant.empty() ? std::string() : "&tenant=" + percent_encoded(o.tenant);
-}
-
 std::string user_target(const options& o) {
     return fmt::format("/v1/tenants/{}/users/{}", percent_encoded(o.tenant), percent_encoded(o.email));
-}
-
-int settle(const options& o, std::string_view verb) {
-    const auto t = post_object(o, fmt::format("/v1/tenants/{}/requests/{}/{}", percent_encoded(o.tenant), percent_encoded(o.what), verb));
-    if (!t) return refused;
-    if (o.json)
-        print(json::serialize(*t) + "\n");
-    else
-        print(fmt::format("tenant {}: {} is {}; hosts: {}\n", o.tenant, o.what, verb == "approve" ? "approved" : "refused",
-                          printable(joined(strings_of(*t, "hosts"), " "))));
-    return done;
 }
 
 }  // namespace
@@ -72,6 +36,67 @@ int run_user_remove(const options& o) {
     const auto u = send_object(o, "DELETE", user_target(o), "", "");
     if (!u) return refused;
     print(o.json ? json::serialize(*u) + "\n" : fmt::format("{} is no user of tenant {} any more\n", text_of(*u, "email"), o.tenant));
+    return done;
+}
+
+namespace {
+
+std::string workspace_target(const options& o) {
+    return fmt::format("/v1/tenants/{}/workspaces/{}", percent_encoded(o.tenant), percent_encoded(o.workspace));
+}
+
+// "ada@x=admin" is {"ada@x": "admin"}; nothing: what is wrong was said.
+std::optional<json::object> members_of(const std::vector<std::string>& list) {
+    json::object out;
+    for (const auto& one : list) {
+        const auto at = one.rfind('=');
+        if (at == one.npos) {
+            complain(fmt::format("--member {}: write EMAIL=ROLE", one));
+            return std::nullopt;
+        }
+        out[one.substr(0, at)] = one.substr(at + 1);
+    }
+    return out;
+}
+
+}  // namespace
+
+int run_workspace_list(const options& o) {
+    if (o.workspace.empty()) {
+        const auto answer = get_object(o, fmt::format("/v1/tenants/{}/workspaces", percent_encoded(o.tenant)));
+        if (!answer) return refused;
+        return show_list(o, list_of(*answer, "workspaces"), {"ID", "NAME", "MEMBERS", "SINCE"}, {"id", "name", "member_count", "since"});
+    }
+    const auto one = get_object(o, workspace_target(o));
+    if (!one) return refused;
+    json::array members;
+    if (const auto* all = one->if_contains("members"); all != nullptr && all->is_object())
+        for (const auto& m : all->get_object())
+            members.push_back({{"email", m.key()}, {"role", m.value()}});
+    return show_list(o, std::move(members), {"EMAIL", "ROLE"}, {"email", "role"});
+}
+
+int run_workspace_set(const options& o) {
+    json::object body;
+    if (!o.user_name.empty()) body["name"] = o.user_name;
+    if (o.members) {
+        auto members = members_of(*o.members);
+        if (!members) return usage;
+        body["members"] = std::move(*members);
+    }
+    const auto w = send_object(o, "PUT", workspace_target(o), json::serialize(body), "");
+    if (!w) return refused;
+    const auto* members = w->if_contains("members");
+    print(o.json ? json::serialize(*w) + "\n"
+                 : fmt::format("workspace {} of tenant {} has {} members\n", o.workspace, o.tenant,
+                               members != nullptr && members->is_object() ? members->get_object().size() : 0));
+    return done;
+}
+
+int run_workspace_remove(const options& o) {
+    const auto w = send_object(o, "DELETE", workspace_target(o), "", "");
+    if (!w) return refused;
+    print(o.json ? json::serialize(*w) + "\n" : fmt::format("tenant {} has no workspace {} any more\n", o.tenant, o.workspace));
     return done;
 }
 
@@ -104,19 +129,6 @@ int run_token_revoke(const options& o) {
     if (!answer) return refused;
     print(o.json ? json::serialize(*answer) + "\n" : fmt::format("token {} is revoked\n", o.token));
     return done;
-}
-
-int run_tenant_requests(const options& o) {
-    return show_list(o, all_pages(o, "/v1/requests", of_tenant(o), "requests"), {"TENANT", "WANTS", "HOST", "ASKED", "BY"},
-                     {"tenant", "kind", "host", "asked_at", "asked_by"});
-}
-
-int run_tenant_approve(const options& o) {
-    return settle(o, "approve");
-}
-
-int run_tenant_refuse(const options& o) {
-    return settle(o, "refuse");
 }
 
 }  // namespace gatehouse::cli

@@ -68,6 +68,7 @@ inline constexpr std::array off_or_required{word<bool>{"off", false}, word<bool>
 inline constexpr std::array off_or_on{word<bool>{"off", false}, word<bool>{"on", true}};
 inline constexpr std::array continue_or_restart{word<bool>{"continue", false},
                                                 word<bool>{"restart", true}};
+inline constexpr std::array host_proofs{word<bool>{"approval", false}, word<bool>{"dns", true}};
 inline constexpr std::array publish_or_follow{word<bool>{"publish", false},
                                               word<bool>{"follow", true}};
 

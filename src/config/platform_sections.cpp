@@ -29,6 +29,13 @@ constexpr text_rule context_prefix{
 
 constexpr text_rule optional_tenant{is_label_or_empty, "a tenant's id", rules::label.advice};
 
+bool is_resolver(std::string_view s) noexcept {
+    const auto parts = split_host_port(s);
+    const auto ip = parts ? parse_ip(parts->host) : result<ip_address>(errc::bad_message);
+    return ip && ip->is_v4() && parts->port != 0;
+}
+constexpr text_rule resolver_address{is_resolver, "a resolver", "use an IPv4 address and a port: \"127.0.0.1:53\""};
+
 bool is_plan_or_empty(std::string_view s) noexcept {
     return s.empty() || is_entry_name(s);
 }
@@ -140,6 +147,9 @@ void read_registry(table_reader& root, registry_settings& out) {
         where = in.at("tenants_dir");
         in.duration("host_quarantine", out.host_quarantine, {milliseconds{0}, std::chrono::hours(24 * 366)});
         in.duration("delete_grace", out.delete_grace, {milliseconds{0}, std::chrono::hours(24 * 366)});
+        in.choice("host_proof", out.dns_proof, names::host_proofs);
+        in.text("resolver", out.resolver, resolver_address);
+        in.duration("proof_every", out.proof_every, {std::chrono::seconds{1}, std::chrono::hours(24 * 7)});
         in.section("redis",
                    [&](table_reader& redis_in) { read_redis(redis_in, out.redis.emplace()); });
     });

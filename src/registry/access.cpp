@@ -24,6 +24,9 @@ std::optional<role> role_named(std::string_view word) noexcept {
 void access_list::forget(std::string_view tenant) {
     std::erase_if(tokens, [tenant](const auto& t) { return t.second.tenant == tenant; });
     if (const auto it = requests.find(tenant); it != requests.end()) requests.erase(it);
+    if (const auto it = grants.find(tenant); it != grants.end()) grants.erase(it);
+    for (auto& [whose, to] : grants)
+        if (const auto it = to.find(tenant); it != to.end()) to.erase(it);
 }
 
 void access_list::forget_retries(tenant::utc_time now) {
@@ -35,6 +38,10 @@ void access_change::apply_to(access_list& list) const {
         list.tokens.erase(id);
     for (const auto& t : put_tokens)
         list.tokens[t.id] = t;
+    for (const auto& g : drop_grants)
+        list.grants[g.tenant].erase(g.to);
+    for (const auto& g : put_grants)
+        list.grants[g.tenant][g.to] = g;
     for (const auto& r : drop_requests)
         if (const auto it = list.requests.find(r.tenant); it != list.requests.end()) {
             std::erase_if(it->second, [&r](const request& one) { return key_of(one) == key_of(r); });

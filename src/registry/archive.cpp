@@ -17,7 +17,7 @@ namespace json = boost::json;
 using store::tar_file;
 
 constexpr std::string_view format = "gatehouse-tenant-1";
-constexpr std::string_view manifest_file = "manifest.json", tenant_file = "tenant.json", users_file = "users.json", audit_file = "audit.json",
+constexpr std::string_view manifest_file = "manifest.json", tenant_file = "tenant.json", users_file = "users.json", workspaces_file = "workspaces.json", audit_file = "audit.json",
                            usage_file = "usage.json", tokens_file = "tokens.json", requests_file = "requests.json", hosts_file = "hosts.json";
 constexpr std::string_view certificates_folder = "certificates/";
 
@@ -33,6 +33,17 @@ json::array users_json(const tenant_copy& t) {
     json::array out;
     for (const auto& u : t.users)
         out.push_back({{"email", u.email}, {"role", u.role}, {"name", u.name}, {"since", u.since}});
+    return out;
+}
+
+json::array workspaces_json(const tenant_copy& t) {
+    json::array out;
+    for (const auto& w : t.workspaces) {
+        json::object members;
+        for (const auto& [email, role] : w.members)
+            members[email] = role;
+        out.push_back({{"id", w.id}, {"name", w.name}, {"members", std::move(members)}, {"since", w.since}});
+    }
     return out;
 }
 
@@ -178,6 +189,15 @@ tenant_copy read(const files& all) {
     each_row(all, users_file, [&t](const json::object& o) {
         t.users.push_back({.tenant = t.id, .email = text(o, "email"), .role = text(o, "role"), .name = text(o, "name"), .since = number<std::int64_t>(o, "since")});
     });
+    // Archives of 0.1's first days have none.
+    if (all.contains(workspaces_file))
+        each_row(all, workspaces_file, [&t](const json::object& o) {
+            auto& w = t.workspaces.emplace_back(store::workspace_row{.tenant = t.id, .id = text(o, "id"), .name = text(o, "name"), .members = {}, .since = number<std::int64_t>(o, "since")});
+            const auto& members = at(o, "members");
+            if (!members.is_object()) throw mistake("\"members\" is no object");
+            for (const auto& member : members.get_object())
+                w.members.emplace_back(member.key(), text(members.get_object(), member.key()));
+        });
     each_row(all, audit_file, [&t](const json::object& o) {
         t.audit.push_back({.tenant = t.id, .number = number<std::uint64_t>(o, "number"), .at = number<std::int64_t>(o, "at"), .who = text(o, "who"),
                            .from = text(o, "from"), .request_id = text(o, "request_id"), .action = text(o, "action"), .before = text(o, "before"),
@@ -205,7 +225,7 @@ tenant_copy read(const files& all) {
 
 std::string to_archive(const tenant_copy& t, tenant::utc_time made_at) {
     std::vector<tar_file> all{{}, file_of(tenant_file, t.document), file_of(hosts_file, json::array(t.hosts.begin(), t.hosts.end())),
-                              file_of(users_file, users_json(t)), file_of(audit_file, audit_json(t)), file_of(usage_file, usage_json(t)),
+                              file_of(users_file, users_json(t)), file_of(workspaces_file, workspaces_json(t)), file_of(audit_file, audit_json(t)), file_of(usage_file, usage_json(t)),
                               file_of(tokens_file, tokens_json(t)), file_of(requests_file, requests_json(t))};
     json::array listed;
     const auto list = [&listed](const tar_file& f) -> json::object& {

@@ -91,7 +91,7 @@ void audit_draft::follow(const std::vector<store::audit_row>& history) {
 
 void audit_draft::add(const std::vector<audit_event>& events, const author& who) {
     for (const auto& e : events)
-        add(e.tenant, who, e.action, e.before, e.after);
+        add(e.tenant, e.by.value_or(who), e.action, e.before, e.after);
 }
 
 void audit_draft::add(std::string_view tenant, const author& who, std::string_view action, const json::object& before,

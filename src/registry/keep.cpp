@@ -143,8 +143,22 @@ store::token_row to_row(const access_token& t) {
             .expires = t.expires ? t.expires->time_since_epoch().count() : 0};
 }
 
+store::grant_row to_row(const grant& g) {
+    return {.tenant = g.tenant,
+            .grantee = g.to,
+            .role = std::string(name(g.role)),
+            .made_by = g.made_by,
+            .made_at = g.made_at.time_since_epoch().count(),
+            .expires = g.expires ? g.expires->time_since_epoch().count() : 0};
+}
+
 tenant::utc_time time_of(std::int64_t unix_s) {
     return tenant::utc_time(std::chrono::seconds(unix_s));
+}
+
+// 0: never.
+std::optional<tenant::utc_time> end_of(std::int64_t unix_s) {
+    return unix_s == 0 ? std::nullopt : std::optional(time_of(unix_s));
 }
 
 }  // namespace
@@ -161,8 +175,11 @@ access_list access_of(const store::contents& c) {
                                   .label = r.label,
                                   .made_by = r.made_by,
                                   .made_at = time_of(r.made_at),
-                                  .expires = r.expires == 0 ? std::nullopt : std::optional(time_of(r.expires))});
+                                  .expires = end_of(r.expires)});
     }
+    for (const auto& r : c.grants)
+        if (const auto role = role_named(r.role); role && !is_platforms(*role))
+            all.put_grants.push_back({.tenant = r.tenant, .to = r.grantee, .role = *role, .made_by = r.made_by, .made_at = time_of(r.made_at), .expires = end_of(r.expires)});
     for (const auto& r : c.requests)
         for (const auto& [kind, name] : request_names)
             if (r.kind == name)
@@ -172,6 +189,7 @@ access_list access_of(const store::contents& c) {
                                             .asked_by = r.asked_by,
                                             .asked_at = time_of(r.asked_at)});
     access_list out;
+    out.proof_key = c.proof_key;
     all.apply_to(out);
     for (const auto& r : c.retries)
         out.retries[r.key] = {.key = r.key, .content = r.content, .tenant = r.tenant, .at = time_of(r.at)};
@@ -187,6 +205,10 @@ store::access_rows to_rows(const access_change& c) {
         out.put_requests.push_back(to_row(r));
     for (const auto& r : c.drop_requests)
         out.drop_requests.push_back(to_row(r));
+    for (const auto& g : c.put_grants)
+        out.put_grants.push_back(to_row(g));
+    for (const auto& g : c.drop_grants)
+        out.drop_grants.push_back(to_row(g));
     return out;
 }
 

@@ -313,6 +313,7 @@ tenant_copy pipeline::copy(const std::string& tenant) {
         const std::lock_guard lock(tenant_data_mutex_);
         // Users first: that brings their database to the log's last row.
         store::failure failed = tenant_data_.users(tenant, out.users);
+        if (!failed) failed = tenant_data_.workspaces(tenant, out.workspaces);
         if (!failed) failed = tenant_data_.each(tenant, [&out](const store::audit_row& r) { out.audit.push_back(r); });
         return failed;
     }();

@@ -20,24 +20,39 @@ std::string text_of(const json::object& o, std::string_view key) {
     return v != nullptr && v->is_string() ? std::string(v->get_string()) : std::string();
 }
 
-// What a row says of users, if anything.
-std::optional<store::user_row> user_of(const store::audit_row& r) {
+store::user_row user_of(const store::audit_row& r, const json::object& o, bool set) {
+    return {.tenant = r.tenant,
+            .email = text_of(o, "email"),
+            .role = set ? text_of(o, "role") : std::string(),
+            .name = set ? text_of(o, "name") : std::string(),
+            .since = r.at};
+}
+
+store::workspace_row workspace_of(const store::audit_row& r, const json::object& o, bool set) {
+    store::workspace_row w{.tenant = r.tenant, .id = text_of(o, "id"), .name = set ? text_of(o, "name") : std::string(), .members = {}, .since = r.at};
+    const auto* members = o.if_contains("members");
+    if (!set || members == nullptr || !members->is_object()) return w;
+    for (const auto& [email, role] : members->get_object())
+        if (role.is_string()) w.members.emplace_back(email, role.get_string());
+    return w;
+}
+
+// What a row says of people, if anything.
+std::optional<store::people_change> people_of(const store::audit_row& r) {
     // A tenant that is gone leaves no people behind.
     if (r.action == "removed") return store::user_row{.tenant = r.tenant, .email = {}, .role = {}, .name = {}, .since = 0};
-    const bool set = r.action == user_set;
-    if (!set && r.action != user_removed) return std::nullopt;
+    const bool set = r.action == user_set || r.action == workspace_set;
+    if (!set && r.action != user_removed && r.action != workspace_removed) return std::nullopt;
     boost::system::error_code ec;
     const auto v = json::parse(set ? r.after : r.before, ec);
     const auto* o = ec ? nullptr : v.if_object();
     if (o == nullptr) return std::nullopt;
-    store::user_row u{.tenant = r.tenant, .email = text_of(*o, "email"), .role = {}, .name = {}, .since = r.at};
-    if (u.email.empty()) return std::nullopt;
-    if (set) {
-        u.role = text_of(*o, "role");
-        u.name = text_of(*o, "name");
-        if (u.role.empty()) return std::nullopt;
+    if (r.action == user_set || r.action == user_removed) {
+        auto u = user_of(r, *o, set);
+        return u.email.empty() || set == u.role.empty() ? std::nullopt : std::optional<store::people_change>(std::move(u));
     }
-    return u;
+    auto w = workspace_of(r, *o, set);
+    return w.id.empty() || set == w.name.empty() ? std::nullopt : std::optional<store::people_change>(std::move(w));
 }
 
 }  // namespace
@@ -122,13 +137,22 @@ audit_verdict tenant_data::verify(const std::string& tenant, failure& why) {
     return out;
 }
 
-failure tenant_data::users(std::string_view tenant, std::vector<store::user_row>& out) {
+// `f` of its database as it is with all rows; not where it has none.
+failure tenant_data::look(std::string_view tenant, const std::function<failure(store::tenant_store&)>& f) {
     failure why = settle(tenant);
     if (why) return why;
     std::optional<store::audit_head> head;
     if (why = central_->head(tenant, head); why || !head || head->stands_in.empty()) return why;
     auto* db = dbs_->get(head->stands_in, false, why);
-    return db == nullptr ? why : db->users(tenant, out);
+    return db == nullptr ? why : f(*db);
+}
+
+failure tenant_data::users(std::string_view tenant, std::vector<store::user_row>& out) {
+    return look(tenant, [&](store::tenant_store& db) { return db.users(tenant, out); });
+}
+
+failure tenant_data::workspaces(std::string_view tenant, std::vector<store::workspace_row>& out) {
+    return look(tenant, [&](store::tenant_store& db) { return db.workspaces(tenant, out); });
 }
 
 // It shares another's database now, or no more. What is copied and not yet dropped is copied again.
@@ -138,8 +162,13 @@ failure tenant_data::move_home(const store::audit_head& head) {
     if (from == nullptr) return why;
     store::tenant_rows all;
     why = from->each_audit(head.tenant, [&all](const store::audit_row& r) { all.audit.push_back(r); });
-    if (!why) why = from->users(head.tenant, all.users);
+    std::vector<store::user_row> users;
+    std::vector<store::workspace_row> workspaces;
+    if (!why) why = from->users(head.tenant, users);
+    if (!why) why = from->workspaces(head.tenant, workspaces);
     if (why) return why;
+    all.people.assign(users.begin(), users.end());
+    all.people.insert(all.people.end(), workspaces.begin(), workspaces.end());
     auto* to = dbs_->get(head.home, true, why);
     if (!why) why = to->put(all);
     if (why) return why;
@@ -160,7 +189,7 @@ failure tenant_data::move_rows(const std::string& tenant, std::vector<store::aud
     if (why) return why;
     store::tenant_rows put;
     for (const auto& r : rows)
-        if (auto u = user_of(r)) put.users.push_back(std::move(*u));
+        if (auto one = people_of(r)) put.people.push_back(std::move(*one));
     head = *found;
     head.number = rows.back().number;
     head.stands_in = head.home;

@@ -69,7 +69,8 @@ bool matches(const tenant_filter& f, const tenant::record& r, std::string_view d
     if (!is(f.plan, b.plan.empty() && r.tenant ? default_plan : b.plan)) return false;
     if (!f.name.empty() && !contains_any_case(b.name, f.name)) return false;
     if (!f.host.empty() && !any_host(r, [&f](std::string_view h) { return h == f.host; })) return false;
-    if (!f.within.empty() && !is_within(f.within, r, b.parent, find)) return false;
+    const bool besides = std::find(f.besides.begin(), f.besides.end(), r.id) != f.besides.end();
+    if (!f.within.empty() && !besides && !is_within(f.within, r, b.parent, find)) return false;
     if (!f.region.empty() && region_of(b, find) != f.region) return false;
     if (f.text.empty() || contains(r.id, f.text) || contains(b.label, f.text) || contains_any_case(b.name, f.text))
         return true;

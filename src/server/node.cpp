@@ -237,6 +237,7 @@ void node::begin_serving() {
     watch_certificates();
     start_publisher(std::exchange(region_keys_, {}));
     archives_.schedule();
+    host_proofs_.schedule();
     if (follower_) follower_->start();
     if (registry_.ready()) say_ready();
 }
@@ -396,6 +397,7 @@ void node::finish() {
     tick_timer_.cancel();
     overload_.stop();
     archives_.stop();
+    host_proofs_.stop();
     certs_folder_.reset();
     publisher_.reset();
     usage_.set_fleet(nullptr, {});

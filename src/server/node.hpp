@@ -20,6 +20,7 @@
 #include "connection_limits.hpp"
 #include "following.hpp"
 #include "holds.hpp"
+#include "host_proofs.hpp"
 #include "listeners.hpp"
 #include "migrations.hpp"
 #include "ordered_holds.hpp"
@@ -82,6 +83,7 @@ class node final : public admin::node_view {
     void in_pool(std::function<void()> job, std::function<void()> done) override;
     const registry::access_list& access() const override { return registry_.access(); }
     void change_access(registry::access_change c, std::function<void(std::string why_not)> done) override;
+    void prove_host(const registry::request& r, const std::string& request_id, std::function<void(admin::proof_answer)> done) override;
     void change(registry::tenant_change c, std::function<void(registry::change_answer)> done) override;
     void migrate(admin::migration_wish w, std::function<void(admin::migration_answer)> done) override;
     std::string moving_to(const std::string& tenant) const override { return migrations_.where_to(tenant); }
@@ -164,6 +166,7 @@ class node final : public admin::node_view {
     quotas quotas_;
     server::usage usage_;
     server::archives archives_;
+    host_proofs host_proofs_{control_, *this};
     std::unique_ptr<registry::follower> follower_;   // null: tenants are the registry's own
     std::unique_ptr<watch::folder> certs_folder_;
     registry::region_keys region_keys_;   // until the publisher has them

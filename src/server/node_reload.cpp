@@ -98,6 +98,7 @@ void node::take_settings(new_settings& n) {
     }
     start_publisher(std::move(n.region_keys));
     archives_.schedule();
+    host_proofs_.schedule();
     if (other_fleet(before, settings_)) start_fleet();
     take_admin(n);
 }

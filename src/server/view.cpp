@@ -221,6 +221,10 @@ void node::change_access(registry::access_change c, std::function<void(std::stri
     registry_.change_access(std::move(c), std::move(done));
 }
 
+void node::prove_host(const registry::request& r, const std::string& request_id, std::function<void(admin::proof_answer)> done) {
+    host_proofs_.prove(r, request_id, std::move(done));
+}
+
 void node::change(registry::tenant_change c, std::function<void(registry::change_answer)> done) {
     // One registry is the fleet's truth: who stands by would change another.
     if (const auto p = publisher(); p && p->state == registry::publishing::standby)

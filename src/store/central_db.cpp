@@ -13,7 +13,7 @@
 namespace gatehouse::store {
 namespace {
 
-constexpr std::size_t fleet_id_bytes = 8;
+constexpr std::size_t fleet_id_bytes = 8, proof_key_bytes = 32;
 
 constexpr const char* migrations[] = {
     R"(CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -59,6 +59,9 @@ constexpr const char* migrations[] = {
     R"(CREATE TABLE owing(tenant TEXT PRIMARY KEY, since INTEGER NOT NULL, due INTEGER NOT NULL) WITHOUT ROWID;)",
     R"(CREATE TABLE retries(key TEXT PRIMARY KEY, content TEXT NOT NULL, tenant TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
        CREATE INDEX retries_by_time ON retries(at);)",
+    R"(CREATE TABLE grants(tenant TEXT NOT NULL, grantee TEXT NOT NULL, role TEXT NOT NULL, made_by TEXT NOT NULL,
+           made_at INTEGER NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY(tenant, grantee)) WITHOUT ROWID;
+       CREATE INDEX grants_by_grantee ON grants(grantee);)",
 };
 constexpr auto schema_version = static_cast<std::int64_t>(std::size(migrations));
 
@@ -129,9 +132,9 @@ failure central_db::migrate(const std::string& file) {
     std::int64_t was = 0;
     failure why = store::migrate(db_, file, migrations, &was);
     if (why) return why;
-    auto s = db_.prepare("INSERT OR IGNORE INTO meta VALUES('fleet_id',?1),('revision','0'),('writer','')", why);
+    auto s = db_.prepare("INSERT OR IGNORE INTO meta VALUES('fleet_id',?1),('revision','0'),('writer',''),('proof_key',?2)", why);
     if (why) return why;
-    return s.bind(1, random_hex(fleet_id_bytes)).run() ? failure{} : s.error();
+    return s.bind(1, random_hex(fleet_id_bytes)).bind(2, random_hex(proof_key_bytes)).run() ? failure{} : s.error();
 }
 
 namespace {
@@ -142,6 +145,7 @@ failure read_meta(database& db, contents& out) {
     while (s.step()) {
         if (s.text(0) == "fleet_id") out.fleet_id = s.text(1);
         if (s.text(0) == "writer") out.writer = s.text(1);
+        if (s.text(0) == "proof_key") out.proof_key = s.text(1);
         if (s.text(0) == "judged_by") out.judged_by = s.text(1);
         if (s.text(0) == "revision") out.revision = std::strtoull(s.text(1).data(), nullptr, 10);
     }
@@ -253,6 +257,19 @@ failure read_requests(database& db, contents& out) {
     return s.error();
 }
 
+failure read_grants(database& db, contents& out) {
+    failure why;
+    auto s = db.prepare("SELECT tenant,grantee,role,made_by,made_at,expires FROM grants", why);
+    while (s.step())
+        out.grants.push_back({.tenant = std::string(s.text(0)),
+                              .grantee = std::string(s.text(1)),
+                              .role = std::string(s.text(2)),
+                              .made_by = std::string(s.text(3)),
+                              .made_at = s.integer(4),
+                              .expires = s.integer(5)});
+    return s.error();
+}
+
 failure read_retries(database& db, contents& out) {
     failure why;
     auto s = db.prepare("SELECT key,content,tenant,at FROM retries", why);
@@ -298,6 +315,7 @@ std::optional<contents> central_db::read(failure& why) {
     if (!why) why = read_audit_heads(db_, out);
     if (!why) why = read_tokens(db_, out);
     if (!why) why = read_requests(db_, out);
+    if (!why) why = read_grants(db_, out);
     if (!why) why = read_retries(db_, out);
     if (!why) why = read_drained(db_, out);
     if (!why) why = read_quotas(db_, out);
@@ -388,7 +406,10 @@ failure central_db::write_forgotten(const std::vector<std::string>& tenants) {
     if (why) return why;
     auto requests = db_.prepare("DELETE FROM requests WHERE tenant=?1", why);
     if (why) return why;
+    auto grants = db_.prepare("DELETE FROM grants WHERE tenant=?1 OR grantee=?1", why);
+    if (why) return why;
     for (const auto& id : tenants) {
+        if (!grants.bind(1, id).run()) return grants.error();
         if (!tokens.bind(1, id).run()) return tokens.error();
         if (!requests.bind(1, id).run()) return requests.error();
     }
@@ -417,6 +438,16 @@ failure central_db::write_access(const access_rows& rows) {
     if (why) return why;
     for (const auto& r : rows.put_requests)
         if (!ask.bind(1, r.tenant).bind(2, r.kind).bind(3, r.value).bind(4, r.asked_by).bind(5, r.asked_at).run()) return ask.error();
+    auto take = db_.prepare("DELETE FROM grants WHERE tenant=?1 AND grantee=?2", why);
+    if (why) return why;
+    for (const auto& r : rows.drop_grants)
+        if (!take.bind(1, r.tenant).bind(2, r.grantee).run()) return take.error();
+    auto give = db_.prepare("INSERT OR REPLACE INTO grants VALUES(?1,?2,?3,?4,?5,?6)", why);
+    if (why) return why;
+    for (const auto& r : rows.put_grants) {
+        give.bind(1, r.tenant).bind(2, r.grantee).bind(3, r.role).bind(4, r.made_by);
+        if (!give.bind(5, r.made_at).bind(6, r.expires).run()) return give.error();
+    }
     if (why = write_audit(rows.audit); why) return why;
     return t.commit();
 }

@@ -20,6 +20,10 @@ constexpr const char* migrations[] = {
            after TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY(tenant, number)) WITHOUT ROWID;
        CREATE TABLE users(tenant TEXT NOT NULL, email TEXT NOT NULL, role TEXT NOT NULL, name TEXT NOT NULL,
            since INTEGER NOT NULL, PRIMARY KEY(tenant, email)) WITHOUT ROWID;)",
+    R"(CREATE TABLE workspaces(tenant TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, since INTEGER NOT NULL,
+           PRIMARY KEY(tenant, id)) WITHOUT ROWID;
+       CREATE TABLE workspace_members(tenant TEXT NOT NULL, workspace TEXT NOT NULL, email TEXT NOT NULL, role TEXT NOT NULL,
+           PRIMARY KEY(tenant, workspace, email)) WITHOUT ROWID;)",
 };
 
 // FNV-1a: two hexadecimal digits of it spread tenants over 256 folders, so that none gets too long to list.
@@ -83,18 +87,49 @@ failure tenant_db::put(const tenant_rows& rows) {
     transaction t(db_);
     if (t.begun()) return t.begun();
     failure why = store::put_audit(db_, rows.audit, true);
-    if (why) return why;
-    auto put = db_.prepare("INSERT INTO users VALUES(?1,?2,?3,?4,?5) ON CONFLICT DO UPDATE SET role=?3, name=?4", why);
-    if (why) return why;
-    auto drop = db_.prepare("DELETE FROM users WHERE tenant=?1 AND (email=?2 OR ?2='')", why);
-    if (why) return why;
-    for (const auto& u : rows.users) {
-        auto& s = u.role.empty() ? drop : put;
-        s.bind(1, u.tenant).bind(2, u.email);
-        if (!u.role.empty()) s.bind(3, u.role).bind(4, u.name).bind(5, u.since);
+    for (const auto& one : rows.people) {
+        if (why) return why;
+        why = std::visit([this](const auto& row) { return put_one(row); }, one);
+    }
+    return why ? why : t.commit();
+}
+
+// Runs each of them with the same values.
+failure tenant_db::run(std::initializer_list<const char*> statements, std::initializer_list<std::string_view> values) {
+    for (const auto* sql : statements) {
+        failure why;
+        auto s = db_.prepare(sql, why);
+        if (why) return why;
+        for (int i = 0; const auto value : values)
+            s.bind(++i, value);
         if (!s.run()) return s.error();
     }
-    return t.commit();
+    return {};
+}
+
+failure tenant_db::put_one(const user_row& u) {
+    if (u.email.empty())
+        return run({"DELETE FROM users WHERE tenant=?1", "DELETE FROM workspaces WHERE tenant=?1", "DELETE FROM workspace_members WHERE tenant=?1"}, {u.tenant});
+    if (u.role.empty())
+        return run({"DELETE FROM users WHERE tenant=?1 AND email=?2", "DELETE FROM workspace_members WHERE tenant=?1 AND email=?2"}, {u.tenant, u.email});
+    failure why;
+    auto put = db_.prepare("INSERT INTO users VALUES(?1,?2,?3,?4,?5) ON CONFLICT DO UPDATE SET role=?3, name=?4", why);
+    if (why) return why;
+    return put.bind(1, u.tenant).bind(2, u.email).bind(3, u.role).bind(4, u.name).bind(5, u.since).run() ? failure{} : put.error();
+}
+
+failure tenant_db::put_one(const workspace_row& w) {
+    failure why = run({"DELETE FROM workspace_members WHERE tenant=?1 AND workspace=?2"}, {w.tenant, w.id});
+    if (why) return why;
+    if (w.name.empty()) return run({"DELETE FROM workspaces WHERE tenant=?1 AND id=?2"}, {w.tenant, w.id});
+    auto put = db_.prepare("INSERT INTO workspaces VALUES(?1,?2,?3,?4) ON CONFLICT DO UPDATE SET name=?3", why);
+    if (why) return why;
+    if (!put.bind(1, w.tenant).bind(2, w.id).bind(3, w.name).bind(4, w.since).run()) return put.error();
+    auto member = db_.prepare("INSERT OR REPLACE INTO workspace_members VALUES(?1,?2,?3,?4)", why);
+    if (why) return why;
+    for (const auto& [email, role] : w.members)
+        if (!member.bind(1, w.tenant).bind(2, w.id).bind(3, email).bind(4, role).run()) return member.error();
+    return {};
 }
 
 failure tenant_db::newest_audit(std::string_view tenant, std::uint64_t below, std::size_t limit, std::vector<audit_row>& out) {
@@ -128,16 +163,27 @@ failure tenant_db::users(std::string_view tenant, std::vector<user_row>& out) {
     return s.error();
 }
 
+failure tenant_db::workspaces(std::string_view tenant, std::vector<workspace_row>& out) {
+    failure why;
+    auto s = db_.prepare("SELECT w.id,w.name,w.since,m.email,m.role FROM workspaces w LEFT JOIN workspace_members m "
+                         "ON m.tenant=w.tenant AND m.workspace=w.id WHERE w.tenant=?1 ORDER BY w.id, m.email",
+                         why);
+    if (why) return why;
+    s.bind(1, tenant);
+    while (s.step()) {
+        if (out.empty() || out.back().id != s.text(0))
+            out.push_back({.tenant = std::string(tenant), .id = std::string(s.text(0)), .name = std::string(s.text(1)), .members = {}, .since = s.integer(2)});
+        if (!s.is_null(3)) out.back().members.emplace_back(s.text(3), s.text(4));
+    }
+    return s.error();
+}
+
 failure tenant_db::drop(std::string_view tenant) {
     transaction t(db_);
     if (t.begun()) return t.begun();
-    for (const auto* sql : {"DELETE FROM audit WHERE tenant=?1", "DELETE FROM users WHERE tenant=?1"}) {
-        failure why;
-        auto s = db_.prepare(sql, why);
-        if (why) return why;
-        if (!s.bind(1, tenant).run()) return s.error();
-    }
-    return t.commit();
+    failure why = run({"DELETE FROM audit WHERE tenant=?1"}, {tenant});
+    if (!why) why = put_one(user_row{.tenant = std::string(tenant), .email = {}, .role = {}, .name = {}, .since = 0});
+    return why ? why : t.commit();
 }
 
 std::string tenant_dbs::file_of(std::string_view tenant) const {

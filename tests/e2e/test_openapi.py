@@ -15,7 +15,7 @@ def site(build, dev_certs, tmp_path_factory):
     upstream.default = ok(b"fine")
     site = build(upstream=upstream, tenants={"filed": {"pool": "main", "hosts": ["filed.example"]}}, certs=dev_certs,
                  pools={"main": [upstream.address], "other": [upstream.address]},
-                 settings={"plans": {"pro": {"concurrency": 50}, "free": {}}})
+                 settings={"registry": {"host_proof": "dns", "resolver": "127.0.0.1:9"}, "plans": {"pro": {"concurrency": 50}, "free": {}}})
     site.pem = Authority(tmp_path_factory.mktemp("ca")).leaf(["acme.example"]).read_bytes()
     site.document = json.loads(site.gate.admin("GET", "/v1/openapi.json")[1])
     return site
@@ -114,6 +114,13 @@ def test_every_operation(site):
     call("setUser", {"role": "admin"}, id="acme", address="bob@acme.example", expect=200)
     call("setUser", {"role": "admin"}, id="acme", address="nobody", expect=400)
     call("users", id="acme", expect=200)
+    call("setWorkspace", {"name": "Design", "members": {"bob@acme.example": "owner"}}, id="acme", address="design", expect=201)
+    call("setWorkspace", {"members": {}}, id="acme", address="design", expect=200)
+    call("setWorkspace", b'{"members": {"nobody@acme.example": "king"}}', id="acme", address="design", expect=422)
+    call("workspaces", id="acme", expect=200)
+    call("workspace", id="acme", address="design", expect=200)
+    call("removeWorkspace", id="acme", address="design", expect=200)
+    call("removeWorkspace", id="acme", address="design", expect=404)
     call("removeUser", id="acme", address="bob@acme.example", expect=200)
     call("removeUser", id="acme", address="ada@acme.example", expect=409)
     made = call("createToken", {"role": "tenant-admin", "tenant": "acme", "label": "ci", "expires_in": "1d"}, expect=201)
@@ -123,9 +130,19 @@ def test_every_operation(site):
     call("node", token=token, expect=403)
     call("updateTenant", {"hosts": ["acme.example", "new.example", "other.example"]}, id="acme", token=token, expect=200)
     assert len(call("requests", expect=200)["requests"]) == 2
+    call("proveRequest", id="acme", address="new.example", expect=409)
     call("approveRequest", id="acme", address="new.example", expect=200)
     call("refuseRequest", id="acme", address="other.example", expect=200)
     call("refuseRequest", id="acme", address="other.example", expect=404)
+    call("setGrant", {"role": "tenant-viewer", "expires_in": "30d"}, id="acme", address="filed", expect=201)
+    call("setGrant", {"role": "tenant-admin"}, id="acme", address="filed", token=token, expect=200)
+    call("setGrant", b'{"role": "owner"}', id="acme", address="filed", expect=422)
+    call("grants", id="acme", expect=200)
+    theirs = call("createToken", {"role": "tenant-admin", "tenant": "filed"}, expect=201)["token"]
+    assert call("whoami", token=theirs, expect=200)["granted"] == ["acme"]
+    call("removeGrant", id="acme", address="filed", token=theirs, expect=403)
+    call("removeGrant", id="acme", address="filed", expect=200)
+    call("removeGrant", id="acme", address="filed", expect=404)
     call("deleteTenant", id="child", token=token, expect=202)
     call("tokens", query={"tenant": "acme"}, expect=200)
     call("revokeToken", id=made["id"], expect=200)

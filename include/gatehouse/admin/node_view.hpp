@@ -66,6 +66,14 @@ struct usage_answer {
     std::int64_t this_node_alone_before = 0;   // hours before that are of this node alone; 0: none are
 };
 
+// What became of the proof of a host by DNS.
+struct proof_answer {
+    enum class outcome : std::uint8_t { given, not_proved, busy, refused };
+    outcome what = outcome::not_proved;
+    std::string detail;              // of not_proved: a clause
+    registry::change_answer change;  // of refused
+};
+
 // What one server of the admin API leaves to the next, when a reload gives it another address: no
 // counter falls, and a token stays in force.
 struct server_memory {
@@ -131,6 +139,9 @@ class node_view {
     virtual const registry::access_list& access() const = 0;
     // Stores it, or says why not. `done` runs on control, once.
     virtual void change_access(registry::access_change c, std::function<void(std::string why_not)> done) = 0;
+
+    // Looks for the TXT record that proves a host that waits; with it the host is given. `done` runs on control, once.
+    virtual void prove_host(const registry::request& r, const std::string& request_id, std::function<void(proof_answer)> done) = 0;
 
     // Null: this node has no tenants of its own.
     virtual archive_store* archives() = 0;

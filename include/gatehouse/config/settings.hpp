@@ -59,6 +59,9 @@ struct registry_settings {
     std::string tenants_dir;                  // absolute
     milliseconds host_quarantine{std::chrono::hours(7 * 24)};   // hosts of a removed tenant stay its own
     milliseconds delete_grace{std::chrono::hours(24)};          // a deleted tenant can be brought back
+    bool dns_proof = false;                                     // host_proof = "dns": a TXT record is as good as an approval
+    std::string resolver;                                       // IPv4 "host:port"; empty: those of /etc/resolv.conf
+    milliseconds proof_every{std::chrono::minutes(5)};          // how often records are looked for unasked
     std::optional<redis_settings> redis;
     bool follows() const noexcept { return redis && redis->follow; }
     bool publishes() const noexcept { return redis && !redis->follow; }

@@ -56,6 +56,15 @@ struct request_order {
     bool operator()(const request& a, const request& b) const noexcept { return key_of(a) < key_of(b); }
 };
 
+// What one tenant lets another's tokens do with it, and with none below it.
+struct grant {
+    std::string tenant, to;
+    registry::role role = registry::role::tenant_viewer;  // or tenant_admin
+    std::string made_by;
+    tenant::utc_time made_at{};
+    std::optional<tenant::utc_time> expires;
+};
+
 // A change that was done and may be asked for again.
 struct done_change {
     std::string key, content;  // tenant_change::retry_key, retry_content
@@ -68,7 +77,9 @@ inline constexpr std::chrono::hours retries_kept{24};
 struct access_list {
     std::map<std::string, access_token, std::less<>> tokens;            // by id
     std::map<std::string, std::vector<request>, std::less<>> requests;  // by tenant, in request_order
+    std::map<std::string, std::map<std::string, grant, std::less<>>, std::less<>> grants;  // by tenant, then by whom it is to
     std::map<std::string, done_change, std::less<>> retries;            // by key
+    std::string proof_key;                                              // of host_proof()
     // Nothing of that tenant is left.
     void forget(std::string_view tenant);
     void forget_retries(tenant::utc_time now);
@@ -79,12 +90,13 @@ struct access_change {
     std::vector<access_token> put_tokens;
     std::vector<std::string> drop_tokens;  // ids
     std::vector<request> put_requests, drop_requests;
+    std::vector<grant> put_grants, drop_grants;  // drop: by tenant and to
     std::vector<audit_event> events;
     registry::author author;
     void apply_to(access_list& list) const;
 };
 
 // At most, so that nobody fills the node's memory with them.
-inline constexpr std::size_t most_tokens_of_one = 100, most_requests_of_one = 100;
+inline constexpr std::size_t most_tokens_of_one = 100, most_requests_of_one = 100, most_grants_of_one = 100;
 
 }  // namespace gatehouse::registry

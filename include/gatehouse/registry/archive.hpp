@@ -25,6 +25,7 @@ struct tenant_copy {
     boost::json::object document;
     std::vector<std::string> hosts;  // it answers at, its name on the platform with them
     std::vector<store::user_row> users;
+    std::vector<store::workspace_row> workspaces;
     std::vector<store::audit_row> audit;  // all of it, the oldest first
     std::vector<store::usage_row> usage;
     std::vector<access_token> tokens;     // what is told of them; nobody can log in with an archive

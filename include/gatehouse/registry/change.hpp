@@ -25,6 +25,7 @@ struct audit_event {
     std::string tenant;  // or platform_log
     std::string action;  // "token-created"
     boost::json::object before, after;
+    std::optional<author> by = std::nullopt;  // instead of whoever makes the change
 };
 // Whose log has what concerns no tenant. No tenant's id.
 inline constexpr std::string_view platform_log = "(platform)";

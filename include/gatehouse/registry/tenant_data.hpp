@@ -1,5 +1,5 @@
-// What is kept of tenants in databases of their own: the audit log and users. A change is acknowledged when central.db
-// has its row of the log; the row then moves to its tenant's database, and what it says of users is done there with it.
+// What is kept of tenants in databases of their own: the audit log and people. A change is acknowledged when central.db
+// has its row of the log; the row then moves to its tenant's database, and what it says of users and workspaces is done there with it.
 // So a row that is still in central.db is the intent, finished at the latest before anybody reads. In the pool, one
 // call at a time.
 #pragma once
@@ -16,6 +16,8 @@ namespace gatehouse::registry {
 
 // The actions of rows that change users; `after` (of user_removed: `before`) has email, role and name.
 inline constexpr std::string_view user_set = "user-set", user_removed = "user-removed";
+// And workspaces: `after` (of workspace_removed: `before`) has id, name and members, from e-mail to role.
+inline constexpr std::string_view workspace_set = "workspace-set", workspace_removed = "workspace-removed";
 
 struct audit_verdict {
     std::string tenant;
@@ -40,6 +42,7 @@ class tenant_data {
     store::failure heads(std::string_view after, std::size_t limit, std::vector<store::audit_head>& out);
     audit_verdict verify(const std::string& tenant, store::failure& why);
     store::failure users(std::string_view tenant, std::vector<store::user_row>& out);
+    store::failure workspaces(std::string_view tenant, std::vector<store::workspace_row>& out);
 
     struct moving {
         bool more = false;  // there is more to do now
@@ -50,6 +53,7 @@ class tenant_data {
 
  private:
     store::failure settle(std::string_view tenant);
+    store::failure look(std::string_view tenant, const std::function<store::failure(store::tenant_store&)>& f);
     store::failure move_rows(const std::string& tenant, std::vector<store::audit_row> rows, store::audit_head& head);
     store::failure move_home(const store::audit_head& head);
     std::unique_ptr<store::audit_store> central_;

@@ -5,6 +5,7 @@
 #include <gatehouse/tenant/directory.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace gatehouse::registry {
 
@@ -15,6 +16,7 @@ struct tenant_filter {
     std::string host;   // one of its hosts, whole, lower case
     std::string plan, region, state, parent, label;   // state: "removed" too
     std::string within;   // this tenant or below it
+    std::vector<std::string> besides;   // with `within`: these too
     bool empty() const noexcept;
 };
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace gatehouse::store {
@@ -45,11 +46,21 @@ struct user_row {
     std::int64_t since = 0;  // UTC seconds
 };
 
+// Some of a tenant's users together. Whoever is no user any more is in none.
+struct workspace_row {
+    std::string tenant, id, name;
+    std::vector<std::pair<std::string, std::string>> members;  // e-mail and role, by e-mail
+    std::int64_t since = 0;  // UTC seconds
+};
+
+// A user to add or replace; with no role, to remove; with no e-mail either, all people of its tenant. A workspace to add or
+// replace; with no name, to remove.
+using people_change = std::variant<user_row, workspace_row>;
+
 // What is stored together.
 struct tenant_rows {
     std::vector<audit_row> audit;  // those that are there already stay as they are
-    // In order: a user to add or replace; with no role, to remove; with no e-mail either, all of its tenant.
-    std::vector<user_row> users;
+    std::vector<people_change> people;  // in order
 };
 
 // What a tenant used in an hour at a node.
@@ -114,6 +125,11 @@ struct request_row {
     std::string tenant, kind, value, asked_by;
     std::int64_t asked_at = 0;  // UTC seconds
 };
+// What one tenant lets another do.
+struct grant_row {
+    std::string tenant, grantee, role, made_by;
+    std::int64_t made_at = 0, expires = 0;  // UTC seconds; expires 0: never
+};
 // A change that may be asked for again.
 struct retry_row {
     std::string key, content, tenant;
@@ -124,6 +140,7 @@ struct access_rows {
     std::vector<token_row> put_tokens;
     std::vector<std::string> drop_tokens;  // ids
     std::vector<request_row> put_requests, drop_requests;
+    std::vector<grant_row> put_grants, drop_grants;  // drop: by tenant and grantee
     std::vector<audit_row> audit;
 };
 
@@ -151,7 +168,7 @@ struct change {
     std::vector<audit_row> audit;               // each tenant's in order; their last ones become its head
     std::vector<retry_row> retries;
     std::int64_t retries_from = 0;              // older ones go
-    std::vector<std::string> forgotten;         // tenant ids: their tokens and requests go
+    std::vector<std::string> forgotten;         // tenant ids: their tokens, requests and grants go
     std::string judged_by;  // what tenants were judged by, for contents::judged_by
 };
 
@@ -160,6 +177,7 @@ struct contents {
     std::string fleet_id;
     std::string writer;  // program version that wrote the documents last
     std::string judged_by;
+    std::string proof_key;  // 64 hexadecimal digits, made once
     std::vector<tenant_row> tenants;
     std::vector<std::pair<std::string, std::string>> hosts;
     std::vector<reason_row> reasons;
@@ -168,6 +186,7 @@ struct contents {
     std::vector<audit_head> audit_heads;
     std::vector<token_row> tokens;
     std::vector<request_row> requests;
+    std::vector<grant_row> grants;
     std::vector<retry_row> retries;
     std::vector<drained_row> drained;
     std::vector<quota_row> quotas;

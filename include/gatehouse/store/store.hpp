@@ -67,7 +67,7 @@ class audit_store {
     virtual failure moved(const std::vector<audit_head>& heads) = 0;
 };
 
-// A tenant's own database: the rows of its audit log, its users. A family may share one, so that each row names its tenant.
+// A tenant's own database: the rows of its audit log, its users and workspaces. A family may share one, so that each row names its tenant.
 class tenant_store {
  public:
     virtual ~tenant_store() = default;
@@ -76,6 +76,7 @@ class tenant_store {
     virtual failure each_audit(std::string_view tenant, const std::function<void(const audit_row&)>& f) = 0;
     virtual failure last_audit(std::vector<audit_head>& out) = 0;  // of each tenant in it: number and hash of its last row
     virtual failure users(std::string_view tenant, std::vector<user_row>& out) = 0;  // by e-mail
+    virtual failure workspaces(std::string_view tenant, std::vector<workspace_row>& out) = 0;  // by id
     // Everything of one tenant.
     virtual failure drop(std::string_view tenant) = 0;
 };

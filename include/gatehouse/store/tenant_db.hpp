@@ -1,9 +1,10 @@
-// A tenant's own database, state_dir/tenants/AB/ID.db: the rows of its audit log, its users. A family may share one, so
-// that each row names its tenant. Text and numbers; what they mean is the registry's. One thread at a time.
+// A tenant's own database, state_dir/tenants/AB/ID.db: the rows of its audit log, its users and workspaces. A family may share one,
+// so that each row names its tenant. Text and numbers; what they mean is the registry's. One thread at a time.
 #pragma once
 
 #include <gatehouse/store/database.hpp>
 #include <gatehouse/store/store.hpp>
+#include <initializer_list>
 #include <list>
 #include <unordered_map>
 
@@ -22,9 +23,13 @@ class tenant_db final : public tenant_store {
     failure each_audit(std::string_view tenant, const std::function<void(const audit_row&)>& f) override;
     failure last_audit(std::vector<audit_head>& out) override;
     failure users(std::string_view tenant, std::vector<user_row>& out) override;
+    failure workspaces(std::string_view tenant, std::vector<workspace_row>& out) override;
     failure drop(std::string_view tenant) override;
 
  private:
+    failure run(std::initializer_list<const char*> statements, std::initializer_list<std::string_view> values);
+    failure put_one(const user_row& u);
+    failure put_one(const workspace_row& w);
     database db_;
 };
 

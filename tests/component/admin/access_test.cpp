@@ -25,6 +25,10 @@ struct world {
         node.add("child", "acme");
         node.add("grandchild", "child");
         node.add("globex");
+        node.add("partner");
+        node.add("watcher");
+        for (const auto& [to, r] : {std::pair{"partner", role::tenant_admin}, std::pair{"watcher", role::tenant_viewer}})
+            node.access_rows.grants["child"][to] = {.tenant = "child", .to = to, .role = r, .made_by = {}, .made_at = {}, .expires = {}};
         node.add_endpoint("shared", "127.0.0.1:9001");
         node.access_rows.requests["child"] = {{.tenant = "child", .what = registry::request::kind::host, .host = "new.example"}};
         node.access_rows.requests["globex"] = {{.tenant = "globex", .what = registry::request::kind::deletion}};
@@ -34,6 +38,8 @@ struct world {
         give("viewer", role::tenant_viewer, "acme");
         give("child's admin", role::tenant_admin, "child");
         give("other", role::tenant_admin, "globex");
+        give("granted", role::tenant_admin, "partner");
+        give("granted a look", role::tenant_admin, "watcher");
         made.emplace(node, api::options{.token = "0123456789abcdef", .open_metrics = false, .metrics_every = 0ms});
     }
     std::string give(const std::string& whom, role r, const std::string& tenant,
@@ -72,59 +78,67 @@ TEST_CASE("every operation by every role") {
     struct row {
         const char* method;
         const char* target;
-        const char* expected;  // platform-admin, platform-viewer, admin and viewer of acme, admin of its child, admin of globex
+        const char* expected;  // platform-admin, platform-viewer, admin and viewer of acme, admin of its child, admin of globex; by a grant of the child: as admin, as viewer
         const char* body = "";
     };
     const row rows[] = {
-        {"GET", "/v1/openapi.json", "yyyyyy"},
-        {"GET", "/v1/whoami", "yyyyyy"},
-        {"GET", "/v1/node", "yyffff"},
-        {"GET", "/v1/certificates", "yyffff"},
-        {"GET", "/v1/tenants", "yyyyyy"},
-        {"POST", "/v1/tenants", "yfyfyy", R"({"id":"new"})"},
-        {"GET", "/v1/tenants/child", "yyyyyn"},
-        {"GET", "/v1/tenants/acme", "yyyynn"},
-        {"GET", "/v1/tenants/nobody", "nnnnnn"},
-        {"PATCH", "/v1/tenants/child", "yfyfyn", R"({"name":"New"})"},
-        {"PATCH", "/v1/tenants/acme", "yfyfnn", R"({"name":"New"})"},
-        {"PATCH", "/v1/tenants/child", "yffffn", R"({"plan":"pro"})"},
-        {"DELETE", "/v1/tenants/child", "yfyfyn"},
-        {"POST", "/v1/tenants/child/suspend", "yffffn", R"({"reason":"abuse"})"},
-        {"POST", "/v1/tenants/child/reactivate", "yffffn"},
-        {"POST", "/v1/tenants/child/migrate", "yffffn", R"({"to":"pool:big"})"},
-        {"GET", "/v1/tenants/child/effective", "yyyyyn"},
-        {"GET", "/v1/tenants/child/usage", "yyyyyn"},
-        {"GET", "/v1/tenants/child/audit", "yyyyyn"},
-        {"POST", "/v1/tenants/import", "yfnnnn"},
-        {"GET", "/v1/tenants/child/export", "yfyfyn"},
-        {"POST", "/v1/tenants/child/backup", "yfyfyn"},
-        {"GET", "/v1/tenants/child/backups", "yfyfyn"},
-        {"GET", "/v1/tenants/child/backups/x.tar", "yfyfyn"},
-        {"POST", "/v1/tenants/child/restore", "yffffn"},
-        {"PUT", "/v1/tenants/child/certificates/child.example", "yfyfyn", "pem"},
-        {"DELETE", "/v1/tenants/child/certificates/child.example", "yfyfyn"},
-        {"GET", "/v1/tenants/child/users", "yyyyyn"},
-        {"PUT", "/v1/tenants/child/users/ada@child.example", "yfyfyn", R"({"role":"owner"})"},
-        {"DELETE", "/v1/tenants/child/users/ada@child.example", "yfyfyn"},
-        {"GET", "/v1/requests", "yyyyyy"},
-        {"POST", "/v1/tenants/child/requests/none.example/approve", "nffffn"},
-        {"POST", "/v1/tenants/child/requests/none.example/refuse", "nffffn"},
-        {"GET", "/v1/tokens", "yfyfyy"},
-        {"POST", "/v1/tokens", "yfffff", R"({"role":"platform-viewer"})"},
-        {"POST", "/v1/tokens", "yfyfyy", R"({"role":"tenant-viewer","tenant":"child"})"},
-        {"DELETE", "/v1/tokens/0000000000000000", "nfnfnn"},
-        {"GET", "/v1/audit", "yyffff"},
-        {"GET", "/v1/audit/verify?tenant=child", "yyyyyn"},
-        {"GET", "/v1/explain?url=http://acme.example/", "yyffff"},
-        {"GET", "/v1/pools", "yyffff"},
-        {"GET", "/v1/pools/shared", "yyffff"},
-        {"POST", "/v1/pools/shared/endpoints/127.0.0.1:9001/drain", "yfffff"},
-        {"POST", "/v1/pools/shared/endpoints/127.0.0.1:9001/enable", "yfffff"},
-        {"POST", "/v1/reload", "yfffff"},
-        {"POST", "/v1/registry/publish", "yfffff"},
-        {"GET", "/v1/registry/diff", "yyffff"},
+        {"GET", "/v1/openapi.json", "yyyyyyyy"},
+        {"GET", "/v1/whoami", "yyyyyyyy"},
+        {"GET", "/v1/node", "yyffffff"},
+        {"GET", "/v1/certificates", "yyffffff"},
+        {"GET", "/v1/tenants", "yyyyyyyy"},
+        {"POST", "/v1/tenants", "yfyfyyyy", R"({"id":"new"})"},
+        {"GET", "/v1/tenants/child", "yyyyynyy"},
+        {"GET", "/v1/tenants/acme", "yyyynnnn"},
+        {"GET", "/v1/tenants/nobody", "nnnnnnnn"},
+        {"PATCH", "/v1/tenants/child", "yfyfynyf", R"({"name":"New"})"},
+        {"PATCH", "/v1/tenants/acme", "yfyfnnnn", R"({"name":"New"})"},
+        {"PATCH", "/v1/tenants/child", "yffffnff", R"({"plan":"pro"})"},
+        {"DELETE", "/v1/tenants/child", "yfyfynyf"},
+        {"POST", "/v1/tenants/child/suspend", "yffffnff", R"({"reason":"abuse"})"},
+        {"POST", "/v1/tenants/child/reactivate", "yffffnff"},
+        {"POST", "/v1/tenants/child/migrate", "yffffnff", R"({"to":"pool:big"})"},
+        {"GET", "/v1/tenants/child/effective", "yyyyynyy"},
+        {"GET", "/v1/tenants/child/usage", "yyyyynyy"},
+        {"GET", "/v1/tenants/child/audit", "yyyyynyy"},
+        {"POST", "/v1/tenants/import", "yfnnnnnn"},
+        {"GET", "/v1/tenants/child/export", "yfyfynyf"},
+        {"POST", "/v1/tenants/child/backup", "yfyfynyf"},
+        {"GET", "/v1/tenants/child/backups", "yfyfynyf"},
+        {"GET", "/v1/tenants/child/backups/x.tar", "yfyfynyf"},
+        {"POST", "/v1/tenants/child/restore", "yffffnff"},
+        {"PUT", "/v1/tenants/child/certificates/child.example", "yfyfynyf", "pem"},
+        {"DELETE", "/v1/tenants/child/certificates/child.example", "yfyfynyf"},
+        {"GET", "/v1/tenants/child/users", "yyyyynyy"},
+        {"PUT", "/v1/tenants/child/users/ada@child.example", "yfyfynyf", R"({"role":"owner"})"},
+        {"DELETE", "/v1/tenants/child/users/ada@child.example", "yfyfynyf"},
+        {"GET", "/v1/tenants/child/workspaces", "yyyyynyy"},
+        {"GET", "/v1/tenants/child/workspaces/design", "yyyyynyy"},
+        {"PUT", "/v1/tenants/child/workspaces/design", "yfyfynyf", "{}"},
+        {"DELETE", "/v1/tenants/child/workspaces/design", "yfyfynyf"},
+        {"GET", "/v1/tenants/child/grants", "yyyyynff"},
+        {"PUT", "/v1/tenants/child/grants/globex", "yfyfynff", R"({"role":"tenant-viewer"})"},
+        {"DELETE", "/v1/tenants/child/grants/partner", "yfyfynff"},
+        {"POST", "/v1/tenants/child/requests/new.example/prove", "yfyfynyf"},
+        {"GET", "/v1/requests", "yyyyyyyy"},
+        {"POST", "/v1/tenants/child/requests/none.example/approve", "nffffnff"},
+        {"POST", "/v1/tenants/child/requests/none.example/refuse", "nffffnff"},
+        {"GET", "/v1/tokens", "yfyfyyyy"},
+        {"POST", "/v1/tokens", "yfffffff", R"({"role":"platform-viewer"})"},
+        {"POST", "/v1/tokens", "yfyfyyyy", R"({"role":"tenant-viewer","tenant":"child"})"},
+        {"DELETE", "/v1/tokens/0000000000000000", "nfnfnnnn"},
+        {"GET", "/v1/audit", "yyffffff"},
+        {"GET", "/v1/audit/verify?tenant=child", "yyyyynyy"},
+        {"GET", "/v1/explain?url=http://acme.example/", "yyffffff"},
+        {"GET", "/v1/pools", "yyffffff"},
+        {"GET", "/v1/pools/shared", "yyffffff"},
+        {"POST", "/v1/pools/shared/endpoints/127.0.0.1:9001/drain", "yfffffff"},
+        {"POST", "/v1/pools/shared/endpoints/127.0.0.1:9001/enable", "yfffffff"},
+        {"POST", "/v1/reload", "yfffffff"},
+        {"POST", "/v1/registry/publish", "yfffffff"},
+        {"GET", "/v1/registry/diff", "yyffffff"},
     };
-    const std::string who[] = {"platform-admin", "platform-viewer", "admin", "viewer", "child's admin", "other"};
+    const std::string who[] = {"platform-admin", "platform-viewer", "admin", "viewer", "child's admin", "other", "granted", "granted a look"};
     std::set<std::string> asked;
     for (const auto& r : rows)
         for (std::size_t i = 0; i < std::size(who); ++i) {
@@ -151,7 +165,8 @@ TEST_CASE("what is not the caller's is not there, byte by byte") {
     world w;
     for (const auto& [method, rest, body] : std::vector<std::array<std::string, 3>>{
              {"GET", "", ""}, {"PATCH", "", R"({"plan":"pro"})"}, {"DELETE", "", ""}, {"GET", "/effective", ""}, {"GET", "/usage", ""},
-             {"GET", "/audit", ""}, {"GET", "/users", ""}, {"PUT", "/users/a@b.example", "{}"}, {"POST", "/suspend", "{}"}, {"POST", "/requests/deletion/approve", ""}}) {
+             {"GET", "/audit", ""}, {"GET", "/users", ""}, {"PUT", "/users/a@b.example", "{}"}, {"POST", "/suspend", "{}"}, {"POST", "/requests/deletion/approve", ""},
+             {"POST", "/requests/x.example/prove", ""}, {"GET", "/grants", ""}, {"PUT", "/grants/acme", "{}"}, {"GET", "/workspaces", ""}, {"PUT", "/workspaces/x", "{}"}}) {
         CAPTURE(method, rest);
         const auto foreign = w.ask("admin", method, "/v1/tenants/globex" + rest, body);
         const auto nobodys = w.ask("admin", method, "/v1/tenants/nobody" + rest, body);
@@ -315,4 +330,64 @@ TEST_CASE("wrong tokens wait longer and longer, right ones never") {
     for (int i = 0; i < 5'000; ++i)
         CHECK(many.count(std::to_string(i), now + 91s + std::chrono::milliseconds(i)) == 100ms);
     CHECK(many.count("first", now + 97s) == 100ms);  // long forgotten: the map is bounded
+}
+
+TEST_CASE("a grant is of one tenant, for a time, and never more than the token's own role") {
+    world w;
+    auto& g = w.node.access_rows.grants["child"]["partner"];
+    CHECK(w.ask("granted", "GET", "/v1/tenants/child").status == 200);
+    const auto nobodys = w.ask("granted", "GET", "/v1/tenants/nobody").body;
+    for (const auto* other : {"acme", "grandchild", "globex"})
+        CHECK(w.ask("granted", "GET", std::string("/v1/tenants/") + other).body == nobodys);
+    w.give("partner's viewer", role::tenant_viewer, "partner");
+    CHECK(w.ask("partner's viewer", "GET", "/v1/tenants/child").status == 200);
+    CHECK(w.ask("partner's viewer", "PATCH", "/v1/tenants/child", R"({"name":"N"})").status == 403);
+    CHECK(w.ask("granted", "PATCH", "/v1/tenants/child", R"({"name":"N"})").status == 200);
+    CHECK(w.node.wanted.author.who.ends_with(" of partner"));
+    CHECK(w.ask("granted", "PATCH", "/v1/tenants/child", R"({"plan":"pro"})").status == 403);
+    g.expires = gatehouse::tenant::utc_time(std::chrono::seconds(1));
+    CHECK(w.ask("granted", "GET", "/v1/tenants/child").body == nobodys);
+    CHECK_FALSE(boost::json::parse(w.ask("granted", "GET", "/v1/whoami").body).as_object().contains("granted"));
+    // Made and revoked, each told in both logs, and who did it in one.
+    CHECK(w.ask("child's admin", "PUT", "/v1/tenants/child/grants/globex", R"({"role":"tenant-viewer","expires_in":"1h"})").status == 201);
+    const auto& events = w.node.access_changed.events;
+    REQUIRE(events.size() == 2);
+    CHECK(events[0].tenant == "child");
+    CHECK_FALSE(events[0].by);
+    CHECK(events[1].tenant == "globex");
+    CHECK(events[1].by.value().who == "tenant:child");
+    CHECK(w.node.access_changed.drop_grants.size() == 1);  // partner's is over
+    CHECK(w.ask("other", "GET", "/v1/tenants/child").status == 200);
+    CHECK(w.ask("child's admin", "DELETE", "/v1/tenants/child/grants/globex").status == 200);
+    CHECK(w.ask("other", "GET", "/v1/tenants/child").status == 404);
+    w.node.access_rows.grants["child"]["globex"] = {.tenant = "child", .to = "globex", .role = role::tenant_viewer, .made_by = {}, .made_at = {}, .expires = {}};
+    CHECK(boost::json::parse(w.ask("other", "GET", "/v1/whoami").body).at("granted") == boost::json::array{"child"});
+    w.node.access_rows.forget("globex");
+    w.give("other", role::tenant_admin, "globex");
+    CHECK(w.ask("other", "GET", "/v1/tenants/child").status == 404);
+}
+
+TEST_CASE("what became of a proof by DNS") {
+    using outcome = proof_answer::outcome;
+    world w;
+    const auto prove = [&w](const std::string& whom) { return w.ask(whom, "POST", "/v1/tenants/child/requests/new.example/prove"); };
+    CHECK(prove("admin").body.find("not-by-dns") != std::string::npos);
+    CHECK(w.node.proved.empty());
+    w.node.node_settings.registry.dns_proof = true;
+    w.node.access_rows.proof_key = std::string(64, '7');
+    w.node.proof = {.what = outcome::not_proved, .detail = "the name does not exist", .change = {}};
+    const auto not_yet = prove("child's admin");
+    CHECK(not_yet.status == 409);
+    CHECK(w.node.proved == "new.example");
+    const auto record = boost::json::parse(not_yet.body).at("record");
+    CHECK(record.at("name") == "_gatehouse-challenge.new.example");
+    CHECK(record.at("value").as_string().size() == 64);
+    CHECK(boost::json::parse(w.ask("viewer", "GET", "/v1/requests").body).at("requests").at(0).at("record") == record);
+    w.node.proof.what = outcome::busy;
+    CHECK(prove("admin").status == 503);
+    w.node.proof = {.what = outcome::refused, .detail = {}, .change = {.refused = registry::refusal::out_of_order, .detail = "it is globex's", .reasons = {}, .affected = {}}};
+    CHECK(prove("child's admin").body.find("globex") == std::string::npos);
+    CHECK(prove("platform-admin").body.find("globex") != std::string::npos);
+    w.node.proof = {.what = outcome::given, .detail = {}, .change = {}};
+    CHECK(prove("child's admin").status == 200);
 }

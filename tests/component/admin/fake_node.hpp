@@ -170,6 +170,12 @@ struct fake_node : gatehouse::admin::node_view {
         access_changed = std::move(c);
         done(access_trouble);
     }
+    gatehouse::admin::proof_answer proof;
+    std::string proved;  // the host that was looked for
+    void prove_host(const gatehouse::registry::request& r, const std::string&, std::function<void(gatehouse::admin::proof_answer)> done) override {
+        proved = r.host;
+        done(proof);
+    }
     bool cannot_store() const override { return false; }
     gatehouse::admin::archive_store* store = nullptr;
     gatehouse::admin::archive_store* archives() override { return store; }

@@ -78,6 +78,9 @@ trusted_proxies = ["10.0.0.0/8"]
 via = "gate"
 [registry]
 tenants_dir = "t"
+host_proof = "dns"
+resolver = "127.0.0.1:5353"
+proof_every = "1m"
 [registry.redis]
 url = "redis://127.0.0.1/0"
 prefix = "p"
@@ -161,6 +164,9 @@ client = "network"
     CHECK(s.platform.trusted_proxies == std::vector{*parse_network("10.0.0.0/8")});
     CHECK(s.platform.via == "gate");
     CHECK(s.registry.tenants_dir == "/etc/gate/t");
+    CHECK(s.registry.dns_proof);
+    CHECK(s.registry.resolver == "127.0.0.1:5353");
+    CHECK(s.registry.proof_every == 60s);
     REQUIRE(s.registry.redis);
     CHECK(s.registry.redis->url == "redis://127.0.0.1/0");
     CHECK(s.registry.redis->prefix == "p");
@@ -272,6 +278,11 @@ TEST_CASE("one mistake, one error at its key and line") {
         {"[regions.a]\nkey_file = \"k\"\n[registry.redis]\nurl = \"redis://a\"\nprefix = \"a*\"", "registry.redis.prefix",
          "is not a prefix"},
         {"[registry.redis]\nurl = \"redis://a\"", "registry.redis", "no region has a key"},
+        {"[registry]\nhost_proof = \"http\"", "registry.host_proof", "unknown value \"http\""},
+        {"[registry]\nresolver = \"dns.example:53\"", "registry.resolver", "is not a resolver"},
+        {"[registry]\nresolver = \"[::1]:53\"", "registry.resolver", "is not a resolver"},
+        {"[registry]\nresolver = \"127.0.0.1:0\"", "registry.resolver", "is not a resolver"},
+        {"[registry]\nproof_every = \"100ms\"", "registry.proof_every", "is out of range"},
         {"[regions.EU]\naddress = \"a:1\"", "regions.EU", "is not a region's name"},
         {"[regions.eu]\naddress = \"a\"", "regions.eu.address", "is not an address"},
         {"[regions]\neu = 1", "regions.eu", "is an integer"},

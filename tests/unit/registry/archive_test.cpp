@@ -22,6 +22,7 @@ tenant_copy acme() {
     t.document = {{"id", "acme"}, {"name", "Acm\u00e9"}, {"hosts", {"shop.acme.example"}}};
     t.hosts = {"acme.localhost", "shop.acme.example"};
     t.users.push_back({.tenant = "acme", .email = "ada@acme.example", .role = "owner", .name = "Ada", .since = 5});
+    t.workspaces.push_back({.tenant = "acme", .id = "design", .name = "Design", .members = {{"ada@acme.example", "owner"}}, .since = 6});
     auditor a;
     audit_draft d(a, noon);
     for (int i = 0; i < 3; ++i)
@@ -75,6 +76,21 @@ TEST_CASE("a tenant goes into an archive and comes out the same, byte by byte") 
     again.tokens = acme().tokens;
     again.requests = acme().requests;
     CHECK(to_archive(again, noon) == archive);
+}
+
+TEST_CASE("an archive of before there were workspaces is read") {
+    std::string why;
+    auto files = store::from_tar(to_archive(acme(), noon), why).value();
+    std::erase_if(files, [](const auto& f) { return f.name == "workspaces.json"; });
+    auto manifest = json::parse(files[0].bytes);
+    auto& list = manifest.at("files").as_array();
+    list.erase(std::find_if(list.begin(), list.end(), [](const auto& v) { return v.at("name") == "workspaces.json"; }));
+    files[0].bytes = json::serialize(manifest);
+    const auto t = from_archive(store::to_tar(files, 0), why);
+    INFO(why);
+    REQUIRE(t);
+    CHECK(t->workspaces.empty());
+    CHECK(t->users.size() == 1);
 }
 
 TEST_CASE("an archive that was touched is not brought in") {

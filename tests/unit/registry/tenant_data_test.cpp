@@ -69,6 +69,21 @@ struct world {
             out += u.email + ":" + u.role + " ";
         return out;
     }
+    void workspace(const std::string& whose, const std::string& id, json::object members) {
+        say(whose, std::string(workspace_set), {}, {{"id", id}, {"name", id}, {"members", std::move(members)}});
+    }
+    std::string workspaces(const std::string& whose) {
+        std::vector<store::workspace_row> rows;
+        REQUIRE_FALSE(data.workspaces(whose, rows));
+        std::string out;
+        for (const auto& r : rows) {
+            out += r.id + "(";
+            for (const auto& [email, role] : r.members)
+                out += email + ":" + role + " ";
+            out += ") ";
+        }
+        return out;
+    }
     std::vector<std::uint64_t> numbers(const std::string& whose, std::uint64_t below = 0, std::size_t limit = 100) {
         std::vector<store::audit_row> rows;
         REQUIRE_FALSE(data.newest(whose, below, limit, rows));
@@ -216,4 +231,33 @@ TEST_CASE("a broken database is its tenant's alone") {
     CHECK(w.move_all().failed.empty());
     CHECK(w.waiting() == 0);
     CHECK(w.intact("broken", 1));
+}
+
+TEST_CASE("workspaces are what the log says, row after row") {
+    world w;
+    w.user("acme", "ada@x", "owner");
+    w.user("acme", "bob@x", "member");
+    w.workspace("acme", "design", {{"ada@x", "owner"}, {"bob@x", "member"}});
+    w.workspace("acme", "press", {{"bob@x", "admin"}});
+    w.workspace("globex", "design", {{"eve@x", "owner"}});
+    const bool moved = GENERATE(false, true);
+    CAPTURE(moved);
+    if (moved) CHECK(w.move_all().failed.empty());
+    CHECK(w.workspaces("acme") == "design(ada@x:owner bob@x:member ) press(bob@x:admin ) ");
+    // In one batch: who leaves is in none, also when they come back; who is put in after that is in.
+    w.say("acme", std::string(user_removed), {{"email", "bob@x"}});
+    w.user("acme", "bob@x", "member");
+    w.workspace("acme", "late", {{"bob@x", "member"}});
+    CHECK(w.workspaces("acme") == "design(ada@x:owner ) late(bob@x:member ) press() ");
+    w.say("acme", std::string(workspace_removed), {{"id", "late"}});
+    w.say("acme", std::string(workspace_set), {}, {{"id", ""}, {"name", "x"}});  // says nothing
+    CHECK(w.workspaces("acme") == "design(ada@x:owner ) press() ");
+    CHECK(w.workspaces("globex") == "design(eve@x:owner ) ");
+    w.homes["acme"] = "globex";
+    w.say("acme", "updated");
+    CHECK(w.workspaces("acme") == "design(ada@x:owner ) press() ");
+    w.say("acme", "removed");
+    CHECK(w.workspaces("acme").empty());
+    CHECK(w.emails("acme").empty());
+    CHECK(w.workspaces("globex") == "design(eve@x:owner ) ");
 }

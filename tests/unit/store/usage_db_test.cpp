@@ -132,7 +132,7 @@ TEST_CASE("an older central.db is copied, brought to this schema, and keeps what
         auto db = central_db::open(file, found, why, &moved);
         REQUIRE(db.is_open());
         auto raw = database::open(file, access::read_write, why);
-        REQUIRE_FALSE(raw.execute("INSERT INTO hosts VALUES('a.example','acme'); DROP TABLE usage; DROP TABLE overlays; DROP TABLE audit; DROP TABLE audit_heads; DROP TABLE tokens; DROP TABLE requests; DROP TABLE owing; DROP TABLE retries; PRAGMA user_version=4;"));
+        REQUIRE_FALSE(raw.execute("INSERT INTO hosts VALUES('a.example','acme'); DROP TABLE usage; DROP TABLE overlays; DROP TABLE audit; DROP TABLE audit_heads; DROP TABLE tokens; DROP TABLE requests; DROP TABLE owing; DROP TABLE retries; DROP TABLE grants; PRAGMA user_version=4;"));
     }
     auto db = central_db::open(file, found, why, &moved);
     REQUIRE(db.is_open());
