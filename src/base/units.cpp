@@ -92,6 +92,28 @@ result<quota> parse_quota(std::string_view text) {
     return errc::bad_message;
 }
 
+result<std::uint32_t> parse_percent(std::string_view text) {
+    constexpr std::size_t decimals = 4;
+    constexpr std::uint32_t one_percent = 10'000;
+    const auto whole = take_number(text);
+    if (!whole || *whole > 100) return errc::bad_message;
+    std::uint32_t millionths = static_cast<std::uint32_t>(*whole) * one_percent;
+    if (text.starts_with('.')) {
+        text.remove_prefix(1);
+        std::uint32_t worth = one_percent;
+        std::size_t n = 0;
+        for (; n < text.size() && text[n] >= '0' && text[n] <= '9'; ++n) {
+            if (n == decimals) return errc::bad_message;
+            worth /= 10;
+            millionths += static_cast<std::uint32_t>(text[n] - '0') * worth;
+        }
+        if (n == 0) return errc::bad_message;
+        text.remove_prefix(n);
+    }
+    if (text != "%" || millionths > 100 * one_percent) return errc::bad_message;
+    return millionths;
+}
+
 std::string to_text(milliseconds d) {
     const std::int64_t count = d.count();
     if (count == 0) return "0s";
@@ -112,6 +134,17 @@ std::string to_text(quota q) {
         if (n.period == q.period) return std::to_string(q.count).append("/").append(n.name);
     }
     return std::to_string(q.count);
+}
+
+std::string percent_text(std::uint32_t millionths) {
+    constexpr std::uint32_t one_percent = 10'000;
+    std::string out = std::to_string(millionths / one_percent);
+    if (std::uint32_t rest = millionths % one_percent; rest != 0) {
+        std::string digits = std::to_string(one_percent + rest);   // "1" before them keeps the zeros
+        digits[0] = '.';
+        out += digits.substr(0, digits.find_last_not_of('0') + 1);
+    }
+    return out += '%';
 }
 
 std::string size_text(std::uint64_t bytes) {

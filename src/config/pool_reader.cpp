@@ -148,6 +148,19 @@ void check_name(table_reader& in, const std::string& name) {
         in.here().error(shown(name) + " is not a name", std::string(rules::entry_name.advice));
 }
 
+bool is_availability(std::string_view s) noexcept {
+    const auto millionths = parse_percent(s);
+    return millionths && *millionths >= 500'000 && *millionths < 1'000'000;
+}
+constexpr text_rule availability{is_availability, "an availability", "use \"50%\" to \"99.9999%\""};
+
+void read_slo(table_reader& in, tenant::slo& out) {
+    std::string percent;
+    if (in.text("availability", percent, availability)) out.availability_ppm = *parse_percent(percent);
+    in.require("availability", "write the part of requests that go well: \"99.9%\"");
+    in.duration("latency", out.latency, {milliseconds{1}, std::chrono::hours{1}});
+}
+
 }  // namespace
 
 void read_plans(table_reader& root, std::vector<tenant::plan>& out) {
@@ -157,6 +170,7 @@ void read_plans(table_reader& root, std::vector<tenant::plan>& out) {
         tenant::plan plan;
         plan.name = name;
         read_seconds(in, "billing_grace", plan.billing_grace, {milliseconds{0}, std::chrono::hours{24 * 366}});
+        in.section("slo", [&](table_reader& slo_in) { read_slo(slo_in, plan.slo.emplace()); });
         read_limits(in, plan.limits);
         out.push_back(std::move(plan));
     });

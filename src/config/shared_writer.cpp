@@ -72,6 +72,12 @@ void write_pool(writer& w, const tenant::pool& p) {
     write_timeouts(w, header + ".timeouts", p.timeouts);
 }
 
+void write_slo(writer& w, const tenant::slo& s) {
+    std::string inside = "{ availability = " + string_literal(percent_text(s.availability_ppm));
+    if (s.latency.count() > 0) inside += ", latency = " + string_literal(gatehouse::to_text(s.latency));
+    w.raw("slo", inside + " }");
+}
+
 }  // namespace
 
 std::string shared_to_toml(const settings& s) {
@@ -88,6 +94,7 @@ std::string shared_to_toml(const settings& s) {
         const std::string header = section("plans", p.name);
         w.table(header);
         w.unit("billing_grace", std::optional(milliseconds(p.billing_grace)));
+        if (p.slo) write_slo(w, *p.slo);
         write_limit_keys(w, header, p.limits);
     }
     for (const tenant::pool& p : s.pools)

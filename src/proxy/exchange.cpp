@@ -1,4 +1,5 @@
 // The path of a request, stage by stage; docs/life-of-a-request.md has the same headings.
+#include <algorithm>
 #include <gatehouse/limit/admission.hpp>
 #include <gatehouse/proxy/exchange.hpp>
 #include <gatehouse/tenant/decide.hpp>
@@ -11,6 +12,7 @@
 #include "client_address.hpp"
 #include "client_keys.hpp"
 #include "failure.hpp"
+#include "promise.hpp"
 #include "retry.hpp"
 #include "tunnel.hpp"
 #include "upload.hpp"
@@ -94,6 +96,7 @@ class exchange {
         const limit::level* full = nullptr;
         if (!who_.enter(bound, &full)) {
             count_refused_connection(*bound->effective);
+            if (full != nullptr) gate_.counters.refused_connection(*full);
             failure f = refused(problem::concurrency_limited, "This tenant has as many connections open as it may.");
             f.closes = true;
             return f;
@@ -195,6 +198,7 @@ class exchange {
         }
         find_clients(s_.clients, r.rules, request_, guard_input_);
         admission_ = limit::admit(r.levels, {.monotonic_ns = gate_.loop.now_ns(), .unix_s = gate_.loop.unix_seconds()}, s_.clients);
+        gate_.counters.decided(admission_);
         if (admission_.refused == problem::none) {
             admitted_ = r.levels;
             note_in_flight();
@@ -376,6 +380,7 @@ class exchange {
         const std::uint64_t read_before = lease_.stream().bytes_read(), written_before = lease_.stream().bytes_written();
         failure f = co_await converse(sender);
         client_.watch_gone(nullptr, nullptr);
+        body_sent_ns_ = sender.last_progress_ns();
         // A body that was announced and not sent is still owed: the next request must not be taken for it.
         const bool uploaded = request_.body == http::body_kind::none || body_is_whole_ || sender.complete();
         if (sender.running()) co_await sender.stop();
@@ -465,6 +470,7 @@ class exchange {
         response_.clear();
         std::uint64_t received = 0;
         std::int64_t since = gate_.loop.now_ns();
+        asked_ns_ = since;
         for (int interim = 0; interim <= interim_limit;) {
             if (!in.empty()) {
                 const http::parse_outcome parsed =
@@ -733,8 +739,15 @@ class exchange {
         worker_counters& c = gate_.counters;
         c.answered(status_);
         if (f.what != problem::none) c.refused(f.what);
-        if (status_ != 101) c.request_time.observe_us(elapsed_us(gate_.loop.now_ns()));
-        if (binding_) count_for_tenant(*binding_->effective, f);
+        c.end_in(stage_);
+        const std::int64_t now = gate_.loop.now_ns();
+        if (status_ != 101) c.request_time.observe_us(elapsed_us(now));
+        if (attempts_ > 0) c.queue_time.observe_us(static_cast<std::uint64_t>(queued_ns_ / 1000));
+        if (first_byte_ns_ != 0 && first_byte_ns_ >= asked_ns_) c.upstream_time.observe_us(static_cast<std::uint64_t>((first_byte_ns_ - asked_ns_) / 1000));
+        if (binding_) {
+            count_for_tenant(*binding_->effective, f);
+            count_for_plan(*binding_->effective, f, now);
+        }
         if (access_record* r = gate_.log->enabled() ? gate_.log->begin() : nullptr) {
             fill(*r, f);
             gate_.log->commit();
@@ -754,6 +767,15 @@ class exchange {
         if (f.what != problem::none) e.usage->refused(f.what, response_begun_ ? std::uint16_t{0} : status_);
         c.requests.fetch_add(1);
         e.usage->note();
+    }
+
+    void count_for_plan(const tenant::effective& e, const failure& f, std::int64_t now_ns) {
+        if (!e.promised) return;
+        const std::int64_t answered_ns = first_byte_ns_ != 0 ? first_byte_ns_ : now_ns;
+        e.promised->note(gate_.number, judge_promise({.stage = stage_,
+                                                      .status = status_,
+                                                      .waited_ns = answered_ns - std::max(began_ns_, body_sent_ns_),
+                                                      .latency_ns = e.slo_latency_ns}, f));
     }
 
     // The binding of who may not enter is not kept, so it is counted at once.
@@ -879,7 +901,7 @@ class exchange {
     std::optional<live_bytes> live_;   // from forward on
     const char* decision_ = "refuse";
     std::size_t head_bytes_ = 0;
-    std::int64_t began_ns_ = 0, queued_ns_ = 0, connect_ns_ = 0, first_byte_ns_ = 0;
+    std::int64_t began_ns_ = 0, asked_ns_ = 0, body_sent_ns_ = 0, queued_ns_ = 0, connect_ns_ = 0, first_byte_ns_ = 0;
     std::uint16_t status_ = 0;
     std::uint8_t attempts_ = 0;
     stage stage_ = stage::resolve;

@@ -133,7 +133,9 @@ void h1_session::learn_from_handshake(std::int64_t began_ns) {
     if (!facts_.sni_tls_policy.empty()) facts_.sni_tls_policy.replace(0, 3, facts_.tls_minor == 3 ? "1.3" : "1.2");
     facts_.sni_was_shared_host = hello_->shared_host;
     facts_.handshake_us = static_cast<std::uint32_t>((gate_.loop.now_ns() - began_ns) / 1000);
-    (facts_.resumed ? gate_.counters.handshakes_resumed : gate_.counters.handshakes_full).add();
+    worker_counters& c = gate_.counters;
+    (facts_.resumed ? c.handshakes_resumed : c.handshakes_full).add();
+    (facts_.resumed ? c.handshake_time_resumed : c.handshake_time_full).observe_us(facts_.handshake_us);
     hello_->connected = false;
     hello_.reset();
 }
@@ -204,6 +206,8 @@ net::task<void> h1_session::refuse(problem p, std::string_view detail) {
     c.requests.add();
     c.answered(row(p).status);
     c.refused(p);
+    const stage ended = p == problem::request_timeout ? stage::head : stage::framing;
+    c.end_in(ended);
     c.client_bytes_in.add(bytes_in_);
     c.client_bytes_out.add(bytes_out_);
     access_record* r = gate_.log->enabled() ? gate_.log->begin() : nullptr;
@@ -213,7 +217,7 @@ net::task<void> h1_session::refuse(problem p, std::string_view detail) {
     r->bytes_out = bytes_out_;
     r->status = row(p).status;
     r->problem = p;
-    r->stage = p == problem::request_timeout ? stage::head : stage::framing;
+    r->stage = ended;
     r->tls_minor = facts_.tls_minor;
     r->resumed = facts_.resumed;
     r->request_id.set(request_id);

@@ -143,6 +143,7 @@ tls::hello_verdict hello::with_certificate(std::string_view host, std::string_vi
     if (!known && state->waited_for_certificate && state->certificate_host == host) known = &state->certificate;
     if (known) {
         if (!*known) return refuse(SSL_AD_INTERNAL_ERROR);   // the source has said why in the log
+        if (!state->waited_for_certificate) gate_.counters.certificates_cached.add();
         tls::hello_verdict v;
         v.what = tls::hello_verdict::kind::serve;
         v.certificate = known->get();
@@ -151,6 +152,7 @@ tls::hello_verdict hello::with_certificate(std::string_view host, std::string_vi
     }
     if (state->waited_for_certificate) return refuse(SSL_AD_INTERNAL_ERROR);
     state->waited_for_certificate = true;
+    gate_.counters.certificates_asked.add();
     net::loop& loop = gate_.loop;
     const std::string name(host);
     source_.request(name, tenant_id, [weak = std::weak_ptr<hello*>(self_), &loop, name, state](tls::certificate_ptr c) {

@@ -201,7 +201,7 @@ void node::make_workers() {
     const proxy::parameters_ptr p = proxy::make_parameters(settings_, registry_.fleet_id());
     usage_.set_node(name_among_nodes());
     for (std::size_t i = 0; i < worker_count(settings_); ++i) {
-        workers_.push_back(std::make_unique<worker>(parts_, settings_, worker_count(settings_), p));
+        workers_.push_back(std::make_unique<worker>(parts_, settings_, i, worker_count(settings_), p));
     }
 }
 

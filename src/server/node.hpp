@@ -56,12 +56,14 @@ class node final : public admin::node_view {
     bool publish() override;
     void diff(std::function<void(registry::differences)> done) override;
     double control_loop_lag_s() const override { return control_lag_s_; }
-    std::vector<tls::certificate_row> certificates() const override;
+    tls::certificate_summary certificates() const override { return certificates_.summary(); }
     tls::expiry_counts certificates_expiring() const override { return certificates_.expiring(); }
     void certificate_page(std::string after, std::size_t limit,
                           std::function<void(tls::certificate_page)> done) override;
     std::string host_owner(std::string_view host) const override;
     std::size_t tenant_count() const override;
+    std::size_t host_count() const override { return directory_.host_count(); }
+    std::vector<admin::plan_row> plans() const override;
     std::size_t quarantined_count() const override;
     registry::tenant_page tenant_page(std::string_view after, std::size_t limit,
                                       const registry::tenant_filter& filter) const override;

@@ -7,8 +7,10 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <ctime>
+#include <functional>
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/log.hpp>
+#include <map>
 
 namespace gatehouse::server {
 
@@ -101,8 +103,6 @@ std::vector<const proxy::worker_counters*> node::workers() const {
 
 std::uint64_t node::access_log_lost() const { return access_log_.lines_lost(); }
 
-std::vector<tls::certificate_row> node::certificates() const { return certificates_.list(); }
-
 void node::certificate_page(std::string after, std::size_t limit, std::function<void(tls::certificate_page)> done) {
     certificates_.page(std::move(after), limit, [this, done = std::move(done)](tls::certificate_page p) {
         asio::post(control_, [done, p = std::move(p)]() mutable { done(std::move(p)); });
@@ -115,6 +115,18 @@ std::string node::host_owner(std::string_view host) const {
 }
 
 std::size_t node::tenant_count() const { return directory_.tenant_count(); }
+
+std::vector<admin::plan_row> node::plans() const {
+    std::map<std::string, admin::plan_row, std::less<>> rows;
+    for (const auto& [name, plan] : directory_.current_platform()->plans) rows[name] = {.name = name, .slo = plan.slo, .totals = {}};
+    for (const auto& [name, totals] : directory_.plans().totals()) {
+        rows[name].name = name;
+        rows[name].totals = totals;
+    }
+    std::vector<admin::plan_row> out;
+    for (auto& [name, row] : rows) out.push_back(std::move(row));
+    return out;
+}
 
 static registry::tenant_row row_of(const tenant::record_ptr& r) {
     registry::tenant_row row;

@@ -24,12 +24,13 @@ std::size_t cache_share(const config::tls_settings& t, std::size_t worker_count)
     return static_cast<std::size_t>(t.cache_certs) / worker_count + 1;
 }
 
-worker::worker(shared_parts& parts, const config::settings& s, std::size_t worker_count, proxy::parameters_ptr p)
+worker::worker(shared_parts& parts, const config::settings& s, std::size_t number, std::size_t worker_count, proxy::parameters_ptr p)
     : parts_(parts),
       ring_(parts.access_log.make_ring()),
       gate_(loop_, parts.directory, counters_, ring_, seed()),
       hello_(gate_, parts.certificates, parts.run_in_pool, cache_share(s.tls, worker_count)),
       slots_(gate_) {
+    gate_.number = number;
     gate_.loader = parts.loader;
     gate_.pressure = &parts.pressure;
     gate_.bindings.set_parameters(std::move(p));

@@ -41,7 +41,7 @@ std::size_t cache_share(const config::tls_settings& t, std::size_t worker_count)
 
 class worker {
    public:
-    worker(shared_parts& parts, const config::settings& s, std::size_t worker_count, proxy::parameters_ptr p);
+    worker(shared_parts& parts, const config::settings& s, std::size_t number, std::size_t worker_count, proxy::parameters_ptr p);
     ~worker();
     worker(const worker&) = delete;
     worker& operator=(const worker&) = delete;

@@ -65,6 +65,8 @@ const platform_ptr& directory::current_platform() const noexcept {
     return *platform_.load(std::memory_order_acquire);
 }
 
+std::size_t directory::host_count() const noexcept { return hosts_->size(); }
+
 void directory::put(record_ptr r) {
     const record_ptr* found = tenants_->find(key_kind::exact, r->id);
     const record_ptr before = found != nullptr ? *found : nullptr;

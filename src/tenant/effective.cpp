@@ -117,6 +117,15 @@ void inherit_settings(draft& w) {
     }
 }
 
+void take_promise(draft& w, const plan& p) {
+    w.out.promised = w.d.plans().of(p.name);
+    if (!p.slo) return;
+    w.origin("slo.availability", percent_text(p.slo->availability_ppm), "plan " + p.name);
+    if (p.slo->latency.count() == 0) return;
+    w.out.slo_latency_ns = nanoseconds(p.slo->latency).count();
+    w.origin("slo.latency", to_text(p.slo->latency), "plan " + p.name);
+}
+
 // The limits of one of the chain, its plan's included; origins are noted.
 limits limits_at(draft& w, std::size_t i) {
     const tenant_type& t = w.at(i);
@@ -127,6 +136,7 @@ limits limits_at(draft& w, std::size_t i) {
     if (i == 0) {
         w.out.plan = plan_name;
         if (!plan_name.empty()) w.origin("plan", plan_name, t.plan.empty() ? "platform" : w.who(0));
+        if (known) take_promise(w, plan->second);
     }
     const std::string suffix = i == 0 ? "" : " of " + t.id;
     const auto own = limit_texts(t.limits);

@@ -36,6 +36,7 @@ class host_table {
     }
 
     // --- writer ---
+    std::size_t size() const noexcept { return live_count_; }
     // Adds the key, or replaces its record in one atomic store. A key has 253 bytes at most.
     void set(key_kind kind, std::string_view key, const record_ptr& r, retired_list& retired);
     void erase(key_kind kind, std::string_view key, retired_list& retired);

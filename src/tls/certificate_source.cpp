@@ -128,6 +128,7 @@ struct certificate_source::state : std::enable_shared_from_this<certificate_sour
     load_shares shares;
     std::set<std::string> changes;  // files in memory to be read again
     std::size_t changes_under_way = 0;
+    certificate_summary read;       // its counts of what was read alone
     bool evicted_in_use = false;  // some worker may hold a certificate that is not in `entries`
     bool scanning = false, scan_again = false;
     std::int64_t last_scan_ns = wall_ns();  // of the scanning thread
@@ -259,6 +260,7 @@ void certificate_source::state::keep_older(const std::string& file, outcome& o) 
 
 void certificate_source::state::remember_good(const std::string& file,
                                               const loaded_certificate& got, outcome& o) {
+    ++read.read_good;
     if (entry* old = entries.find(file)) {
         if (old->good != nullptr) old->good->replaced = true;
         o.report = true;
@@ -269,6 +271,7 @@ void certificate_source::state::remember_good(const std::string& file,
 }
 
 void certificate_source::state::remember_missing(const std::string& file, outcome& o) {
+    ++read.read_missing;
     if (entry* old = entries.find(file)) {
         if (old->good != nullptr) old->good->replaced = true;
         entries.erase(file);
@@ -279,6 +282,7 @@ void certificate_source::state::remember_missing(const std::string& file, outcom
 
 void certificate_source::state::remember_bad(const std::string& file, const loaded_certificate& got,
                                              outcome& o) {
+    ++read.read_bad;
     entry next{.good = nullptr, .error = got.error, .stamp = got.stamp, .checked = clock::now()};
     std::string before;
     if (entry* old = entries.find(file)) {
@@ -532,6 +536,18 @@ void certificate_source::changed(const std::string& name) {
 
 void certificate_source::on_replaced(std::function<void(const std::string& pattern)> f) {
     state_->replaced = std::move(f);
+}
+
+// Short, as hellos may wait for the lock.
+certificate_summary certificate_source::summary() const {
+    const std::lock_guard lock(state_->mutex);
+    certificate_summary out = state_->read;
+    for (const auto& [file, e] : state_->entries.nodes()) {
+        if (!e.error.empty()) ++out.bad; else ++out.good;
+        const std::int64_t end = e.good != nullptr ? e.good->not_after : 0;
+        if (end != 0 && (out.first_not_after == 0 || end < out.first_not_after)) out.first_not_after = end;
+    }
+    return out;
 }
 
 std::vector<certificate_row> certificate_source::list() const {

@@ -45,6 +45,13 @@ struct quota_row {
     double used = 0;
 };
 
+// What a plan promises, and what became of its tenants' requests.
+struct plan_row {
+    std::string name;
+    std::optional<tenant::slo> slo;
+    tenant::plan_totals totals;
+};
+
 enum class shortage : std::uint8_t { none, near, full };
 // Something the node has a bound for.
 struct resource_row {
@@ -105,7 +112,7 @@ class node_view {
     virtual bool publish() = 0;  // everything anew; false: not now
     virtual void diff(std::function<void(registry::differences)> done) = 0;
     virtual double control_loop_lag_s() const = 0;
-    virtual std::vector<tls::certificate_row> certificates() const = 0;  // in memory
+    virtual tls::certificate_summary certificates() const = 0;
     virtual tls::expiry_counts certificates_expiring() const = 0;
     // certificate_source::page(), answered on the control thread.
     virtual void certificate_page(std::string after, std::size_t limit,
@@ -113,6 +120,8 @@ class node_view {
     virtual std::string host_owner(std::string_view host) const = 0;  // tenant's id; empty: nobody
 
     virtual std::size_t tenant_count() const = 0;
+    virtual std::size_t host_count() const = 0;  // names of tenants in memory
+    virtual std::vector<plan_row> plans() const = 0;  // in order of names; those that are gone too, if tenants had them
     virtual std::size_t quarantined_count() const = 0;  // rows with a quarantine
     // As registry::service::page(); on a node that follows, of the tenants in memory.
     virtual registry::tenant_page tenant_page(std::string_view after, std::size_t limit,

@@ -33,10 +33,12 @@ result<milliseconds> parse_duration(std::string_view text);      // ms s m h d
 result<std::uint64_t> parse_size_bytes(std::string_view text);   // B KiB MiB GiB; also "…/s" stripped by the caller
 result<rate> parse_rate(std::string_view text);                  // N/s N/m N/h N/d, N >= 1
 result<quota> parse_quota(std::string_view text);                // N/hour N/day N/month, N >= 1
+result<std::uint32_t> parse_percent(std::string_view text);      // "99.9%": 999'000 millionths; at most 100%, four decimals
 
 std::string to_text(milliseconds d);   // the shortest exact form: "250ms" "10s" "5m"
 std::string to_text(rate r);
 std::string to_text(quota q);
 std::string size_text(std::uint64_t bytes);
+std::string percent_text(std::uint32_t millionths);   // the shortest: "99.9%"
 
 }  // namespace gatehouse

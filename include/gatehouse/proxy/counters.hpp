@@ -6,8 +6,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <gatehouse/base/error.hpp>
 #include <gatehouse/base/problem.hpp>
 #include <gatehouse/http/proxy_header.hpp>
+#include <gatehouse/limit/admission.hpp>
 #include <gatehouse/net/loop.hpp>
 
 namespace gatehouse::proxy {
@@ -38,6 +40,13 @@ enum class relay_failure : std::uint8_t {
     twice,      // another gateway relays it already
 };
 inline constexpr std::size_t relay_failure_count = 5;
+// What an admission was decided by, and whose it was.
+enum class limit_kind : std::uint8_t { rate, quota, client, concurrency, connections };
+inline constexpr std::size_t limit_kind_count = 5;
+enum class limit_of : std::uint8_t { route, tenant, parent };
+inline constexpr std::size_t limit_of_count = 3;
+using limit_counters = std::array<std::array<counter, limit_of_count>, limit_kind_count>;
+inline constexpr std::size_t stage_count = static_cast<std::size_t>(stage::settle) + 1;
 inline constexpr std::size_t problem_count = static_cast<std::size_t>(problem::loop) + 1;
 
 // Durations in fixed buckets; the last is everything longer.
@@ -74,13 +83,21 @@ struct alignas(64) worker_counters {
     counter handshakes_full, handshakes_resumed;
     std::array<counter, handshake_failure_count> handshakes_failed;
     counter handshakes_active;  // gauge
+    duration_buckets handshake_time_full, handshake_time_resumed;   // from accepting to its end
+    counter certificates_cached, certificates_asked;   // hellos that found theirs with the worker, or asked for it
     counter client_bytes_in, client_bytes_out;
     // exchanges
     counter requests;                  // heads that were complete, and those refused as heads
     counter requests_active;           // gauge
     std::array<counter, 6> responses;  // by class: [2] counts 2xx, [0] those that ended without any
     std::array<counter, problem_count> refused_by_problem;
+    std::array<counter, stage_count> ended;   // by the stage they ended in; settle: those that went well
     duration_buckets request_time;  // head complete to settled; tunnels do not count
+    duration_buckets queue_time;     // of those that were forwarded: what they waited for a place, or a move
+    duration_buckets upstream_time;  // from a request sent to the head of its answer
+    limit_counters limits_admitted;  // by the limit nearest its bound
+    limit_counters limits_refused;
+    counter unlimited;               // admitted where there was no rate and no quota
     counter transfers_waiting;       // gauge: bodies and tunnels that wait for bandwidth
     counter requests_held;           // gauge: that wait while their tenant moves to another pool
     counter requests_held_all;       // that ever waited so
@@ -107,6 +124,9 @@ struct alignas(64) worker_counters {
         responses[status >= 100 && status < 600 ? status / 100 : 0].add();
     }
     void refused(problem p) noexcept { refused_by_problem[static_cast<std::size_t>(p)].add(); }
+    void end_in(stage s) noexcept { ended[static_cast<std::size_t>(s)].add(); }
+    void decided(const limit::admission& a) noexcept;
+    void refused_connection(const limit::level& by) noexcept;
     void relay_failed(relay_failure why) noexcept {
         relays_failed[static_cast<std::size_t>(why)].add();
     }
@@ -121,5 +141,7 @@ struct alignas(64) worker_counters {
 // As it shows in metrics and logs.
 const char* name(handshake_failure f) noexcept;
 const char* name(relay_failure f) noexcept;
+const char* name(limit_kind k) noexcept;
+const char* name(limit_of o) noexcept;
 
 }  // namespace gatehouse::proxy

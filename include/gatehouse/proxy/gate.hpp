@@ -52,6 +52,7 @@ class gate {
     shadow_list shadows;                 // what is mirrored before it does
     tenant::loader* loader = nullptr;    // null: every tenant is in the directory
     const std::atomic<proxy::pressure>* pressure = &no_pressure;   // never null
+    std::size_t number = 0;              // among the workers
     bool draining = false;               // no connection is kept alive any more
 
     // Ends with the next reload: not to be kept across a wait.

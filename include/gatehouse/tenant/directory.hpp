@@ -10,6 +10,7 @@
 #include <gatehouse/tenant/host_list.hpp>
 #include <gatehouse/tenant/model.hpp>
 #include <gatehouse/tenant/packed.hpp>
+#include <gatehouse/tenant/plan_counts.hpp>
 #include <gatehouse/tenant/state.hpp>
 #include <map>
 #include <memory>
@@ -81,10 +82,13 @@ class directory {
     const std::shared_ptr<limit::quota_book>& quotas() const noexcept { return quotas_; }
     // What tenants used since it was last taken. Any thread.
     const std::shared_ptr<usage_list>& usage() const noexcept { return usage_; }
+    // What became of the requests of each plan's tenants. Any thread.
+    plan_book& plans() const noexcept { return *plans_; }
     // Records that are not gone.
     std::size_t tenant_count() const noexcept { return tenants_count_.load(std::memory_order_relaxed); }
 
     // --- writer (control alone) ---
+    std::size_t host_count() const noexcept;
     // Puts the record in the place of the one with the same id; a host may be listed once only
     // (the registry sees to it). Cost: proportional to this tenant's hosts.
     void put(record_ptr r);
@@ -119,6 +123,7 @@ class directory {
     static constexpr std::size_t client_bytes_max = 64 * 1024 * 1024;
     const std::shared_ptr<limit::client_memory> client_memory_ = std::make_shared<limit::client_memory>(client_bytes_max);
     const std::shared_ptr<limit::quota_book> quotas_ = std::make_shared<limit::quota_book>();
+    const std::unique_ptr<plan_book> plans_ = std::make_unique<plan_book>();
     const std::shared_ptr<usage_list> usage_ = std::make_shared<usage_list>();
 };
 

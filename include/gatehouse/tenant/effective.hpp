@@ -39,6 +39,8 @@ struct effective {
     std::vector<gatehouse::tenant::tenant> above;   // the ancestors' settings
     platform_ptr platform;
     std::string plan;
+    std::shared_ptr<plan_counts> promised; // its plan's; null: it has none
+    std::int64_t slo_latency_ns = 0;       // of the plan's slo; 0: none
     std::string region;
     std::uint32_t weight = 1;              // its part where tenants wait for something scarce
     gatehouse::tenant::residency residency = residency::preferred;

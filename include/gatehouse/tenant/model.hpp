@@ -43,10 +43,18 @@ struct limits {
     bool operator==(const limits&) const = default;
 };
 
+// What a plan promises, for alerts: it bounds nothing.
+struct slo {
+    std::uint32_t availability_ppm = 0;   // of a million requests, so many go well
+    milliseconds latency{0};              // and are answered within; 0: however late
+    bool operator==(const slo&) const = default;
+};
+
 struct plan {
     std::string name;
     tenant::limits limits;
     std::chrono::seconds billing_grace{14 * 24 * 3600};   // from an unpaid billing.status to the suspension
+    std::optional<tenant::slo> slo;
     bool operator==(const plan&) const = default;
 };
 

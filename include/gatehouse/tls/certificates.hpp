@@ -54,6 +54,13 @@ struct expiry_counts {
     std::uint64_t bad = 0;  // no certificate or no key can be read
 };
 
+// What is in memory, and what was read of files or a loader so far.
+struct certificate_summary {
+    std::uint64_t good = 0, bad = 0;       // in memory; bad ones, whether or not an older one serves
+    std::int64_t first_not_after = 0;      // Unix seconds; 0: there is none
+    std::uint64_t read_good = 0, read_bad = 0, read_missing = 0;
+};
+
 // What a loader found under a name.
 struct fetched_pem {
     bool missing = false;      // there is none
@@ -100,6 +107,7 @@ class certificate_source {
     // changed; workers drop it. `pattern` is a host name, "*.DOMAIN", or empty: all of them. Set
     // once, before the first request.
     void on_replaced(std::function<void(const std::string& pattern)> f);
+    certificate_summary summary() const;
     std::vector<certificate_row> list() const;  // what is in memory, and the bad ones with why
     // All of certs_dir (with a loader, list()) whose pattern comes after `after`, the first `limit`.
     // `done` runs on a pool thread.

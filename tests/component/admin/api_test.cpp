@@ -507,9 +507,18 @@ TEST_CASE("the metrics sum the workers and rank the tenants") {
     a.loop_lag_max_ns.set(2'000'000'000);
     f.node.rows[0].record->state->counters.requests = 6;
     f.node.rows[0].record->state->counters.status_class[4] = 2;
-    f.node.certificate_rows = {{"a.example", "a.pem", "", 2'000'000'000},
-                               {"b.example", "b.pem", "", 1'900'000'000},
-                               {"c.example", "c.pem", "no key", 0}};
+    f.node.certificates_now = {.good = 2, .bad = 1, .first_not_after = 1'900'000'000, .read_good = 4, .read_bad = 1, .read_missing = 2};
+    a.end_in(stage::settle);
+    b.end_in(stage::admit);
+    b.queue_time.observe_us(7'000);
+    a.handshake_time_resumed.observe_us(400);
+    a.certificates_asked.add(9);
+    limit::level parent;
+    parent.policy = "parent";
+    a.decided({.refused = problem::rate_limited, .by = &parent});
+    b.decided({});
+    f.node.plan_rows = {{.name = "gone", .slo = {}, .totals = {.requests = 4, .failed = 1, .slow = 0}},
+                        {.name = "pro", .slo = tenant::slo{750'000, std::chrono::milliseconds(250)}, .totals = {.requests = 9, .failed = 2, .slow = 3}}};
     f.node.expiring = {
         .within_1d = 1, .within_7d = 2, .within_30d = 3, .expired = 4, .bad = 5};
     const auto answer = f.ask("GET", "/metrics");
@@ -540,6 +549,26 @@ TEST_CASE("the metrics sum the workers and rank the tenants") {
         {"gatehouse_tenant_requests_total{tenant=\"other\"}", "0"},
         {"gatehouse_tenant_responses_total{tenant=\"acme\",class=\"4xx\"}", "2"},
         {"gatehouse_certificates{state=\"bad\"}", "1"},
+        {"gatehouse_certificates{state=\"good\"}", "2"},
+        {"gatehouse_certificate_reads_total{result=\"missing\"}", "2"},
+        {"gatehouse_certificate_lookups_total{found=\"elsewhere\"}", "9"},
+        {"gatehouse_hosts", "2"},
+        {"gatehouse_requests_ended_total{stage=\"settle\"}", "1"},
+        {"gatehouse_requests_ended_total{stage=\"admit\"}", "1"},
+        {"gatehouse_requests_ended_total{stage=\"forward\"}", "0"},
+        {"gatehouse_queue_seconds_bucket{le=\"0.005\"}", "0"},
+        {"gatehouse_queue_seconds_bucket{le=\"0.01\"}", "1"},
+        {"gatehouse_upstream_seconds_count", "0"},
+        {"gatehouse_handshake_seconds_count{kind=\"resumed\"}", "1"},
+        {"gatehouse_handshake_seconds_count{kind=\"full\"}", "0"},
+        {"gatehouse_limit_decisions_total{decision=\"refused\",limit=\"rate\",of=\"parent\"}", "1"},
+        {"gatehouse_limit_decisions_total{decision=\"refused\",limit=\"connections\",of=\"route\"}", "0"},
+        {"gatehouse_limit_decisions_total{decision=\"admitted\",limit=\"none\",of=\"none\"}", "1"},
+        {"gatehouse_plan_requests_total{plan=\"gone\"}", "4"},
+        {"gatehouse_plan_failed_total{plan=\"pro\"}", "2"},
+        {"gatehouse_plan_slow_total{plan=\"pro\"}", "3"},
+        {"gatehouse_plan_slo_availability_ratio{plan=\"pro\"}", "0.75"},
+        {"gatehouse_plan_slo_latency_seconds{plan=\"pro\"}", "0.25"},
         {"gatehouse_certificates_expiring{within=\"1d\"}", "1"},
         {"gatehouse_certificates_expiring{within=\"7d\"}", "2"},
         {"gatehouse_certificates_expiring{within=\"30d\"}", "3"},

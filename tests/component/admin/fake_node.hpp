@@ -77,9 +77,11 @@ struct fake_node : gatehouse::admin::node_view {
     void diff(std::function<void(gatehouse::registry::differences)> done) override { done(differences); }
     gatehouse::registry::differences differences;
     double control_loop_lag_s() const override { return 0.5; }
-    std::vector<gatehouse::tls::certificate_row> certificates() const override {
-        return certificate_rows;
-    }
+    gatehouse::tls::certificate_summary certificates_now;
+    gatehouse::tls::certificate_summary certificates() const override { return certificates_now; }
+    std::size_t host_count() const override { return 2 * rows.size(); }
+    std::vector<gatehouse::admin::plan_row> plan_rows;
+    std::vector<gatehouse::admin::plan_row> plans() const override { return plan_rows; }
     gatehouse::tls::expiry_counts expiring;
     gatehouse::tls::expiry_counts certificates_expiring() const override { return expiring; }
     std::string certificates_trouble;

@@ -36,7 +36,40 @@ scripted_upstream::script once(std::string answer) {
     };
 }
 
+// Keeps two requests; answers the first, and ends at the second.
+scripted_upstream::script keeping_two(std::vector<std::string>& requests) {
+    return [&requests](upstream_side& side) -> net::task<void> {
+        std::vector<std::string>& kept = requests;
+        kept.push_back(co_await side.request());
+        co_await side.send(ok_text);
+        kept.push_back(co_await side.request());
+    };
+}
+
+// The trace id that the application was sent.
+std::string trace_of(const std::string& request) {
+    const auto at = request.find("\r\ntraceparent: 00-");
+    REQUIRE(at != std::string::npos);
+    return request.substr(at + 18, http::trace_id_bytes);
+}
+
 }  // namespace
+
+TEST_CASE("each attempt of a request belongs to the trace that is logged, and each request to its own") {
+    world w;
+    w.app.scripts = {keeping_two(w.app.requests), keeping(w.app.requests, ok_text)};
+    memory_client first(w.loop), second(w.loop);
+    w.run(first, get());
+    const std::string first_trace(w.last_record().trace_id.view());
+    w.run(second, get());
+    const access_record r = w.last_record();
+    REQUIRE(r.attempts == 2);
+    REQUIRE(w.app.requests.size() == 3);
+    CHECK(trace_of(w.app.requests[0]) == first_trace);
+    CHECK(trace_of(w.app.requests[1]) == r.trace_id.view());
+    CHECK(trace_of(w.app.requests[2]) == r.trace_id.view());
+    CHECK(first_trace != r.trace_id.view());
+}
 
 TEST_CASE("a GET: rewritten on its way, answered, the connection kept") {
     world w;

@@ -83,3 +83,19 @@ TEST_CASE("quotas") {
         CHECK_FALSE(parse_quota(bad).has_value());
     }
 }
+
+TEST_CASE("percentages, to the millionth") {
+    const std::pair<const char*, std::uint32_t> table[] = {
+        {"0%", 0}, {"1%", 10'000}, {"99.9%", 999'000}, {"99.95%", 999'500}, {"99.9999%", 999'999}, {"100%", 1'000'000}, {"0.0001%", 1}, {"50.05%", 500'500}};
+    for (const auto& [text, value] : table) {
+        INFO(text);
+        REQUIRE(parse_percent(text).has_value());
+        CHECK(*parse_percent(text) == value);
+        CHECK(percent_text(value) == text);
+    }
+    CHECK(*parse_percent("99.90%") == 999'000);
+    for (const auto* bad : {"", "%", "99", "99.%", ".5%", "-1%", "100.1%", "101%", "99.99999%", "99.9 %", "99,9%", "99.9%%", "4294967396%"}) {
+        INFO(bad);
+        CHECK_FALSE(parse_percent(bad).has_value());
+    }
+}

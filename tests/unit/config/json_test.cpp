@@ -42,6 +42,7 @@ address = "gate.us.example:443"
 [plans.free]
 [plans.pro]
 billing_grace = "3d"
+slo = { availability = "99.95%", latency = "250ms" }
 rate = "500/s"
 burst = 1000
 concurrency = 200

@@ -69,3 +69,36 @@ TEST_CASE("reasons have places and names of their own, the last too") {
     CHECK(names == std::set<std::string>{"untrusted", "malformed", "version", "too_large",
                                          "checksum", "truncated", "timeout"});
 }
+
+TEST_CASE("a decision counts at the limit that made it, or at the one nearest its bound") {
+    worker_counters c;
+    limit::level tenant, parent, client;
+    tenant.policy = "tenant";
+    parent.policy = "parent";
+    client.policy = "route";
+    client.each = "client_ip";
+    const auto at = [](const limit_counters& all, limit_kind k, limit_of o) {
+        return all[static_cast<std::size_t>(k)][static_cast<std::size_t>(o)].value();
+    };
+    c.decided({});
+    c.decided({.by = &tenant});
+    c.decided({.by = &parent, .by_quota = true});
+    c.decided({.by = &client});
+    c.decided({.refused = problem::rate_limited, .by = &tenant});
+    c.decided({.refused = problem::quota_exhausted, .by = &tenant, .by_quota = true});
+    c.decided({.refused = problem::concurrency_limited, .by = &parent});
+    c.decided({.refused = problem::rate_limited, .by = &client});
+    c.refused_connection(tenant);
+    CHECK(c.unlimited.value() == 1);
+    CHECK(at(c.limits_admitted, limit_kind::rate, limit_of::tenant) == 1);
+    CHECK(at(c.limits_admitted, limit_kind::quota, limit_of::parent) == 1);
+    CHECK(at(c.limits_admitted, limit_kind::client, limit_of::route) == 1);
+    CHECK(at(c.limits_refused, limit_kind::rate, limit_of::tenant) == 1);
+    CHECK(at(c.limits_refused, limit_kind::quota, limit_of::tenant) == 1);
+    CHECK(at(c.limits_refused, limit_kind::concurrency, limit_of::parent) == 1);
+    CHECK(at(c.limits_refused, limit_kind::client, limit_of::route) == 1);
+    CHECK(at(c.limits_refused, limit_kind::connections, limit_of::tenant) == 1);
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < limit_kind_count; ++i) names.insert(name(static_cast<limit_kind>(i)));
+    CHECK(names == std::set<std::string>{"rate", "quota", "client", "concurrency", "connections"});
+}

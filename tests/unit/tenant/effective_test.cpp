@@ -602,3 +602,32 @@ TEST_CASE("who gets another pool with a tenant: itself and those that have their
     CHECK_FALSE(moves("top", "child"));
     CHECK_FALSE(moves("middle", "child"));
 }
+
+TEST_CASE("what a plan promises is its own, its counts stay, and changing it rebuilds nobody") {
+    tenant::directory d;
+    fill_platform(d);
+    auto pro = named("a");
+    pro.plan = "pro";
+    d.put(record_of(pro, {"a.example"}));
+    d.put(record_of("b", {"b.example"}));
+    const auto before = effective_of(d, "a");
+    REQUIRE(before->promised);
+    CHECK(before->slo_latency_ns == 0);
+    CHECK(effective_of(d, "b")->promised == d.plans().of("free"));
+
+    auto p = std::make_shared<tenant::platform>(*d.current_platform());
+    p->plans["pro"].slo = tenant::slo{999'000, 250ms};
+    const auto record = *d.find_tenant("a");
+    d.set_platform(p);
+    CHECK(*d.find_tenant("a") == record);
+    CHECK_FALSE(before->current(d));
+    const auto after = effective_of(d, "a");
+    CHECK(after->promised == before->promised);
+    CHECK(after->slo_latency_ns == 250'000'000);
+    const auto says = [&](const std::string& key, const std::string& value) {
+        return std::any_of(after->origins.begin(), after->origins.end(),
+                           [&](const auto& o) { return o.key == key && o.value == value && o.from == "plan pro"; });
+    };
+    CHECK(says("slo.availability", "99.9%"));
+    CHECK(says("slo.latency", "250ms"));
+}
