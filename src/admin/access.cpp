@@ -87,9 +87,10 @@ std::string_view roles_for(needs n) noexcept {
 new_token make_token() {
     new_token t;
     t.id = random_hex(id_bytes);
-    const auto secret = random_hex(secret_bytes);
+    auto secret = random_hex(secret_bytes);
     t.hash = seal::sha256(secret);
-    t.text = fmt::format("{}{}_{}", prefix, t.id, secret);
+    t.text.append(prefix).append(t.id).append("_").append(secret);
+    wipe(secret);
     return t;
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <gatehouse/base/secret.hpp>
 #include <gatehouse/registry/access.hpp>
 #include <map>
 #include <optional>
@@ -38,7 +39,7 @@ std::string_view roles_for(needs n) noexcept;
 
 // The text of a new token: what its owner sends, and what is kept of it.
 struct new_token {
-    std::string text;  // "gh_ID_SECRET"
+    secret_text text;  // "gh_ID_SECRET"
     std::string id, hash;
 };
 new_token make_token();

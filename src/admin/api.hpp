@@ -46,7 +46,7 @@ struct people_wish;
 class api {
  public:
     struct options {
-        std::string token;
+        std::string token_hash;     // seal::sha256 of the token in [admin] token_file
         bool open_metrics = false;  // bound to loopback or a Unix socket: no token for /metrics
         std::chrono::milliseconds metrics_every{1'000};
     };
@@ -56,8 +56,8 @@ class api {
     std::uint64_t body_limit(std::string_view target, std::string_view authorization) const;
     // Gives tenants their series; done once before any traffic, they count from 0.
     void look_at_tenants();
-    const std::string& token() const noexcept { return options_.token; }
-    void set_token(std::string token) { options_.token = std::move(token); }
+    const std::string& token_hash() const noexcept { return options_.token_hash; }
+    void set_token_hash(std::string hash) { options_.token_hash = std::move(hash); }
 
  private:
     struct parsed;

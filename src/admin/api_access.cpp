@@ -140,9 +140,9 @@ api_answer api::create_token(const parsed& p) {
     a.action = [this, c = std::move(c), text = std::move(made.text)](const std::function<void(api_answer)>& done) {
         node_.change_access(c, [c, text, done](const std::string& why_not) {
             if (!why_not.empty()) return done(not_kept(why_not));
-            auto o = token_json(c.put_tokens.front());
-            o["token"] = text;
-            done(json_answer(o, 201));
+            auto told = json_answer(token_json(c.put_tokens.front()), 201);
+            told.body.insert(1, fmt::format(R"("token":"{}",)", text.view()));
+            done(std::move(told));
         });
     };
     return a;

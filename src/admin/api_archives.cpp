@@ -277,7 +277,7 @@ void api::finish_import(const std::shared_ptr<import_work>& w) {
             w->missing.push_back(c.host);
             continue;
         }
-        return node_.archives()->put_certificate(c.host, c.chain + c.key, [this, w, host = c.host](const std::string& why_not) {
+        return node_.archives()->put_certificate(c.host, secret_text(c.chain).append(c.key.view()), [this, w, host = c.host](const std::string& why_not) {
             if (why_not.empty())
                 ++w->certificates;
             else
@@ -317,7 +317,7 @@ api_answer api::put_certificate(const parsed& p) {
     if (!has_host(p.id, host)) return not_found("This tenant has no such host.");
     if (p.body.empty()) return api_problem(400, "bad-request", "A body is needed", "Send chain and private key in PEM, the leaf first.");
     auto a = slow();
-    a.action = [this, store, id = p.id, host, pem = std::string(p.body), by = p.author()](const std::function<void(api_answer)>& done) {
+    a.action = [this, store, id = p.id, host, pem = secret_text(p.body), by = p.author()](const std::function<void(api_answer)>& done) {
         store->put_certificate(host, pem, [this, id, host, by, done](const std::string& why_not) {
             if (!why_not.empty()) return done(api_problem(422, "invalid", "The certificate is not accepted", why_not));
             note_certificate(id, host, "certificate-set", by, done);

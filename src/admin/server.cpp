@@ -9,6 +9,7 @@
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/net/address.hpp>
+#include <gatehouse/seal/digest.hpp>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -100,6 +101,10 @@ std::string peer_of(int fd) {
     return ip ? ip->to_string() : "unix:";
 }
 
+std::string hash_of(const secret_text& token) {
+    return token.empty() ? std::string() : seal::sha256(token.view());
+}
+
 bool is_local(const net::address& a) {
     const auto ip = a.ip();
     if (!ip) return true;
@@ -120,7 +125,7 @@ class server::impl : public std::enable_shared_from_this<impl> {
     void start();
     void stop();
     void retire();
-    void set_token(std::string token);
+    void set_token(const secret_text& token);
     const std::string& address() const { return address_; }
 
  private:
@@ -129,8 +134,11 @@ class server::impl : public std::enable_shared_from_this<impl> {
         asio::steady_timer timer;
         std::optional<api_answer> answer;
     };
-    using request = http::request<http::string_body>;
-    using response = http::response<http::string_body>;
+    // Their bytes are tokens and private keys at times: no buffer of theirs is freed as it is.
+    using wiping = wiping_allocator<char>;
+    using body = http::basic_string_body<char, std::char_traits<char>, wiping>;
+    using request = http::request<body, http::basic_fields<wiping>>;
+    using response = http::response<body>;
 
     static awaitable<void> accept_all(std::shared_ptr<impl> self);
     static awaitable<void> serve(std::shared_ptr<impl> self, std::shared_ptr<stream> s);
@@ -153,7 +161,7 @@ class server::impl : public std::enable_shared_from_this<impl> {
     static response refusal(const error_code& ec);
 
     asio::io_context& control_;
-    const server_options options_;
+    server_options options_;
     node_view& node_;
     acceptor_type acceptor_;
     asio::steady_timer pause_;
@@ -177,20 +185,20 @@ server::impl::impl(asio::io_context& control, server_options o, node_view& node)
         socket_file_ = reinterpret_cast<const sockaddr_un*>(wanted->get())->sun_path;
     address_ = wanted->is_unix() ? wanted->to_string() : bound.to_string();
     acceptor_.assign(protocol(bound.family(), 0), fd);
-    api_.emplace(node, api::options{.token = options_.token,
+    api_.emplace(node, api::options{.token_hash = hash_of(std::exchange(options_.token, {})),
                                     .open_metrics = is_local(*wanted),
                                     .metrics_every = options_.metrics_every});
 }
 
-void server::impl::set_token(std::string token) {
+void server::impl::set_token(const secret_text& token) {
     if (token.empty()) return;
-    node_.memory().token = token;
-    api_->set_token(std::move(token));
+    node_.memory().token_hash = hash_of(token);
+    api_->set_token_hash(node_.memory().token_hash);
 }
 
 void server::impl::start() {
-    if (api_->token().empty()) api_->set_token(node_.memory().token);
-    node_.memory().token = api_->token();
+    if (api_->token_hash().empty()) api_->set_token_hash(node_.memory().token_hash);
+    node_.memory().token_hash = api_->token_hash();
     api_->look_at_tenants();
     asio::co_spawn(control_, accept_all(shared_from_this()), asio::detached);
 }
@@ -251,9 +259,9 @@ awaitable<void> server::impl::serve(std::shared_ptr<impl> self, std::shared_ptr<
 }
 
 awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
-    beast::flat_buffer buffer(2 * head_limit_bytes);
+    beast::basic_flat_buffer<wiping> buffer(2 * head_limit_bytes);
     for (bool keep_alive = true; keep_alive && !self.stopped_;) {
-        http::request_parser<http::string_body> parser;
+        http::request_parser<body, wiping> parser;
         parser.header_limit(head_limit_bytes);
         s.expires_after(self.options_.deadline);
         auto [ec, bytes] = co_await http::async_read_header(s, buffer, parser, as_tuple(use_awaitable));
@@ -276,6 +284,7 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
             if (self.stopped_) co_return;
             keep_alive = keep_alive && !self.retired_;
             out = to_response(answer, r, keep_alive);
+            wipe(answer.body);
         }
         s.expires_after(self.options_.deadline);
         const auto [write_ec, written] =
@@ -407,8 +416,8 @@ void server::retire() {
     std::exchange(impl_, nullptr)->retire();
 }
 
-void server::set_token(std::string token) {
-    impl_->set_token(std::move(token));
+void server::set_token(const secret_text& token) {
+    impl_->set_token(token);
 }
 
 std::string server::address() const {

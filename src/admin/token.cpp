@@ -17,7 +17,7 @@ namespace gatehouse::admin {
 namespace {
 
 constexpr std::size_t token_bytes = 32;
-constexpr std::size_t least_characters = 16;
+constexpr std::size_t least_characters = 16, file_bytes_max = 1024;
 
 [[noreturn]] void fail(const std::string& file, const char* what) {
     throw std::runtime_error(
@@ -28,9 +28,11 @@ void make(const std::string& file) {
     const auto aside = fmt::format("{}.{}", file, random_hex(8));
     const int fd = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) fail(file, "cannot be made; is its folder there and writable?");
-    const auto text = random_hex(token_bytes) + "\n";
+    auto digits = random_hex(token_bytes);
+    const auto line = secret_text(digits).append("\n");
+    wipe(digits);
     const bool written =
-        ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+        ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
         ::fsync(fd) == 0;
     ::close(fd);
     const bool linked = written && (::link(aside.c_str(), file.c_str()) == 0 || errno == EEXIST);
@@ -41,32 +43,23 @@ void make(const std::string& file) {
 }
 
 // Shown to whoever sits before it, this once; a log, which others read, is told where it stands.
-void announce(const std::string& file, const std::string& token) {
+void announce(const std::string& file, const secret_text& token) {
     if (::isatty(STDERR_FILENO) == 1)
-        fmt::print(stderr, "The token of the admin API, shown this once (it stands in {}):\n  {}\n", file, token);
+        fmt::print(stderr, "The token of the admin API, shown this once (it stands in {}):\n  {}\n", file, token.view());
     else
         log::info("a token for the admin API was made; it stands in {}", file);
 }
 
-std::string read(const std::string& file, int fd) {
-    struct stat s {};
-    if (::fstat(fd, &s) == 0 && (s.st_mode & 077) != 0)
-        log::warn("admin token {}: others may read it; chmod 600 it", file);
-    char bytes[1024];
-    const auto n = ::read(fd, bytes, sizeof bytes);
-    if (n < 0) fail(file, "cannot be read");
-    const std::string_view text(bytes, static_cast<std::size_t>(n));
-    return std::string(trim(text.substr(0, text.find_first_of("\r\n"))));
-}
-
 }  // namespace
 
-std::optional<std::string> load_token(const std::string& file) {
-    const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) return std::nullopt;
-    if (fd < 0) fail(file, "cannot be opened");
-    auto token = read(file, fd);
-    ::close(fd);
+std::optional<secret_text> load_token(const std::string& file) {
+    const auto bytes = read_secret(file, file_bytes_max);
+    if (!bytes && bytes.error() == boost::system::errc::no_such_file_or_directory) return std::nullopt;
+    errno = bytes ? EPERM : bytes.error().value();
+    if (!bytes) fail(file, "cannot be read");
+    if (others_may_read(file)) fail(file, "others may read it: chmod 600 it, and replace it where others did");
+    const auto text = bytes->view();
+    secret_text token(trim(text.substr(0, text.find_first_of("\r\n"))));
     if (token.size() < least_characters)
         throw std::runtime_error(
             fmt::format("admin token {}: shorter than {} characters; delete the file and start "
@@ -76,14 +69,14 @@ std::optional<std::string> load_token(const std::string& file) {
     return token;
 }
 
-std::string load_or_make_token(const std::string& file) {
-    if (auto there = load_token(file)) return *there;
+secret_text load_or_make_token(const std::string& file) {
+    if (auto there = load_token(file)) return *std::move(there);
     make(file);
     auto made = load_token(file);
     errno = ENOENT;
     if (!made) fail(file, "is removed as soon as it is made");
     announce(file, *made);
-    return *made;
+    return *std::move(made);
 }
 
 bool same_token(std::string_view given, std::string_view secret) noexcept {

@@ -123,11 +123,13 @@ reply client::exchange(std::string_view method, std::string_view target, std::st
     if (::connect(s.fd, a.get(), a.bytes) != 0)
         return failure(errno == EACCES ? reply::kind::failed : reply::kind::unreachable,
                        "connecting", errno);
-    const auto request = fmt::format(
+    auto request = fmt::format(
         "{} {} HTTP/1.1\r\nHost: gatehouse\r\nAuthorization: Bearer {}\r\n{}Connection: "
         "close\r\n\r\n{}",
-        method, target, token_, fields, body);
-    if (!send_all(s.fd, request)) return failure(reply::kind::failed, "sending", errno);
+        method, target, token_.view(), fields, body);
+    const bool sent = send_all(s.fd, request);
+    wipe(request);
+    if (!sent) return failure(reply::kind::failed, "sending", errno);
     return read_answer(s.fd);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <gatehouse/base/secret.hpp>
 #include <string>
 #include <string_view>
 
@@ -20,7 +21,7 @@ struct reply {
 
 class client {
  public:
-    client(std::string address, std::string token)
+    client(std::string address, secret_text token)
         : address_(std::move(address)), token_(std::move(token)) {}
     reply get(std::string_view target) const;
     reply post(std::string_view target) const;
@@ -31,7 +32,8 @@ class client {
  private:
     reply exchange(std::string_view method, std::string_view target, std::string_view fields, std::string_view body,
                    std::chrono::seconds patience) const;
-    std::string address_, token_;
+    std::string address_;
+    secret_text token_;
 };
 
 std::string percent_encoded(std::string_view s);  // for a query's value or a path's segment

@@ -46,15 +46,13 @@ std::string complete(const options& o, std::string& address, std::string& token_
     return {};
 }
 
-std::optional<std::string> read_token(const std::string& file, int& error) {
-    errno = 0;
-    std::ifstream in(file);
-    std::string line;
-    if (!in || !std::getline(in, line)) {
-        error = errno;
-        return std::nullopt;
-    }
-    return std::string(trim(std::string_view(line).substr(0, line.find('\r'))));
+std::optional<secret_text> read_token(const std::string& file, int& error) {
+    constexpr std::size_t most_bytes = 1024;
+    const auto bytes = read_secret(file, most_bytes);
+    error = bytes ? 0 : bytes.error().value();
+    if (!bytes || bytes->empty()) return std::nullopt;
+    const auto text = bytes->view();
+    return secret_text(trim(text.substr(0, text.find_first_of("\r\n"))));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <gatehouse/base/secret.hpp>
 #include <gatehouse/base/text.hpp>
 
 namespace gatehouse::config {
@@ -106,6 +107,16 @@ void place::error(std::string message, std::string advice) const {
 void place::warning(std::string message, std::string advice) const {
     doc_->diagnostics.push_back(
         {severity::warning, doc_->file, line_, path_, std::move(message), std::move(advice)});
+}
+
+void place::refuse_if_shared(const std::string& secret_file) const {
+    if (doc_->look_at_files && others_may_read(secret_file))
+        error("others than its owner may read " + secret_file, "chmod 600 " + secret_file + ", and make a new secret where others did");
+}
+
+void place::warn_if_shared(const std::string& secret_file) const {
+    if (doc_->look_at_files && others_may_read(secret_file))
+        warning("others than its owner may read " + secret_file, "chmod 600 " + secret_file);
 }
 
 std::optional<toml::table> parse_toml(std::string_view text, std::size_t bytes_max, document& doc) {

@@ -37,6 +37,9 @@ class place {
         : doc_(&doc), line_(line), path_(std::move(path)) {}
     void error(std::string message, std::string advice) const;
     void warning(std::string message, std::string advice) const;
+    // Of a file that holds a secret, and that others than its owner may read. Only where files are looked at.
+    void refuse_if_shared(const std::string& secret_file) const;
+    void warn_if_shared(const std::string& secret_file) const;
     const std::string& path() const noexcept { return path_; }
 
  private:

@@ -85,6 +85,7 @@ void read_node(table_reader& root, node_settings& out) {
         in.number("workers", out.workers, {0, 1024});
         in.path("state_dir", out.state_dir);
         in.choice("wrong_region", out.wrong_region, names::wrong_regions);
+        in.flag("core_dumps", out.core_dumps);
     });
 }
 
@@ -113,6 +114,7 @@ void read_admin(table_reader& root, admin_settings& out) {
             in.at("address").warning("the admin API is reachable from other machines, without TLS",
                                      "use 127.0.0.1 or a Unix socket");
         in.path("token_file", out.token_file);
+        in.at("token_file").refuse_if_shared(out.token_file);
     });
 }
 

@@ -1,7 +1,6 @@
 // The sections about the platform that a node is part of: platform, registry, regions, tls.
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/config/redis_url.hpp>
 #include <iterator>
@@ -67,24 +66,31 @@ constexpr text_rule remote_address{is_remote_address, "an address",
                                    "write host:port or [address]:port"};
 
 // The first line of the file that `key` names, as the value of the key without "_file".
-bool read_secret_file(table_reader& in, std::string_view key, std::string& out) {
+bool read_secret_file(table_reader& in, std::string_view key, secret_text& out) {
+    constexpr std::size_t most_bytes = 64 * 1024;
     std::string file;
     if (!in.path(key, file) || !in.doc().look_at_files) return false;
-    std::ifstream stream(file);
-    if (!std::getline(stream, out)) {
+    const auto bytes = read_secret(file, most_bytes);
+    if (!bytes || bytes->empty()) {
         in.at(key).error("cannot be read: " + file, "make the file, readable for the gateway");
         return false;
     }
-    if (!out.empty() && out.back() == '\r') out.pop_back();
+    in.at(key).warn_if_shared(file);
+    const auto text = bytes->view();
+    out = text.substr(0, text.find_first_of("\r\n"));
     return true;
 }
 
 void read_redis(table_reader& in, redis_settings& out) {
     // The URL may carry a password: it is never shown.
     std::string trouble;
-    if (in.text("url", out.url) && !parse_redis_url(out.url, trouble))
-        in.at("url").error("is not a Redis URL: " + trouble, std::string(redis_url_advice));
-    if (read_secret_file(in, "url_file", out.url) && !parse_redis_url(out.url, trouble))
+    if (std::string url; in.text("url", url)) {
+        out.url = url;
+        wipe(url);
+        if (!parse_redis_url(out.url.view(), trouble))
+            in.at("url").error("is not a Redis URL: " + trouble, std::string(redis_url_advice));
+    }
+    if (read_secret_file(in, "url_file", out.url) && !parse_redis_url(out.url.view(), trouble))
         in.at("url_file").error("holds no Redis URL: " + trouble, std::string(redis_url_advice));
     if (in.has("url") && in.has("url_file"))
         in.at("url_file").error("stands beside url", "write one of the two");
@@ -185,7 +191,7 @@ void read_regions(table_reader& root, std::vector<region_settings>& out) {
             in.here().error(shown(name) + " is not a region's name",
                             std::string(rules::label.advice));
         in.text("address", region.address, remote_address);
-        in.path("key_file", region.key_file);
+        if (in.path("key_file", region.key_file)) in.at("key_file").refuse_if_shared(region.key_file);
         out.push_back(std::move(region));
     });
 }

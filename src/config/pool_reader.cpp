@@ -112,6 +112,7 @@ void read_readable_file(table_reader& in, std::string_view key, std::string& out
 void read_upstream_tls(table_reader& in, const tenant::pool& pool, tenant::upstream_tls& out) {
     read_readable_file(in, "ca_file", out.ca_file);
     read_readable_file(in, "client_cert_file", out.client_cert_file);
+    in.at("client_cert_file").warn_if_shared(out.client_cert_file);
     in.text("server_name", out.server_name, rules::host_name);
     in.flag("verify", out.verify);
     if (!out.verify)

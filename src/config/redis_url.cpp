@@ -26,18 +26,19 @@ int hex_digit(char c) noexcept {
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-std::string percent_decoded(std::string_view s) {
-    std::string out;
+secret_text percent_decoded(std::string_view s) {
+    secret_text out;
     for (std::size_t i = 0; i < s.size(); ++i) {
         if (s[i] != '%') {
-            out += s[i];
+            out.append(s.substr(i, 1));
             continue;
         }
         const int high = i + 2 < s.size() ? hex_digit(s[i + 1]) : -1;
         const int low = i + 2 < s.size() ? hex_digit(s[i + 2]) : -1;
         if (high < 0 || low < 0)
             throw mistake{"a % in the user or password stands without two hexadecimal digits"};
-        out += static_cast<char>(high * 16 + low);
+        const char decoded = static_cast<char>(high * 16 + low);
+        out.append({&decoded, 1});
         i += 2;
     }
     return out;
@@ -83,7 +84,7 @@ void take_credentials(std::string_view& authority, redis_url& out) {
         throw mistake{"there is a user without a password: write USER:PASSWORD@, or :PASSWORD@"};
     if (credentials.find('@') != credentials.npos)
         throw mistake{"there is more than one @: write %40 for those of the user and password"};
-    out.user = percent_decoded(credentials.substr(0, colon));
+    out.user = percent_decoded(credentials.substr(0, colon)).view();
     out.password = percent_decoded(credentials.substr(colon + 1));
     if (out.password.empty()) throw mistake{"the password is empty"};
 }
@@ -136,7 +137,7 @@ redis_url parse_unix(std::string_view rest) {
         if (key == "db")
             out.database = database_number(value);
         else if (key == "user")
-            out.user = percent_decoded(value);
+            out.user = percent_decoded(value).view();
         else if (key == "password")
             out.password = percent_decoded(value);
         else

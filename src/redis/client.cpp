@@ -246,10 +246,10 @@ void client::impl::log_in() {
     const auto& url = options_.url;
     const std::string database = std::to_string(url.database);
     if (!url.user.empty()) {
-        const std::string_view parts[] = {"AUTH", url.user, url.password};
+        const std::string_view parts[] = {"AUTH", url.user, url.password.view()};
         greet_with(step::auth, parts);
     } else if (!url.password.empty()) {
-        const std::string_view parts[] = {"AUTH", url.password};
+        const std::string_view parts[] = {"AUTH", url.password.view()};
         greet_with(step::auth, parts);
     }
     if (url.database != 0) {
@@ -335,7 +335,7 @@ void client::impl::tell(redis::state s, const std::string& why, pace p) {
 // Redis repeats the arguments of a command it does not know.
 std::string client::impl::shown(const reply& error) const {
     const auto& url = options_.url;
-    const bool secret = !url.password.empty() && error.text.find(url.password) != error.text.npos;
+    const bool secret = !url.password.empty() && error.text.find(url.password.view()) != error.text.npos;
     return secret ? error.text.substr(0, std::min(error.text.find(' '), error.text.find('\'')))
                   : error.text.substr(0, shown_max);
 }

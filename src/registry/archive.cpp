@@ -215,7 +215,7 @@ tenant_copy read(const files& all) {
         if (!o.contains("host")) continue;
         const auto& pem = all.find(text(o, "name"))->second;
         const auto key = pem.find("-----BEGIN PRIVATE KEY-----");
-        t.certificates.push_back({.host = text(o, "host"), .chain = pem.substr(0, key), .key = key == pem.npos ? std::string() : pem.substr(key)});
+        t.certificates.push_back({.host = text(o, "host"), .chain = pem.substr(0, key), .key = std::string_view(pem).substr(std::min(key, pem.size()))});
     }
     t.known = true;
     return t;
@@ -234,7 +234,7 @@ std::string to_archive(const tenant_copy& t, tenant::utc_time made_at) {
     for (std::size_t i = 1; i < all.size(); ++i)
         list(all[i]);
     for (const auto& c : t.certificates) {
-        all.push_back({.name = certificate_file(c), .bytes = c.chain + c.key});
+        all.push_back({.name = certificate_file(c), .bytes = fmt::format("{}{}", c.chain, c.key.view())});
         auto& o = list(all.back());
         o["host"] = c.host;
         o["with_key"] = !c.key.empty();
@@ -242,7 +242,10 @@ std::string to_archive(const tenant_copy& t, tenant::utc_time made_at) {
     json::object manifest{{"format", format}, {"id", t.id}, {"revision", t.revision}, {"made_at", time_text(made_at.time_since_epoch().count())},
                           {"gatehouse", GATEHOUSE_VERSION}, {"files", std::move(listed)}};
     all.front() = file_of(manifest_file, manifest);
-    return store::to_tar(all, made_at.time_since_epoch().count());
+    auto tar = store::to_tar(all, made_at.time_since_epoch().count());
+    for (auto& f : all)
+        wipe(f.bytes);
+    return tar;
 }
 
 std::optional<tenant_copy> from_archive(std::string_view archive, std::string& why) {

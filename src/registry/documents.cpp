@@ -152,7 +152,7 @@ std::string sealed_for(const seal::key_ring& ring, std::string_view plain, const
     return ring.current().id() + ':' + ring.current().seal(plain, purpose);
 }
 
-std::optional<std::string> unsealed(std::string_view sealed, const reader& r, const std::string& purpose) {
+std::optional<secret_text> unsealed(std::string_view sealed, const reader& r, const std::string& purpose) {
     const auto colon = sealed.find(':');
     if (colon == sealed.npos) return std::nullopt;
     const auto* key = r.keys.find(sealed.substr(0, colon));
@@ -246,7 +246,7 @@ std::optional<json::value> body_of(const json::object& o, const reader& r, const
     const auto text = unsealed(text_in(o, "sealed"), r, purpose("tenant", d.id, d.at));
     if (!text) return std::nullopt;
     json::error_code ec;
-    json::value body = json::parse(*text, ec);
+    json::value body = json::parse(text->view(), ec);
     if (ec || !body.is_object()) return std::nullopt;
     return body;
 }
@@ -325,7 +325,7 @@ std::string write_certificate(const certificate_document& d, const region_keys& 
     for (const std::string& region : d.regions) {
         const auto ring = keys.find(region);
         if (ring != keys.end())
-            sealed[region] = sealed_for(ring->second, d.key, purpose("certificate", d.name, d.at));
+            sealed[region] = sealed_for(ring->second, d.key.view(), purpose("certificate", d.name, d.at));
     }
     o["keys"] = std::move(sealed);
     return envelope(o, keys);
@@ -415,7 +415,7 @@ platform_reading read_platform(std::string_view text, const reader& r, const con
     out.document.at = position_in(o);
     const auto plain = unsealed(text_in(*files, r.region), r, purpose("platform", "platform", out.document.at));
     json::error_code ec;
-    const json::value contents = plain ? json::parse(*plain, ec) : json::value();
+    const json::value contents = plain ? json::parse(plain->view(), ec) : json::value();
     if (!contents.is_object()) {
         out.why = fmt::format("holds files that are not sealed under a key of region \"{}\" that this node has", r.region);
         return out;

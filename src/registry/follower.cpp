@@ -712,7 +712,7 @@ void follower::impl::certificate_from(const std::string& name, const std::option
     certificate_reading r = registry::read_certificate(*text, name, who.reader());
     followed_certificate out{.what = kind::found, .error = {}, .pem = {}};
     if (r.what == reading::whole)
-        out.pem = std::move(r.document.chain) + r.document.key;
+        out.pem.append(r.document.chain).append(r.document.key.view());
     else
         out.error = r.what == reading::elsewhere
                         ? fmt::format("certificate {}: its key is for another region alone", name)

@@ -6,7 +6,7 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
-#include <fstream>
+#include <array>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/seal/region_key.hpp>
 #include <memory>
@@ -35,7 +35,8 @@ const unsigned char* bytes_of(std::string_view s) noexcept {
     return reinterpret_cast<const unsigned char*>(s.data());
 }
 
-unsigned char* bytes_of(std::string& s) noexcept {
+template <class Text>
+unsigned char* bytes_of(Text& s) noexcept {
     return reinterpret_cast<unsigned char*>(s.data());
 }
 
@@ -83,14 +84,13 @@ std::optional<region_key> region_key::parse(std::string_view text) {
     for (std::size_t i = 0; i < whole.size(); ++i) {
         const int high = value_of(text[2 * i]), low = value_of(text[2 * i + 1]);
         if (high < 0 || low < 0) return std::nullopt;
-        whole[i] = static_cast<unsigned char>(high * 16 + low);
+        whole.bytes[i] = static_cast<unsigned char>(high * 16 + low);
     }
     region_key key;
     std::string id(4, '\0');
-    derive(whole, "gatehouse seal", key.sealing_);
-    derive(whole, "gatehouse sign", key.signing_);
-    derive(whole, "gatehouse key id", {bytes_of(id), id.size()});
-    OPENSSL_cleanse(whole.data(), whole.size());
+    derive(whole.bytes, "gatehouse seal", key.sealing_.bytes);
+    derive(whole.bytes, "gatehouse sign", key.signing_.bytes);
+    derive(whole.bytes, "gatehouse key id", {bytes_of(id), id.size()});
     key.id_ = hex(id);
     return key;
 }
@@ -114,10 +114,11 @@ std::string region_key::seal(std::string_view plain, std::string_view associated
     return to_base64(out);
 }
 
-std::optional<std::string> region_key::open(std::string_view sealed, std::string_view associated) const {
+std::optional<secret_text> region_key::open(std::string_view sealed, std::string_view associated) const {
     auto bytes = from_base64(sealed);
     if (!bytes || bytes->size() < nonce_bytes + tag_bytes) return std::nullopt;
-    std::string plain(bytes->size() - nonce_bytes - tag_bytes, '\0');
+    secret_text plain;
+    plain.resize(bytes->size() - nonce_bytes - tag_bytes);
     unsigned char* const nonce = bytes_of(*bytes);
     const unsigned char* const text = nonce + nonce_bytes;
     unsigned char* const tag = nonce + nonce_bytes + plain.size();
@@ -177,17 +178,16 @@ std::optional<key_ring> key_ring::parse(std::string_view text, std::string& trou
 }
 
 std::optional<key_ring> key_ring::load(const std::string& file, std::string& trouble) {
-    std::ifstream in(file, std::ios::binary);
-    std::string text(file_bytes_max, '\0');
-    in.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(in.gcount()));
-    if (!in.is_open() || in.bad()) {
+    const auto text = read_secret(file, file_bytes_max);
+    if (!text) {
         trouble = "cannot be read: make the file with `openssl rand -hex 32`, readable for the gateway alone";
         return std::nullopt;
     }
-    auto ring = parse(text, trouble);
-    OPENSSL_cleanse(text.data(), text.size());
-    return ring;
+    if (others_may_read(file)) {
+        trouble = "may be read by others than its owner: chmod 600 it, and make a new key where others did";
+        return std::nullopt;
+    }
+    return parse(text->view(), trouble);
 }
 
 const region_key* key_ring::find(std::string_view id) const noexcept {

@@ -107,7 +107,7 @@ void add_certificates(registry::tenant_copy& t, const std::string& certs_dir, bo
     for (const auto& host : t.hosts) {
         auto pem = tls::read_certificate(certs_dir, host, {});
         if (!pem.there || !pem.error.empty()) continue;
-        t.certificates.push_back({.host = host, .chain = std::move(pem.chain), .key = with_keys ? std::move(pem.key) : std::string()});
+        t.certificates.push_back({.host = host, .chain = std::move(pem.chain), .key = with_keys ? std::move(pem.key) : secret_text()});
     }
 }
 
@@ -225,8 +225,8 @@ void archives::keep_usage(std::vector<store::usage_row> rows, std::function<void
                                [why, done = std::move(done)] { done(why->text); });
 }
 
-void archives::put_certificate(const std::string& host, const std::string& pem, std::function<void(std::string)> done) {
-    in_pool<std::string>([host, pem, folder = parts_.settings().tls.certs_dir] { return tls::put_certificate(folder, host, pem); },
+void archives::put_certificate(const std::string& host, const secret_text& pem, std::function<void(std::string)> done) {
+    in_pool<std::string>([host, pem, folder = parts_.settings().tls.certs_dir] { return tls::put_certificate(folder, host, pem.view()); },
                          [this, host, done = std::move(done)](std::string why) {
                              if (why.empty()) parts_.certificate_changed(host);
                              done(std::move(why));

@@ -3,6 +3,8 @@
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <boost/asio/post.hpp>
 #include <algorithm>
@@ -465,7 +467,15 @@ void node::tick() {
     });
 }
 
+// Keys and tokens stand in memory. The kernel then gives /proc/PID to root as well.
+static void keep_memory_private() {
+    constexpr rlimit none{.rlim_cur = 0, .rlim_max = 0};
+    if (::prctl(PR_SET_DUMPABLE, 0) != 0 || ::setrlimit(RLIMIT_CORE, &none) != 0)
+        log::warn("core dumps cannot be turned off: {}", error_code(errno, boost::system::system_category()).message());
+}
+
 int serve(const config::settings& settings, const std::string& settings_file) {
+    if (!settings.node.core_dumps) keep_memory_private();
     ::signal(SIGPIPE, SIG_IGN);
     ::signal(SIGXFSZ, SIG_IGN);   // a file size limit refuses a change, it does not end the node
     // Said, so that it does not grow: what is as large as the list of a folder goes back to the system

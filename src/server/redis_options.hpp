@@ -12,7 +12,7 @@ namespace gatehouse::server {
 inline std::optional<redis::options> redis_options(const config::settings& s, bool follow) {
     if (!s.registry.redis || s.registry.redis->follow != follow) return std::nullopt;
     std::string trouble;
-    const auto url = config::parse_redis_url(s.registry.redis->url, trouble);
+    const auto url = config::parse_redis_url(s.registry.redis->url.view(), trouble);
     if (!url) return std::nullopt;   // the settings' reader has refused it
     redis::options o;
     o.url = *url;

@@ -37,6 +37,7 @@ void keep_until_restart(new_settings& n, const config::settings& now) {
     };
     keep(n.settings.node.workers, now.node.workers, "node.workers");
     keep(n.settings.node.state_dir, now.node.state_dir, "node.state_dir");
+    keep(n.settings.node.core_dumps, now.node.core_dumps, "node.core_dumps");
 }
 
 void keep_following(new_settings& n, const config::settings& now) {
@@ -75,9 +76,9 @@ void load_token(new_settings& n, const config::settings& now) {
     if (n.settings.admin.address.empty()) return;
     const bool in_force = !now.admin.address.empty() && file == now.admin.token_file;
     try {
-        const auto token = in_force ? admin::load_token(file) : admin::load_or_make_token(file);
+        auto token = in_force ? admin::load_token(file) : admin::load_or_make_token(file);
         if (token) {
-            n.admin_token = *token;
+            n.admin_token = *std::move(token);
             return;
         }
         n.warnings.push_back(say(config::severity::warning, n.settings, "admin.token_file",

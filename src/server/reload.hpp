@@ -27,7 +27,7 @@ struct new_settings {
     std::unique_ptr<proxy::access_sink> log;    // null: off, or as it was
     registry::region_keys region_keys;
     bool has_registry = false;                  // a follower's: with what was published
-    std::string admin_token;                    // empty: as it was
+    secret_text admin_token;                    // empty: as it was
     listener_rows listeners;                    // empty: as they are
     std::unique_ptr<admin::server> admin;       // null: none, or as it was
 };

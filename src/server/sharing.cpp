@@ -15,7 +15,7 @@ static std::string heartbeat_of(const config::settings& s) {
 std::unique_ptr<fleet::fleet> make_fleet(const config::settings& s, fleet::fleet::dependencies d) {
     if (!s.registry.redis) return nullptr;
     std::string trouble;
-    const auto url = config::parse_redis_url(s.registry.redis->url, trouble);
+    const auto url = config::parse_redis_url(s.registry.redis->url.view(), trouble);
     if (!url) return nullptr;   // the settings' reader has refused it
     fleet::fleet::options o;
     o.redis.url = *url;

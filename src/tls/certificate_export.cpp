@@ -13,10 +13,10 @@
 namespace gatehouse::tls {
 namespace {
 
-std::string take_text(BIO* bio) {
+std::string_view text_in(BIO* bio) {
     char* data = nullptr;
     const long n = BIO_get_mem_data(bio, &data);
-    return n > 0 ? std::string(data, static_cast<std::size_t>(n)) : std::string();
+    return n > 0 ? std::string_view(data, static_cast<std::size_t>(n)) : std::string_view();
 }
 
 bool write_chain(const certificate& c, BIO* out) {
@@ -47,7 +47,7 @@ certificate_pem read_certificate(const std::string& certs_dir, const std::string
     if (pattern_of(file) != name) return out;
     const std::string path = certs_dir + '/' + file;
     file_text read = read_small_file(path, most_certificate_bytes);
-    out.digest = seal::sha256(read.text);
+    out.digest = seal::sha256(read.text.view());
     out.same = read.error.empty() && !read.missing && out.digest == digest;
     if (out.same) {
         out.there = true;
@@ -61,8 +61,8 @@ certificate_pem read_certificate(const std::string& certs_dir, const std::string
     const bio_ptr chain(BIO_new(BIO_s_mem())), key(BIO_new(BIO_s_secmem()));
     if (chain != nullptr && key != nullptr && write_chain(*loaded.good, chain.get()) &&
         PEM_write_bio_PrivateKey(key.get(), loaded.good->key, nullptr, nullptr, 0, nullptr, nullptr) == 1) {
-        out.chain = take_text(chain.get());
-        out.key = take_text(key.get());
+        out.chain = text_in(chain.get());
+        out.key = text_in(key.get());
     } else {
         out.error = certs_dir + '/' + file + ": cannot be written as PEM: " + last_error();
     }

@@ -2,7 +2,6 @@
 #include "certificate_file.hpp"
 
 #include <fcntl.h>
-#include <openssl/crypto.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,7 +44,7 @@ struct descriptor {
 };
 
 // One byte more than there should be, if it has grown.
-bool read_all(int fd, std::string& text, std::size_t size_bytes) {
+bool read_all(int fd, secret_text& text, std::size_t size_bytes) {
     text.resize(size_bytes + 1);
     std::size_t used = 0;
     while (used < text.size()) {
@@ -60,10 +59,10 @@ bool read_all(int fd, std::string& text, std::size_t size_bytes) {
 }
 
 // Parsed, and held against the name that `file` stands for. Wipes the text.
-certificate_ptr parse_named(std::string& pem, const std::string& file, std::string kept_in,
+certificate_ptr parse_named(secret_text& pem, const std::string& file, std::string kept_in,
                             std::string& error) {
-    auto parsed = parse_pem(pem, error);
-    OPENSSL_cleanse(pem.data(), pem.size());
+    auto parsed = parse_pem(pem.view(), error);
+    pem.clear();
     if (parsed == nullptr) return nullptr;
     parsed->pattern = pattern_of(file);
     parsed->file = std::move(kept_in);
@@ -143,6 +142,7 @@ file_text read_small_file(const std::string& path, std::size_t most_bytes) {
         return out;
     }
     out.stamp = stamp_of(s);
+    out.shared = (s.st_mode & (S_IRGRP | S_IROTH)) != 0;
     if (!S_ISREG(s.st_mode)) {
         out.error = "is not a regular file: put the PEM file itself, or a link to it, there";
     } else if (static_cast<std::uint64_t>(s.st_size) > most_bytes) {
@@ -159,18 +159,17 @@ file_text read_small_file(const std::string& path, std::size_t most_bytes) {
 leaf_facts read_leaf_facts(const std::string& certs_dir, const std::string& file, leaf_look look) {
     const std::string path = certs_dir + '/' + file;
     file_text read = read_small_file(path, most_certificate_bytes);
-    leaf_facts out{.missing = read.missing, .error = std::move(read.error)};
+    leaf_facts out{.missing = read.missing, .shared = read.shared, .error = std::move(read.error)};
     if (out.error.empty() && look == leaf_look::end) {
-        out.not_after = read_end(read.text, out.error);
+        out.not_after = read_end(read.text.view(), out.error);
     } else if (out.error.empty()) {
         certificate c;
-        c.leaf = read_leaf(read.text, out.error).release();
+        c.leaf = read_leaf(read.text.view(), out.error).release();
         if (c.leaf != nullptr) {
             out.not_after = not_after_of(c.leaf);
             out.error = name_error(c, pattern_of(file));
         }
     }
-    OPENSSL_cleanse(read.text.data(), read.text.size());
     if (!out.error.empty()) out.error = path + ": " + out.error;
     return out;
 }

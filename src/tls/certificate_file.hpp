@@ -44,8 +44,10 @@ struct file_stamp {
 bool stat_file(const std::string& path, file_stamp& stamp);  // false: there is none
 
 struct file_text {
-    std::string text, error;
+    secret_text text;  // a key may stand in it
+    std::string error;
     bool missing = false;
+    bool shared = false;  // others than its owner may read it
     file_stamp stamp;
 };
 // A regular file of at most `most_bytes`. The error does not name the file.
@@ -56,6 +58,7 @@ file_text read_small_file(const std::string& path, std::size_t most_bytes);
 enum class leaf_look : std::uint8_t { end, end_and_name };
 struct leaf_facts {
     bool missing = false;
+    bool shared = false;         // others than its owner may read the file
     std::string error;           // names the file
     std::int64_t not_after = 0;  // Unix seconds
 };

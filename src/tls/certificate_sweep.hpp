@@ -44,6 +44,8 @@ class certificate_sweep {
     expiry_watch watch_;
     std::optional<folder_names> names_;  // a round is under way
     std::int64_t began_ = 0, told_ = 0;
+    std::uint64_t shared_count_ = 0;  // files seen since tell() that others may read, and one of them
+    std::string shared_file_;
 };
 
 }  // namespace gatehouse::tls

@@ -36,11 +36,14 @@ struct pem_block {
     pem_block(const pem_block&) = delete;
     pem_block& operator=(const pem_block&) = delete;
     ~pem_block() {
-        OPENSSL_free(name);
-        OPENSSL_free(header);
-        OPENSSL_clear_free(data, static_cast<std::size_t>(size));
+        OPENSSL_secure_free(name);
+        OPENSSL_secure_free(header);
+        OPENSSL_secure_clear_free(data, static_cast<std::size_t>(size));
     }
-    bool read(BIO* from) { return PEM_read_bio(from, &name, &header, &data, &size) == 1; }
+    // "Secure": OpenSSL wipes what it reads lines into.
+    bool read(BIO* from) {
+        return PEM_read_bio_ex(from, &name, &header, &data, &size, PEM_FLAG_SECURE | PEM_FLAG_EAY_COMPATIBLE) == 1;
+    }
     bool is(std::string_view what) const { return name == what; }
     bool is_certificate() const { return is("CERTIFICATE") || is("X509 CERTIFICATE"); }
     bool is_encrypted() const {

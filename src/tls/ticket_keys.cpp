@@ -40,12 +40,15 @@ void ticket_keys::rotate() {
         log::error("ticket keys stay as they are, no randomness for new ones: {}", last_error());
         return;
     }
-    // Nobody reads `next` any more: it ceased to be current a day and a half ago.
+    // Nobody reads `next` any more: it ceased to be current a day and a half ago, and was wiped.
     set& s = impl_->ring[next];
     s.keys = {fresh, old.keys[0], old.keys[1]};
     s.count = static_cast<std::uint8_t>(old.count < 3 ? old.count + 1 : 3);
     OPENSSL_cleanse(&fresh, sizeof fresh);
     impl_->now.store(next, std::memory_order_release);
+    // A worker may still read what was current a moment ago; what came before opens nothing any more.
+    for (std::size_t i = 0; i < impl_->ring.size(); ++i)
+        if (i != now && i != next) OPENSSL_cleanse(&impl_->ring[i], sizeof impl_->ring[i]);
 }
 
 const ticket_keys::set& ticket_keys::current() const noexcept {

@@ -40,7 +40,7 @@ trust_ptr load_trust(const std::string& ca_file, std::string& error) {
     const file_text file = read_small_file(ca_file, most_bytes);
     error = file.error;
     STACK_OF(X509)* all =
-        error.empty() ? read_certificates(file.text, most_certificates, error) : nullptr;
+        error.empty() ? read_certificates(file.text.view(), most_certificates, error) : nullptr;
     auto trust = std::make_shared<trust_store>();
     trust->store = X509_STORE_new();
     trust->names = sk_X509_NAME_new_null();

@@ -34,8 +34,8 @@ void load_ca(SSL_CTX* ctx, const std::string& ca_file) {
 void load_client_certificate(SSL_CTX* ctx, const std::string& path) {
     file_text file = read_small_file(path, most_certificate_bytes);
     std::string error = file.error;
-    const auto c = error.empty() ? parse_pem(file.text, error) : nullptr;
-    OPENSSL_cleanse(file.text.data(), file.text.size());
+    const auto c = error.empty() ? parse_pem(file.text.view(), error) : nullptr;
+    file.text.clear();
     if (c != nullptr && SSL_CTX_use_cert_and_key(ctx, c->leaf, c->key, c->chain, 1) != 1)
         error = "cannot be used (" + last_error() + ')';
     if (!error.empty()) throw std::runtime_error(path + ": " + error);

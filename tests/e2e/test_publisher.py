@@ -28,6 +28,7 @@ def make_key(folder, name):
     file = folder / f"{name}.key"
     if not file.exists():
         file.write_text(subprocess.run(["openssl", "rand", "-hex", "32"], check=True, capture_output=True, text=True).stdout)
+        file.chmod(0o600)
     return str(file)
 
 

@@ -2,6 +2,7 @@
 // control thread; every `done` runs there, once.
 #pragma once
 
+#include <gatehouse/base/secret.hpp>
 #include <cstdint>
 #include <functional>
 #include <gatehouse/store/rows.hpp>
@@ -41,7 +42,7 @@ class archive_store {
     // Each count stays where it is the larger one.
     virtual void keep_usage(std::vector<store::usage_row> rows, std::function<void(std::string why_not)> done) = 0;
     // In tls.certs_dir, checked: chain and key in PEM, for `host` ("*.x": the wildcard). `why_not` names what to do.
-    virtual void put_certificate(const std::string& host, const std::string& pem, std::function<void(std::string why_not)> done) = 0;
+    virtual void put_certificate(const std::string& host, const secret_text& pem, std::function<void(std::string why_not)> done) = 0;
     // Those of `hosts` that no certificate is there for, neither their own nor a wildcard.
     virtual void without_certificate(std::vector<std::string> hosts, std::function<void(std::vector<std::string>)> done) = 0;
     virtual void remove_certificate(const std::string& host, std::function<void(std::string why_not)> done) = 0;

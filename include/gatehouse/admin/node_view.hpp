@@ -84,7 +84,7 @@ struct proof_answer {
 // What one server of the admin API leaves to the next, when a reload gives it another address: no
 // counter falls, and a token stays in force.
 struct server_memory {
-    std::string token;  // of the last one that was started
+    std::string token_hash;  // of the last one that was started
     tenant_ranking ranking;
     std::vector<tenant_series> series;
     std::chrono::steady_clock::time_point series_at{};

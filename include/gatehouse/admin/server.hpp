@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <gatehouse/admin/node_view.hpp>
+#include <gatehouse/base/secret.hpp>
 #include <memory>
 #include <string>
 
@@ -13,7 +14,7 @@ namespace gatehouse::admin {
 
 struct server_options {
     std::string address;  // "127.0.0.1:9900" "[::1]:9900" "unix:/path"; port 0: any
-    std::string token;    // what callers must know; empty: what the server before this one took
+    secret_text token;    // what callers must know, of which a digest alone is kept; empty: what the server before this one took
     std::size_t connections = 64;
     std::chrono::milliseconds deadline{10'000};  // for a request, for its answer, idle
     std::chrono::milliseconds action_deadline{120'000};  // for a reload, a drain
@@ -32,7 +33,7 @@ class server {
     void stop();   // closes everything; the io_context then runs out of this server's work
     // Another server takes over: the address is free at once, connections end after their answer.
     void retire();
-    void set_token(std::string token);  // for requests from here on; empty: no other
+    void set_token(const secret_text& token);  // for requests from here on; empty: no other
     std::string address() const;        // as bound: "127.0.0.1:9900", "unix:/path"
 
  private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <gatehouse/base/secret.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,7 +20,8 @@ struct redis_url {
     std::vector<server> servers;  // one; with `master` the sentinels; none with `path`
     std::string path;             // of a Unix socket
     std::string master;           // the name the sentinels know the master by; empty: no sentinels
-    std::string user, password;   // of the server, not of the sentinels; empty: none
+    std::string user;
+    secret_text password;         // of the server, not of the sentinels; empty: none
     std::uint32_t database = 0;
     bool operator==(const redis_url&) const = default;
 };

@@ -3,6 +3,7 @@
 
 #include <gatehouse/base/language.hpp>
 #include <gatehouse/base/log.hpp>
+#include <gatehouse/base/secret.hpp>
 #include <gatehouse/tenant/model.hpp>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct node_settings {
     std::uint32_t workers = 0;        // 0 = one a core
     std::string state_dir;            // absolute
     config::wrong_region wrong_region = wrong_region::refuse;
+    bool core_dumps = false;          // and whether others of its user may look into the process
 };
 
 struct listener_settings {
@@ -49,7 +51,8 @@ struct platform_settings {
 };
 
 struct redis_settings {
-    std::string url, prefix = "gatehouse";
+    secret_text url;                          // with a password, maybe
+    std::string prefix = "gatehouse";
     bool follow = false;
     std::uint64_t cache_tenants = 100000;
     milliseconds max_stale{0};

@@ -2,6 +2,7 @@
 // the SHA-256 of each. Pure; any thread.
 #pragma once
 
+#include <gatehouse/base/secret.hpp>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <gatehouse/registry/access.hpp>
@@ -17,7 +18,7 @@ struct tenant_copy {
     struct certificate {
         std::string host;   // "shop.acme.example", "*.acme.example"
         std::string chain;  // PEM, leaf first
-        std::string key;    // PEM; empty: left out
+        secret_text key;    // PEM; empty: left out
     };
     std::string id;
     std::uint64_t revision = 0;  // of the registry it was copied from

@@ -8,6 +8,7 @@
 // of the JSON. `signed` begins with what it is about, so that no document can stand for another.
 #pragma once
 
+#include <gatehouse/base/secret.hpp>
 #include <cstdint>
 #include <functional>
 #include <gatehouse/config/settings.hpp>
@@ -73,7 +74,7 @@ struct certificate_document {
     position at;
     std::int64_t not_after = 0;         // Unix seconds, of the leaf
     std::string chain;                  // PEM, leaf first
-    std::string key;                    // PEM; after reading empty: sealed for other regions
+    secret_text key;                    // PEM; after reading empty: sealed for other regions
     std::vector<std::string> regions;   // that may have the key
     std::string source;                 // digest of the file it was made of; may be empty
 };

@@ -5,6 +5,7 @@
 // documents are worked on in the pool.
 #pragma once
 
+#include <gatehouse/base/secret.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
@@ -45,7 +46,7 @@ struct follower_status {
 struct followed_certificate {
     enum class kind : std::uint8_t { found, none, unavailable } what = kind::none;
     std::string error;  // found, but not to be used here, and why
-    std::string pem;    // chain and key
+    secret_text pem;    // chain and key
 };
 
 class follower final : public tenant::loader {

@@ -4,6 +4,7 @@
 // pool.
 #pragma once
 
+#include <gatehouse/base/secret.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
@@ -25,7 +26,8 @@ struct certificate_text {
     bool same = false;       // the file has the digest that was asked about; nothing else is said
     std::string digest;      // of the file
     std::string error;       // there, but not to be published, and why
-    std::string chain, key;  // PEM
+    std::string chain;  // PEM
+    secret_text key;    // PEM
     std::int64_t not_after = 0;
 };
 

@@ -2,8 +2,8 @@
 // sign (HMAC-SHA256) is theirs. Immutable values; any thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <gatehouse/base/secret.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,13 +23,13 @@ class region_key {
     // Nonce, ciphertext and tag in base64. `associated` has to be the same when it is opened. Throws
     // std::runtime_error when the system has no randomness to give.
     std::string seal(std::string_view plain, std::string_view associated) const;
-    std::optional<std::string> open(std::string_view sealed, std::string_view associated) const;
+    std::optional<secret_text> open(std::string_view sealed, std::string_view associated) const;
 
     std::string sign(std::string_view text) const;  // 64 hexadecimal digits
     bool is_signed(std::string_view text, std::string_view signature) const noexcept;
 
  private:
-    using secret = std::array<unsigned char, 32>;
+    using secret = secret_bytes<32>;
     secret sealing_{}, signing_{};
     std::string id_;
 };
@@ -41,7 +41,8 @@ class key_ring {
     // One key a line; empty lines and lines that begin with '#' are skipped. At most 16. Null, and
     // in `trouble` what is wrong and what to do, without the file's name.
     static std::optional<key_ring> parse(std::string_view text, std::string& trouble);
-    static std::optional<key_ring> load(const std::string& file, std::string& trouble);  // blocks
+    // Blocks. A file that others than its owner may read is refused.
+    static std::optional<key_ring> load(const std::string& file, std::string& trouble);
 
     const region_key& current() const noexcept { return keys_.front(); }
     const region_key* find(std::string_view id) const noexcept;  // null: not held

@@ -3,6 +3,7 @@
 // locks, never held over a read or a parse); the cache is one worker's and lock-free.
 #pragma once
 
+#include <gatehouse/base/secret.hpp>
 #include <openssl/ssl.h>
 
 #include <atomic>
@@ -66,7 +67,7 @@ struct fetched_pem {
     bool missing = false;      // there is none
     bool unavailable = false;  // nobody can say now whether there is one
     std::string error;         // there is one that cannot be had: why, and what to do
-    std::string pem;           // chain (leaf first) and key
+    secret_text pem;           // chain (leaf first) and key
 };
 
 class certificate_source {
@@ -162,7 +163,8 @@ struct certificate_pem {
     bool same = false;       // the file has the digest that was asked about: it was not parsed
     std::string digest;      // SHA-256 of the file, hexadecimal
     std::string error;       // there, and bad: names the file and what to do
-    std::string chain, key;  // PEM, leaf first
+    std::string chain;       // PEM, leaf first
+    secret_text key;         // PEM
     std::int64_t not_after = 0;
 };
 // Puts chain and key (PEM, leaf first) where certificates of that name are read from, or says why not: it is checked as one

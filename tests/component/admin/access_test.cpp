@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
+#include <gatehouse/seal/digest.hpp>
 
 #include "api.hpp"
 #include "fake_node.hpp"
@@ -40,13 +41,13 @@ struct world {
         give("other", role::tenant_admin, "globex");
         give("granted", role::tenant_admin, "partner");
         give("granted a look", role::tenant_admin, "watcher");
-        made.emplace(node, api::options{.token = "0123456789abcdef", .open_metrics = false, .metrics_every = 0ms});
+        made.emplace(node, api::options{.token_hash = gatehouse::seal::sha256("0123456789abcdef"), .open_metrics = false, .metrics_every = 0ms});
     }
     std::string give(const std::string& whom, role r, const std::string& tenant,
                      std::optional<gatehouse::tenant::utc_time> expires = std::nullopt) {
         const auto t = make_token();
         node.access_rows.tokens[t.id] = {.id = t.id, .hash = t.hash, .role = r, .tenant = tenant, .label = whom, .made_by = {}, .made_at = {}, .expires = expires};
-        tokens[whom] = t.text;
+        tokens[whom] = std::string(t.text.view());
         return t.id;
     }
     api_answer ask_with(const std::string& token, std::string_view method, std::string_view target, std::string_view body = {}) {

@@ -4,6 +4,7 @@
 #include <boost/algorithm/string/case_conv.hpp>
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
+#include <gatehouse/seal/digest.hpp>
 
 #include "fake_node.hpp"
 #include "usage_query.hpp"
@@ -39,7 +40,7 @@ struct fixture {
     api_answer ask(std::string_view method, std::string_view target,
                    const std::string& token = secret, std::string_view if_none_match = {}) {
         if (!made)
-            made.emplace(node, api::options{.token = secret,
+            made.emplace(node, api::options{.token_hash = gatehouse::seal::sha256(secret),
                                             .open_metrics = open_metrics,
                                             .metrics_every = std::chrono::milliseconds(0)});
         const auto authorization = token.empty() ? std::string() : "Bearer " + token;

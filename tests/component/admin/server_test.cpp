@@ -36,7 +36,7 @@ struct running {
         server.emplace(io, o, node);
         server->start();
         address = server->address();
-        token = o.token;
+        token = std::string(o.token.view());
         thread = std::thread([this] { io.run(); });
     }
     ~running() { stop(); }

@@ -35,6 +35,7 @@ TEST_CASE("the smallest file and its defaults") {
     CHECK(s.file == "/etc/gate/gatehouse.toml");
     CHECK(s.node.id.empty());
     CHECK(s.node.state_dir == "/etc/gate/state");
+    CHECK_FALSE(s.node.core_dumps);
     CHECK(s.node.wrong_region == wrong_region::refuse);
     REQUIRE(s.listeners.size() == 1);
     CHECK_FALSE(s.listeners[0].tls);
@@ -56,6 +57,7 @@ id = "edge-1"
 region = "eu-west"
 workers = 4
 state_dir = "/var/lib/gate"
+core_dumps = true
 wrong_region = "redirect"
 [[listener]]
 address = "[::]:8443"
@@ -149,6 +151,7 @@ client = "network"
     CHECK(s.node.region == "eu-west");
     CHECK(s.node.workers == 4);
     CHECK(s.node.state_dir == "/var/lib/gate");
+    CHECK(s.node.core_dumps);
     CHECK(s.node.wrong_region == wrong_region::redirect);
     REQUIRE(s.listeners.size() == 2);
     CHECK(s.listeners[0] == listener_settings{"[::]:8443", true, false, 0});
@@ -549,7 +552,7 @@ TEST_CASE("loading looks at files") {
     std::ofstream(file)
         << listener
         << "[pools.a]\ntls = { ca_file = \"ca.pem\" }\nendpoints = [ { address = \"a:1\" } ]\n"
-        << "[regions.a]\nkey_file = \"a.key\"\n[registry.redis]\nurl_file = \"redis.url\"\n";
+        << "[regions.a]\nkey_file = \"a.key\"\n[registry.redis]\nurl_file = \"redis.url\"\n[admin]\naddress = \"127.0.0.1:1\"\n";
 
     const auto bare = load_settings(file);
     INFO(all_text(bare.diagnostics));
@@ -569,6 +572,22 @@ TEST_CASE("loading looks at files") {
     CHECK_FALSE(whole.value->node.id.empty());
     CHECK(whole.value->registry.redis->url == "redis://u:p@h:1/0");
     CHECK(whole.value->registry.tenants_dir == (folder / "tenants").string());
+
+    // Secrets that others may read: of the node's own the file is refused, of Redis it is told.
+    const auto files = {folder / "redis.url", folder / "a.key", folder / "admin.token"};
+    for (const auto& one : files) {
+        std::ofstream(one, std::ios::app);
+        fs::permissions(one, fs::perms(0640));
+    }
+    const auto shared = load_settings(file);
+    CHECK_FALSE(shared.value);
+    CHECK(count_at(shared.diagnostics, severity::error, "regions.a.key_file") == 1);
+    CHECK(count_at(shared.diagnostics, severity::error, "admin.token_file") == 1);
+    CHECK(count_at(shared.diagnostics, severity::warning, "registry.redis.url_file") == 1);
+    CHECK_THAT(all_text(shared.diagnostics), Catch::Contains("chmod 600 " + (folder / "a.key").string()));
+    for (const auto& one : files) fs::permissions(one, fs::perms(0600));
+    CHECK(count_at(load_settings(file).diagnostics, severity::warning, "registry.redis.url_file") == 0);
+    CHECK(load_settings(file).value);
 
     const auto missing = load_settings((folder / "none.toml").string());
     REQUIRE(missing.diagnostics.size() == 1);

@@ -1,6 +1,11 @@
 // Keys of regions: what was sealed comes back to its key, its purpose and nobody else.
+#include <sys/stat.h>
+#include <unistd.h>
 #include <catch2/catch.hpp>
+#include <gatehouse/base/text.hpp>
 #include <gatehouse/seal/region_key.hpp>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 using gatehouse::seal::key_ring;
@@ -81,4 +86,12 @@ TEST_CASE("a file of keys that is not one says what to do") {
     CHECK(trouble.find("at most 16") != std::string::npos);
     CHECK_FALSE(key_ring::load("/nonexistent/eu-west.key", trouble));
     CHECK(trouble.find("cannot be read") != std::string::npos);
+    const std::string file = std::filesystem::temp_directory_path() / ("gatehouse-key-" + gatehouse::random_hex(6));
+    std::ofstream(file) << first;
+    ::chmod(file.c_str(), 0600);
+    CHECK(key_ring::load(file, trouble)->current().id() == key_of(first).id());
+    ::chmod(file.c_str(), 0640);
+    CHECK_FALSE(key_ring::load(file, trouble));
+    CHECK(trouble.find("chmod 600") != trouble.npos);
+    ::unlink(file.c_str());
 }
