@@ -94,6 +94,8 @@ const std::vector<api::endpoint>& api::endpoints() {
         {"POST", {"v1", "pools", "{id}", "endpoints", "{address}", "drain"}, needs::platform_admin, &api::drain},
         {"POST", {"v1", "pools", "{id}", "endpoints", "{address}", "enable"}, needs::platform_admin, &api::enable},
         {"POST", {"v1", "reload"}, needs::platform_admin, &api::reload},
+        {"POST", {"v1", "upgrade"}, needs::platform_admin, &api::start_upgrade},
+        {"GET", {"v1", "upgrade"}, needs::platform_viewer, &api::upgrade_state},
         {"POST", {"v1", "registry", "publish"}, needs::platform_admin, &api::publish},
         {"GET", {"v1", "registry", "diff"}, needs::platform_viewer, &api::diff},
     };
@@ -287,7 +289,7 @@ api_answer api::answer(const api_request& r) {
                 case verdict::forbidden:
                     return forbidden(e.needs, p.who);
                 case verdict::yes:
-                    return (this->*e.run)(p);
+                    return unless_handing_over(e, p);
             }
         }
         if (!allowed.empty()) allowed += ", ";
@@ -417,6 +419,7 @@ api_answer api::node(const parsed&) {
                                     {"version", who.version},
                                     {"fleet_id", who.fleet_id},
                                     {"started", rfc3339(who.started_unix_s)},
+                                    {"pid", who.pid},
                                     {"revision", node_.revision()},
                                     {"ready", reasons.empty()},
                                     {"reasons", json::array(reasons.begin(), reasons.end())},
@@ -498,6 +501,47 @@ api_answer api::reload(const parsed& p) {
             done(json_answer(report_json(r), r.refused.empty() && r.held.empty() ? 200 : 409));
         });
     };
+    return a;
+}
+
+namespace {
+
+json::object upgrade_json(const upgrade_status& s) {
+    json::object o{{"state", name(s.at)}};
+    if (s.pid != 0) o["pid"] = s.pid;
+    if (s.from != 0) o["from"] = s.from;
+    if (!s.version.empty()) o["version"] = s.version;
+    if (!s.why.empty()) o["why"] = s.why;
+    return o;
+}
+
+}  // namespace
+
+api_answer api::start_upgrade(const parsed&) {
+    const auto why = node_.start_upgrade();
+    if (!why.empty()) return api_problem(409, "upgrade-refused", "No upgrade was begun", why);
+    return json_answer(upgrade_json(node_.upgrade_state()), 202);
+}
+
+api_answer api::upgrade_state(const parsed&) {
+    return json_answer(upgrade_json(node_.upgrade_state()));
+}
+
+// What is changed while another process takes over would be lost with this one.
+api_answer api::unless_handing_over(const endpoint& e, const parsed& p) {
+    // A move that is held has to end, and the node begins no other.
+    const bool always = e.method == "GET" || e.run == &api::reload || e.run == &api::start_upgrade || e.run == &api::migrate;
+    if (always) return (this->*e.run)(p);
+    if (const auto s = node_.upgrade_state(); s.holds_changes() && s.pid != node_.who().pid) {
+        auto a = api_problem(503, "handing-over", "Nothing was changed", "A new process takes over from this one: ask again.");
+        a.fields.emplace_back("Retry-After", "1");
+        return a;
+    }
+    auto a = (this->*e.run)(p);
+    if (a.action)
+        a.action = [act = std::move(a.action), held = changes_](const std::function<void(api_answer)>& done) {
+            act([done, held](api_answer later) { done(std::move(later)); });
+        };
     return a;
 }
 

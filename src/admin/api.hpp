@@ -56,6 +56,8 @@ class api {
     std::uint64_t body_limit(std::string_view target, std::string_view authorization) const;
     // Gives tenants their series; done once before any traffic, they count from 0.
     void look_at_tenants();
+    // Requests that are not answered yet and may change something.
+    std::size_t changes_under_way() const noexcept { return static_cast<std::size_t>(changes_.use_count()) - 1; }
     const std::string& token_hash() const noexcept { return options_.token_hash; }
     void set_token_hash(std::string hash) { options_.token_hash = std::move(hash); }
 
@@ -143,6 +145,9 @@ class api {
     api_answer once_loaded(const std::string& host, const parsed&, api_answer (api::*run)(const parsed&));
     api_answer explain(const parsed&);
     api_answer reload(const parsed&);
+    api_answer start_upgrade(const parsed&);
+    api_answer upgrade_state(const parsed&);
+    api_answer unless_handing_over(const endpoint& e, const parsed& p);
     api_answer publish(const parsed&);
     api_answer diff(const parsed&);
     api_answer pools(const parsed&);
@@ -154,6 +159,7 @@ class api {
     node_view& node_;
     options options_;
     wrong_tokens wrong_;
+    const std::shared_ptr<int> changes_ = std::make_shared<int>(0);   // held by each that is under way
 };
 
 // The OpenAPI 3.1 document of all the above.

@@ -346,6 +346,15 @@ constexpr const char* text = R"json({
         "200": { "description": "in force", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ChangeReport" } } } },
         "409": { "description": "refused or held back, and why", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/ChangeReport" } } } },
         "504": { "$ref": "#/components/responses/Problem" } } } },
+    "/v1/upgrade": { "post": {
+      "summary": "Begins to replace the node's process by a new one, of the program that is at its path now", "operationId": "startUpgrade",
+      "responses": {
+        "202": { "description": "begun; GET says how far it is", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Upgrade" } } } },
+        "409": { "$ref": "#/components/responses/Problem" } } },
+      "get": {
+      "summary": "How far it is; the new process answers for itself once it serves", "operationId": "upgradeState",
+      "responses": {
+        "200": { "description": "the state", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Upgrade" } } } } } } },
     "/v1/registry/publish": { "post": {
       "summary": "Compares Redis with the registry and writes what differs; /v1/node shows how far it is", "operationId": "publishRegistry",
       "responses": {
@@ -382,13 +391,17 @@ constexpr const char* text = R"json({
       "Ready": { "type": "object", "required": [ "ready", "reasons" ], "properties": { "ready": { "type": "boolean" }, "store": { "const": "takes nothing", "description": "changes are refused; /v1/node says why" }, "reasons": { "type": "array", "items": { "type": "string" } }, "overload": { "type": "array", "description": "what the node is short of", "items": { "enum": [ "memory", "descriptors", "connections" ] } } } },
       "Node": { "type": "object", "properties": {
         "id": { "type": "string" }, "region": { "type": "string" }, "version": { "type": "string" }, "fleet_id": { "type": "string" },
-        "started": { "type": "string", "format": "date-time" }, "revision": { "type": "integer" }, "ready": { "type": "boolean" },
+        "started": { "type": "string", "format": "date-time" }, "pid": { "type": "integer" }, "revision": { "type": "integer" }, "ready": { "type": "boolean" },
         "reasons": { "type": "array", "items": { "type": "string" } }, "warnings": { "type": "array", "items": { "type": "string" } },
         "tenants": { "type": "integer" }, "quarantined": { "type": "integer" },
         "publisher": { "anyOf": [ { "$ref": "#/components/schemas/Publisher" }, { "type": "null" } ] },
         "follower": { "anyOf": [ { "$ref": "#/components/schemas/Follower" }, { "type": "null" } ] },
         "shares": { "anyOf": [ { "$ref": "#/components/schemas/Shares" }, { "type": "null" } ] },
         "workers": { "type": "array", "items": { "type": "object", "properties": { "connections": { "type": "integer" }, "requests": { "type": "integer" }, "requests_in_flight": { "type": "integer" }, "tunnels": { "type": "integer" } } } } } },
+      "Upgrade": { "type": "object", "required": [ "state" ], "properties": {
+        "state": { "type": "string", "enum": [ "none", "starting", "pausing", "loading", "switching", "done", "failed" ] },
+        "pid": { "type": "integer", "description": "the new process" }, "from": { "type": "integer", "description": "the old one" },
+        "version": { "type": "string", "description": "of the new program" }, "why": { "type": "string", "description": "failed: why; the old process goes on" } } },
       "Publisher": { "type": "object", "properties": {
         "state": { "type": "string", "enum": [ "away", "standby", "comparing", "current" ] }, "why": { "type": "string" },
         "epoch": { "type": "integer" }, "compared": { "type": "integer" }, "to_compare": { "type": "integer" },

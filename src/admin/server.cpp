@@ -125,6 +125,12 @@ class server::impl : public std::enable_shared_from_this<impl> {
     void start();
     void stop();
     void retire();
+    void hand_over() {
+        socket_file_.clear();
+        retire();
+    }
+    int descriptor() { return acceptor_.native_handle(); }
+    std::size_t changes_under_way() const { return api_->changes_under_way(); }
     void set_token(const secret_text& token);
     const std::string& address() const { return address_; }
 
@@ -179,7 +185,7 @@ server::impl::impl(asio::io_context& control, server_options o, node_view& node)
     if (!wanted)
         throw std::runtime_error(fmt::format(
             "[admin] address {}: not an IP address with a port, nor unix:PATH", options_.address));
-    const int fd = listen_at(options_.address, *wanted);
+    const int fd = options_.socket >= 0 ? options_.socket : listen_at(options_.address, *wanted);
     const auto bound = bound_address(fd);
     if (wanted->is_unix())
         socket_file_ = reinterpret_cast<const sockaddr_un*>(wanted->get())->sun_path;
@@ -414,6 +420,18 @@ void server::stop() {
 
 void server::retire() {
     std::exchange(impl_, nullptr)->retire();
+}
+
+void server::hand_over() {
+    impl_->hand_over();
+}
+
+std::size_t server::changes_under_way() const {
+    return impl_->changes_under_way();
+}
+
+int server::descriptor() const {
+    return impl_->descriptor();
 }
 
 void server::set_token(const secret_text& token) {

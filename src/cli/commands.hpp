@@ -14,6 +14,7 @@ int run_serve(const options& o, serve_function serve);
 int run_check(const options& o);
 int run_explain(const options& o);
 int run_reload(const options& o);
+int run_upgrade(const options& o);
 int run_tenant_list(const options& o);
 int run_tenant_show(const options& o);
 int run_tenant_tree(const options& o);

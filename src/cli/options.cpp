@@ -18,7 +18,7 @@ constexpr const char* footer = R"(Examples:
       Looks at the settings and every tenant file, and says what a start would complain about.
   gatehouse serve --config conf/gatehouse.toml
       Runs a node in the foreground. SIGHUP reloads, SIGUSR1 reopens the access log,
-      SIGTERM drains and ends.
+      SIGUSR2 upgrades, SIGTERM drains and ends.
   gatehouse explain https://shop.acme.example/api/v1?x=1 --client 192.0.2.7
       Which tenant, route and upstream a request would get, or why it would be refused.
   gatehouse tenant create acme --plan pro --pool shared --host shop.acme.example
@@ -33,6 +33,8 @@ constexpr const char* footer = R"(Examples:
       Who changed what of acme, and from where.
   gatehouse pool drain shared 127.0.0.1:9001 --wait 30s
       Takes an application out for a deployment; gatehouse pool enable brings it back.
+  gatehouse upgrade
+      After the program was replaced on the disk: the new one takes over, no request is lost.
   gatehouse reload --force
       Reads all files again, and goes on with a mass removal that is held back.
 
@@ -88,6 +90,12 @@ struct command_line {
                         "Before that, make a damaged central.db anew: from files, backups and the tenants' databases. No node may run");
         auto* reload = add(app, "reload", "Have the node read all its files again", verb::reload);
         reload->add_flag("--force", o.force, "Go on with a mass removal that is held back");
+        add(app, "upgrade",
+            "Replace the running node by the program that is at its path now, without losing a request.\n"
+            "The new process reads the settings, gets all listening sockets and ticket keys, and when it is ready\n"
+            "serves; the old one then finishes what it has, for timeouts.drain at most. When the new one does not\n"
+            "get ready within timeouts.upgrade, the old one goes on as if nothing had been: exit code 1",
+            verb::upgrade);
         auto* explain = add(app, "explain",
                             "What would happen to a request, stage by stage. Asks the node; when "
                             "none answers, evaluates the files",

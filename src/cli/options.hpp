@@ -16,6 +16,7 @@ enum class verb : std::uint8_t {
     serve,
     check,
     reload,
+    upgrade,
     explain,
     tenant_list,
     tenant_show,

@@ -21,6 +21,8 @@ int dispatch(const options& o, serve_function serve) {
             return run_check(o);
         case verb::reload:
             return run_reload(o);
+        case verb::upgrade:
+            return run_upgrade(o);
         case verb::explain:
             return run_explain(o);
         case verb::tenant_list:

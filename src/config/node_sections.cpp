@@ -131,6 +131,7 @@ void read_timeouts(table_reader& root, timeout_settings& out) {
         in.duration("tunnel_idle", out.tunnel_idle, {milliseconds{1}, std::chrono::hours{24 * 7}});
         in.duration("drain_delay", out.drain_delay, wait);
         in.duration("drain", out.drain, {milliseconds{0}, std::chrono::hours{24}});
+        in.duration("upgrade", out.upgrade, {milliseconds{1}, std::chrono::hours{1}});
     });
 }
 

@@ -185,6 +185,12 @@ void quota_book::set_base(const quota_use& use) {
     made(use.owner, use.route)->base_.store(word_of(use.in, std::min(use.count, quota_max)));
 }
 
+void quota_book::move_base(const quota_use& use) {
+    set_base(use);
+    const std::lock_guard lock(mutex_);
+    made(use.owner, use.route)->note_moved();
+}
+
 std::vector<std::shared_ptr<quota_account>> quota_book::take_moved() {
     std::vector<std::shared_ptr<quota_account>> out;
     quota_account* one = moved_.exchange(nullptr, std::memory_order_acquire);

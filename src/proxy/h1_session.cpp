@@ -275,7 +275,9 @@ void h1_session::drain() noexcept {
 }
 
 void h1_session::abandon() noexcept {
-    ending_asked_ = true;
+    const bool ends_in_order = idle_since_ns_ != 0 && served_any_;
+    drain();
+    if (ends_in_order) return;
     if (hello_) hello_->ready.fail(errc::cancelled);
     if (slot_) slot_->given.fail(errc::cancelled);
     stream_.break_off();

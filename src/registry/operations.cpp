@@ -286,6 +286,39 @@ void service::impl::with_tenant_data(std::function<void(tenant_data&)> job, std:
         });
 }
 
+// Its turn does not end before resume().
+void service::impl::pause(std::function<void()> paused) {
+    pausing_ = std::move(paused);
+    enqueue([this] {
+        if (!pausing_) return finish();
+        still_ = true;
+        std::exchange(pausing_, nullptr)();
+    });
+}
+
+void service::impl::resume() {
+    pausing_ = nullptr;
+    if (!std::exchange(still_, false)) return;
+    schedule_move(move_after);
+    finish();
+}
+
+void service::impl::begin_beside(int lock_fd) {
+    still_ = true;
+    pipeline_->begin_beside(lock_fd);
+}
+
+void service::impl::take_over() {
+    still_ = false;
+    enqueue([this] {
+        in_pool([](pipeline& p) { return p.take_over(); },
+                [this](outcome o) {
+                    schedule_move(move_after);
+                    conclude_operation(std::move(o), {});
+                });
+    });
+}
+
 void service::impl::stop() {
     *stopped_ = true;
     ready_ = false;
@@ -373,11 +406,12 @@ void service::impl::wait_for_expiry() {
 }
 
 void service::impl::schedule_move(std::chrono::milliseconds after) {
-    if (move_scheduled_ || follows()) return;
+    if (move_scheduled_ || still_ || follows()) return;
     move_scheduled_ = true;
     move_timer_.expires_after(after);
     move_timer_.async_wait([self = shared_from_this()](error_code ec) {
-        if (!ec && !*self->stopped_) self->move_rows();
+        if (self->still_) self->move_scheduled_ = false;   // resume(), take_over() do
+        else if (!ec && !*self->stopped_) self->move_rows();
     });
 }
 

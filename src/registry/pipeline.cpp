@@ -5,6 +5,7 @@
 #include "keep.hpp"
 
 #include <fmt/ranges.h>
+#include <unistd.h>
 #include <algorithm>
 #include <gatehouse/config/json.hpp>
 #include <limits>
@@ -20,18 +21,18 @@ tenant::utc_time utc_now() {
 
 opened pipeline::open(const std::string& state_dir, bool follows) {
     opened out;
-    auto lock = store::state_lock::acquire(state_dir, out.why);
+    auto lock = beside_ >= 0 ? store::state_lock::share(beside_, state_dir, out.why) : store::state_lock::acquire(state_dir, out.why);
     if (!lock) {
         out.ec = lock.error();
         return out;
     }
     lock_ = std::move(*lock);
-    store::failure why;
     std::string moved_to;
     const auto backend = store::open_backend(state_dir);
     const auto file = backend->name();
+    store::failure why = open_beside(*backend);
     store::contents contents;
-    db_ = backend->open(contents, why, &moved_to);
+    if (!why) db_ = backend->open(contents, why, &moved_to);
     if (!moved_to.empty())
         log::error(
             "{} is damaged; moved to {} and made anew from the tenant files: host ownership, "
@@ -77,6 +78,30 @@ opened pipeline::open(const std::string& state_dir, bool follows) {
     return out;
 }
 
+// A newer schema would lock the one out who is to go on should this fail.
+store::failure pipeline::open_beside(store::backend& backend) const {
+    store::failure why;
+    if (beside_ >= 0 && ::access(backend.name().c_str(), F_OK) == 0) (void)backend.open_read_only(why);
+    if (why) why.text += "; it cannot be taken over while in use: stop the node and start this one";
+    return why;
+}
+
+store::failure pipeline::write(store::change rows) {
+    if (beside_ >= 0) {
+        later_.push_back(std::move(rows));
+        return {};
+    }
+    for (; !later_.empty(); later_.pop_front())
+        if (auto why = db_->write(later_.front()); why) return why;
+    return db_->write(rows);
+}
+
+outcome pipeline::take_over() {
+    beside_ = -1;
+    lock_.own();
+    return store({});
+}
+
 namespace {
 
 // Whether the settings still have what was drained. An address that a configured name had may be
@@ -100,7 +125,7 @@ void pipeline::restore_drained(const store::contents& c, opened& out) {
         else
             gone.push_back(r);
     }
-    if (gone.empty()) return;
+    if (gone.empty() || beside_ >= 0) return;
     // Left over, they do no harm.
     if (const auto why = db_->write_drained({}, gone); why)
         log::warn("drained endpoints that are configured no more are not forgotten: {}", why.text);
@@ -129,7 +154,7 @@ void pipeline::restore_quotas(const store::contents& c, opened& out) {
         else
             ended.push_back({.tenant = use.owner, .route = use.route});
     }
-    if (ended.empty()) return;
+    if (ended.empty() || beside_ >= 0) return;
     // Left over, they do no harm.
     if (const auto why = quota_db_->write({}, ended); why) log::warn("quotas of periods that are over are not forgotten: {}", why.text);
 }
@@ -404,7 +429,7 @@ outcome pipeline::store(change_set c) {
     waiting_.merge(std::move(c));
     const auto rules_now = judged_by();
     if (!waiting_.empty() || !waiting_.stamps.empty() || !waiting_vanished_.empty() || !events_.empty() ||
-        rules_now != stored_judged_by_) {
+        rules_now != stored_judged_by_ || (beside_ < 0 && !later_.empty())) {
         waiting_.revision = std::max(waiting_.revision, state_.revision());
         auto rows = to_rows(waiting_, waiting_vanished_);
         rows.judged_by = rules_now;
@@ -419,7 +444,7 @@ outcome pipeline::store(change_set c) {
         rows.audit = std::move(log.rows);
         for (auto& r : rows.audit)
             r.home = home_of(r.tenant);
-        if (const auto why = db_->write(rows); why) {
+        if (const auto why = write(rows); why) {
             out.trouble = why.text;
             out.report.refused =
                 fmt::format("cannot be stored: {}; tried again until it can", why.text);

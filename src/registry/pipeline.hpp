@@ -13,6 +13,7 @@
 #include <gatehouse/registry/tenant_data.hpp>
 #include <gatehouse/store/state_lock.hpp>
 #include <gatehouse/store/store.hpp>
+#include <deque>
 #include <mutex>
 #include <set>
 #include <span>
@@ -49,6 +50,12 @@ class pipeline {
  public:
     explicit pipeline(rules r) : state_(std::move(r)) {}
 
+    // Before open(): another process has state_dir, whose lock is `lock_fd`, and writes nothing. Until take_over() nothing
+    // is written here either: what is to be stored waits, and counts as stored.
+    void begin_beside(int lock_fd) { beside_ = lock_fd; }
+    outcome take_over();
+    int lock_descriptor() const noexcept { return lock_.descriptor(); }
+    void unlock() { lock_ = {}; }
     // follows: what is kept of tenants is left alone.
     opened open(const std::string& state_dir, bool follows);
     // Reads some files into the batch; names a vanished one as such. Several at once may, while
@@ -80,6 +87,8 @@ class pipeline {
 
  private:
     outcome store(change_set c);
+    store::failure write(store::change rows);
+    store::failure open_beside(store::backend& backend) const;
     change_set try_one(const tenant_change& c, std::chrono::seconds delete_grace, change_answer& answer,
                        std::vector<trial>& kept);
     void take_back(std::vector<trial> kept);
@@ -94,6 +103,8 @@ class pipeline {
     state state_;
     store::state_lock lock_;
     std::unique_ptr<store::central_store> db_;
+    int beside_ = -1;
+    std::deque<store::change> later_;   // what waits for take_over()
     std::mutex quota_mutex_;
     std::unique_ptr<store::quota_store> quota_db_;
     std::mutex usage_mutex_;

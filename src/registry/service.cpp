@@ -44,6 +44,24 @@ void service::with_usage(std::function<void(store::usage_store&)> job, std::func
 void service::with_tenant_data(std::function<void(tenant_data&)> job, std::function<void()> done) {
     impl_->with_tenant_data(std::move(job), std::move(done));
 }
+void service::pause(std::function<void()> paused) {
+    impl_->pause(std::move(paused));
+}
+void service::resume() {
+    impl_->resume();
+}
+void service::unlock() {
+    impl_->unlock();
+}
+int service::lock_descriptor() const {
+    return impl_->lock_descriptor();
+}
+void service::begin_beside(int lock_fd) {
+    impl_->begin_beside(lock_fd);
+}
+void service::take_over() {
+    impl_->take_over();
+}
 void service::stop() {
     impl_->stop();
 }

@@ -29,6 +29,12 @@ class service::impl : public std::enable_shared_from_this<impl> {
     void keep_quotas(std::vector<limit::quota_use> used, std::function<void(std::string why_not)> done);
     void with_usage(std::function<void(store::usage_store&)> job, std::function<void()> done);
     void with_tenant_data(std::function<void(tenant_data&)> job, std::function<void()> done);
+    void pause(std::function<void()> paused);
+    void resume();
+    void unlock() { pipeline_->unlock(); }
+    int lock_descriptor() const { return pipeline_->lock_descriptor(); }
+    void begin_beside(int lock_fd);
+    void take_over();
     void stop();
 
     const table& known() const noexcept { return table_; }
@@ -107,6 +113,8 @@ class service::impl : public std::enable_shared_from_this<impl> {
     std::uint64_t revision_ = 0, rules_revision_ = 0;
     bool busy_ = false, ready_ = false, retry_scheduled_ = false;
     bool move_scheduled_ = false;
+    std::function<void()> pausing_;   // waits for its turn
+    bool still_ = false;              // another process has state_dir, or is to have it
     std::shared_ptr<std::atomic<bool>> stopped_ = std::make_shared<std::atomic<bool>>(false);
 };
 

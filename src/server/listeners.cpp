@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <gatehouse/net/address.hpp>
 
 namespace gatehouse::server {
@@ -27,35 +28,47 @@ static std::string advice(const error_code& ec) {
     return {};
 }
 
+// A worker more than there are sockets: one of its own where the kernel lets several listen, else one is shared.
+static result<int> another_socket(const net::address& a, const std::vector<int>& given) {
+    if (given.empty()) return net::open_listener(a);
+    if (!a.is_unix()) {
+        if (const result<int> own = net::open_listener(a)) return own;
+    }
+    const int fd = ::fcntl(given.front(), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return error_code(errno, boost::system::system_category());
+    return fd;
+}
+
+// One socket a worker at least, and all of `given`.
+static error_code listen_at(const config::listener_settings& l, std::vector<int> given, listener_rows& rows) {
+    const result<net::address> address = net::parse_address(l.address);
+    if (!address) return address.error();
+    for (std::size_t i = 0; i < given.size(); ++i) rows[i % rows.size()].push_back({l, given[i]});
+    for (std::size_t i = given.size(); i < rows.size(); ++i) {
+        const result<int> fd = another_socket(*address, given);
+        if (!fd) return fd.error();
+        rows[i].push_back({l, *fd});
+        if (address->is_unix() && given.empty()) given.push_back(*fd);   // bound once
+    }
+    return {};
+}
+
 listener_rows open_listeners(const std::vector<config::listener_settings>& listeners,
                              const std::vector<config::listener_settings>& open, std::size_t worker_count,
-                             std::string& error) {
+                             net::inherited_sockets inherited, std::string& error) {
     listener_rows rows(worker_count);
     for (const config::listener_settings& l : listeners) {
-        const result<net::address> address = net::parse_address(l.address);
         const auto same = [&l](const config::listener_settings& o) { return o.address == l.address; };
         if (std::any_of(open.begin(), open.end(), same)) {
             for (auto& row : rows) row.push_back({l, -1});
             continue;
         }
-        int shared = -1;   // a Unix socket is bound once
-        for (auto& row : rows) {
-            result<int> fd = make_error_code(errc::bad_message);
-            if (!address) {
-                fd = address.error();
-            } else if (shared >= 0) {
-                fd = ::fcntl(shared, F_DUPFD_CLOEXEC, 0);
-            } else {
-                fd = net::open_listener(*address);
-            }
-            if (!fd) {
-                error = fmt::format("cannot listen on {}: {}{}", l.address, fd.error().message(), advice(fd.error()));
-                close_listeners(rows);
-                return rows;
-            }
-            if (address->is_unix()) shared = *fd;
-            row.push_back({l, *fd});
-        }
+        const result<net::address> address = net::parse_address(l.address);
+        const error_code ec = listen_at(l, address ? inherited.take(*address) : std::vector<int>(), rows);
+        if (!ec) continue;
+        error = fmt::format("cannot listen on {}: {}{}", l.address, ec.message(), advice(ec));
+        close_listeners(rows);
+        return rows;
     }
     return rows;
 }

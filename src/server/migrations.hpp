@@ -53,6 +53,7 @@ class migrations {
     void ask(const admin::migration_wish& w, done_callback done);
     // "pool:NAME", or "the pool of its parent"; empty: it is not being moved.
     std::string where_to(const std::string& tenant) const;
+    bool under_way() const noexcept { return !moves_.empty(); }
     // The node ends: every move goes back, and none begins any more.
     void stop();
 

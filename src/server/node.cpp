@@ -21,6 +21,7 @@
 
 #include "listeners.hpp"
 #include "reload.hpp"
+#include "systemd.hpp"
 
 namespace gatehouse::server {
 
@@ -30,7 +31,6 @@ namespace asio = boost::asio;
 static constexpr std::size_t pool_threads = 4;
 static constexpr std::int64_t second_ns = 1'000'000'000;
 static constexpr std::int64_t ticket_rotation_ns = 12 * 3600 * second_ns;
-static constexpr auto tick_interval = std::chrono::milliseconds(500);
 // A little less than two ticks, so that it is every second one.
 static constexpr std::int64_t quota_interval_ns = 900'000'000;
 
@@ -48,6 +48,7 @@ node::node(const config::settings& s, std::string settings_file)
       signals_(control_),
       drain_timer_(control_),
       tick_timer_(control_),
+      pause_timer_(control_),
       access_log_(s.log.access),
       certificates_(s.tls.certs_dir, s.tls.cache_certs, pool_executor()),
       overload_({.control = control_,
@@ -99,6 +100,9 @@ node::node(const config::settings& s, std::string settings_file)
       shadowing_({.control = control_,
                   .worker_count = [this] { return workers_.size(); },
                   .each_worker = [this](std::function<void(worker&)> f) { each_worker(std::move(f)); }}),
+      upgrade_(upgrade_parts()),
+      takeover_(begin_takeover()),
+      watchdog_(watchdog_interval()),
       started_unix_s_(std::time(nullptr)) {
     directory_.set_shares(&shares_);
     certificates_.on_replaced([this](const std::string& pattern) {
@@ -138,21 +142,32 @@ int node::run() {
         log::error("{}", error);
         return 1;
     }
-    if (!begin_following(error)) {
-        log::error("{}", error);
-        return 1;
+    net::inherited_sockets inherited = takeover_ ? takeover_->sockets() : sockets_of_systemd();
+    if (const auto a = net::parse_address(settings_.admin.address)) {
+        for (const int fd : inherited.take(*a)) admin_socket_ = fd;   // there is one
     }
-    listeners_ = open_listeners(settings_.listeners, {}, worker_count(settings_), error);
+    listeners_ = open_listeners(settings_.listeners, {}, worker_count(settings_), std::move(inherited), error);
     if (!error.empty()) {
         log::error("{}", error);
         return 1;
     }
-    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) signals_.add(number);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) signals_.add(number);
     wait_for_signal();
-    registry_.start([this](error_code ec, std::string why) { registry_ready(ec, why); });
+    if (takeover_) {
+        takeover_->say("prepared");
+    } else {
+        load();
+    }
     tick();
     net::run_handlers(control_, "control");
     return exit_code_;
+}
+
+void node::load() {
+    std::string why;
+    if (!begin_following(why)) return fail(why);
+    if (takeover_) registry_.begin_beside(takeover_->lock());
+    registry_.start([this](error_code ec, std::string reason) { registry_ready(ec, reason); });
 }
 
 // On an edge the settings that all nodes share are those last published; without any it listens and
@@ -184,12 +199,14 @@ bool node::begin_following(std::string& why) {
 
 void node::fail(const std::string& why) {
     log::error("{}", why);
+    if (takeover_) takeover_->say_failed(why);
     exit_code_ = 1;
     finish();
 }
 
 void node::registry_ready(const error_code& ec, const std::string& why) {
     if (ec) return fail(why.empty() ? ec.message() : why);
+    if (takeover_ && !registry_.ready()) return;   // all of it: nobody waits for us
     if (!workers_.empty()) {   // what was restored is served already
         if (phase_ == phase::serving) say_ready();
         return;
@@ -213,22 +230,34 @@ std::string node::name_among_nodes() const { return settings_.node.id + '@' + re
 void node::pools_published(std::shared_ptr<const upstream::pool_map> p) {
     each_worker([p](worker& w) { w.set_pools(p); });
     health_.set_pools(p);
-    if (phase_ == phase::starting) begin_serving();
+    if (phase_ == phase::starting) ready_to_serve();
+}
+
+// Whoever takes over says so, and waits: until then nobody is accepted whom a failure could cost an answer.
+void node::ready_to_serve() {
+    if (!admin_ && !open_admin()) return;
+    if (!takeover_) return begin_serving();
+    if (!std::exchange(told_ready_, true)) takeover_->say("ready");
+}
+
+bool node::open_admin() {
+    if (settings_.admin.address.empty()) return true;
+    try {
+        admin_ = std::make_unique<admin::server>(
+            control_,
+            admin::server_options{.address = settings_.admin.address,
+                                  .token = admin::load_or_make_token(settings_.admin.token_file),
+                                  .socket = std::exchange(admin_socket_, -1)},
+            *this);
+        return true;
+    } catch (const std::exception& e) {
+        fail(e.what());
+        return false;
+    }
 }
 
 void node::begin_serving() {
-    try {
-        if (!settings_.admin.address.empty()) {
-            admin_ = std::make_unique<admin::server>(
-                control_,
-                admin::server_options{.address = settings_.admin.address,
-                                      .token = admin::load_or_make_token(settings_.admin.token_file)},
-                *this);
-            admin_->start();
-        }
-    } catch (const std::exception& e) {
-        return fail(e.what());
-    }
+    if (admin_) admin_->start();
     phase_ = phase::serving;
     start_fleet();   // before the first request looks for its share
     hand_over(std::exchange(listeners_, {}));
@@ -247,6 +276,7 @@ void node::begin_serving() {
 void node::say_ready() const {
     std::string where;
     for (const config::listener_settings& l : settings_.listeners) where += (l.tls ? " https " : " http ") + l.address;
+    if (!takeover_) tell_systemd_ready();
     log::info("gatehouse {} serves {} tenants on{}, {} workers, admin at {}", GATEHOUSE_VERSION,
               directory_.tenant_count(), where, workers_.size(), admin_ ? admin_->address() : "nowhere");
 }
@@ -319,10 +349,14 @@ void node::on_signal(int number) {
         access_log_.reopen();
     } else if (number == SIGHUP) {
         reload(false, [](const registry::change_report&) {});
+    } else if (number == SIGUSR2) {
+        if (const std::string why = start_upgrade(); !why.empty()) log::error("no upgrade: {}", why);
     } else if (phase_ == phase::starting) {
         finish();
     } else if (phase_ == phase::serving) {
         drain();
+    } else if (has_handed_over() && !std::exchange(told_to_end_, true)) {
+        log::info("draining already: process {} serves", upgrade_.status().pid);
     } else {
         log::warn("second signal: ending at once");
         std::_Exit(1);
@@ -362,23 +396,25 @@ void node::after_workers(std::function<void()> f) {
 // --- end ---
 
 void node::drain() {
+    upgrade_.abandon("this node was told to end");
+    tell_systemd("STOPPING=1\nSTATUS=draining");
     phase_ = phase::delaying;
     log::info("draining: no new connections after {}, {} for exchanges to finish", to_text(settings_.timeouts.drain_delay),
               to_text(settings_.timeouts.drain));
     drain_timer_.expires_after(settings_.timeouts.drain_delay);
     drain_timer_.async_wait([this](const boost::system::error_code& ec) {
-        if (!ec) stop_accepting();
+        if (!ec) stop_accepting(worker::idle::ends);
     });
 }
 
-void node::stop_accepting() {
+void node::stop_accepting(worker::idle i) {
     phase_ = phase::draining;
     migrations_.stop();
     holds_.end_all();
-    if (fleet_) fleet_->leave();
+    if (fleet_ && !has_handed_over()) fleet_->leave();   // else the new process is this node
     workers_draining_ = workers_.size();
-    each_worker([this](worker& w) {
-        w.drain([this] { asio::post(control_, [this] { worker_drained(); }); });
+    each_worker([this, i](worker& w) {
+        w.drain(i, [this] { asio::post(control_, [this] { worker_drained(); }); });
     });
     drain_timer_.expires_after(settings_.timeouts.drain);
     drain_timer_.async_wait([this](const boost::system::error_code& ec) {
@@ -397,6 +433,8 @@ void node::finish() {
     signals_.cancel();
     drain_timer_.cancel();
     tick_timer_.cancel();
+    pause_timer_.cancel();
+    upgrade_.abandon("this node ends");
     overload_.stop();
     archives_.stop();
     host_proofs_.stop();
@@ -412,7 +450,11 @@ void node::finish() {
     if (follower_) follower_->stop();
     if (admin_) admin_->stop();
     if (!workers_.empty()) {   // stored before the pool ends
-        quotas_.finish(std::time(nullptr));
+        if (has_handed_over()) {
+            give_quotas();
+        } else {
+            quotas_.finish(std::time(nullptr));
+        }
         usage_.finish(std::time(nullptr));
     }
     registry_.stop();
@@ -452,14 +494,17 @@ void node::tick() {
     }
     if (phase_ == phase::serving) certificates_.watch_expiry();
     free_unused_cells(now);
-    if (!workers_.empty()) {
+    if (!workers_.empty() && phase_ != phase::starting) {
         usage_.gather(std::time(nullptr));
         quotas_.sync(std::time(nullptr));
     }
-    if (!workers_.empty() && now >= next_quotas_ns_) {
+    if (has_handed_over()) {
+        give_quotas();
+    } else if (!workers_.empty() && now >= next_quotas_ns_ && !upgrade_.status().holds_changes()) {
         quotas_.gather(std::time(nullptr));
         next_quotas_ns_ = now + quota_interval_ns;
     }
+    tell_watchdog(now);
     tick_timer_.expires_after(tick_interval);
     tick_due_ns_ = now + std::chrono::nanoseconds(tick_interval).count();
     tick_timer_.async_wait([this](const boost::system::error_code& ec) {
@@ -475,6 +520,7 @@ static void keep_memory_private() {
 }
 
 int serve(const config::settings& settings, const std::string& settings_file) {
+    program::own();
     if (!settings.node.core_dumps) keep_memory_private();
     ::signal(SIGPIPE, SIG_IGN);
     ::signal(SIGXFSZ, SIG_IGN);   // a file size limit refuses a change, it does not end the node

@@ -29,6 +29,8 @@
 #include "quotas.hpp"
 #include "shadowing.hpp"
 #include "sharing.hpp"
+#include "takeover.hpp"
+#include "upgrade.hpp"
 #include "usage.hpp"
 #include "worker.hpp"
 
@@ -92,6 +94,8 @@ class node final : public admin::node_view {
     void set_drained(const std::string& pool, const std::string& address, admin::drain_wish wish,
                      std::function<void(admin::drain_answer)> done) override;
     admin::server_memory& memory() override { return admin_memory_; }
+    std::string start_upgrade() override;
+    admin::upgrade_status upgrade_state() const override;
 
    private:
     using report_callback = std::function<void(registry::change_report)>;
@@ -99,9 +103,12 @@ class node final : public admin::node_view {
     // start
     void make_workers();
     std::string name_among_nodes() const;
+    void load();
     bool begin_following(std::string& why);
     void registry_ready(const error_code& ec, const std::string& why);
     void pools_published(std::shared_ptr<const upstream::pool_map> p);
+    void ready_to_serve();
+    bool open_admin();
     void begin_serving();
     void say_ready() const;
     void fail(const std::string& why);
@@ -126,6 +133,7 @@ class node final : public admin::node_view {
     void start_fleet();
     void hand_over(listener_rows rows);
     void directory_changed();
+    static constexpr auto tick_interval = std::chrono::milliseconds(500);
     void each_worker(std::function<void(worker&)> f);
     void after_workers(std::function<void()> f);
     // a tenant's move (node_migrate.cpp)
@@ -133,9 +141,22 @@ class node final : public admin::node_view {
     std::string why_no_move() const;
     void check_target(const std::string& id, const own_pool& to, std::function<void(migrations::target_report)> done);
     bool serves_revision(const std::string& id, std::uint64_t revision);
+    // another process takes over, or this one did (node_upgrade.cpp)
+    upgrade::dependencies upgrade_parts();
+    void collect_sockets(std::function<void(std::vector<int>)> f);
+    void pause_changes(std::function<void()> paused);
+    void wait_for_quotas(std::function<void()> paused);
+    void go_on();
+    void handed_over();
+    bool has_handed_over() const { return upgrade_.status().at == admin::upgrade_status::step::done; }
+    void give_quotas();
+    std::unique_ptr<takeover> begin_takeover();
+    void take_over();
+    void tell_systemd_ready() const;
+    void tell_watchdog(std::int64_t now_ns);
     // end
     void drain();
-    void stop_accepting();
+    void stop_accepting(worker::idle i);
     void worker_drained();
     void finish();
     // now and then
@@ -150,7 +171,7 @@ class node final : public admin::node_view {
     boost::asio::io_context control_{1};
     boost::asio::thread_pool pool_;
     boost::asio::signal_set signals_;
-    boost::asio::steady_timer drain_timer_, tick_timer_;
+    boost::asio::steady_timer drain_timer_, tick_timer_, pause_timer_;
 
     limit::share_list shares_;
     tenant::directory directory_;
@@ -182,6 +203,14 @@ class node final : public admin::node_view {
     mutable registry::tenant_row followed_row_;   // find_tenant()'s last answer
     admin::server_memory admin_memory_;
     std::unique_ptr<admin::server> admin_;
+    int admin_socket_ = -1;   // inherited; until admin_ has it
+    server::upgrade upgrade_;
+    std::unique_ptr<takeover> takeover_;   // null: nobody was before this process
+    bool told_ready_ = false;              // the one before
+    int taken_over_from_ = 0;
+    std::optional<std::chrono::microseconds> watchdog_;
+    bool watchdog_waits_ = false, told_to_end_ = false;
+    std::int64_t next_watchdog_ns_ = 0;
 
     // The reload under way, and who waits for the one after it.
     struct reload_wish {

@@ -92,6 +92,7 @@ void node::migrate(admin::migration_wish w, std::function<void(admin::migration_
 
 std::string node::why_no_move() const {
     if (follower_) return "This node takes its tenants from Redis; ask the node that publishes them.";
+    if (upgrade_.status().holds_changes()) return "A new process takes over from this one: ask again.";
     if (!settings_.registry.redis) return {};
     const auto p = publisher();
     if (!p || p->state == registry::publishing::away || !fleet_)

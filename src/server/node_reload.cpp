@@ -5,6 +5,7 @@
 
 #include "node.hpp"
 #include "reload.hpp"
+#include "systemd.hpp"
 
 namespace gatehouse::server {
 
@@ -14,11 +15,12 @@ namespace asio = boost::asio;
 void node::reload(bool force, report_callback done) {
     reload_next_.force = reload_next_.force || force;
     reload_next_.done.push_back(std::move(done));
-    if (reloading_.done.empty()) start_reload();
+    if (reloading_.done.empty() && !upgrade_.status().under_way()) start_reload();
 }
 
 void node::start_reload() {
     reloading_ = std::exchange(reload_next_, {});
+    tell_systemd_reloading();
     parts_.run_in_pool([this, now = settings_] {
         std::shared_ptr<new_settings> n;
         try {
@@ -141,6 +143,7 @@ void node::end_reload(registry::change_report report) {
         report.diagnostics.insert(report.diagnostics.begin(), coming_->warnings.begin(), coming_->warnings.end());
     }
     coming_.reset();   // what was opened and not taken is closed
+    if (phase_ == phase::serving) tell_systemd_ready();
     const reload_wish ended = std::exchange(reloading_, {});
     for (const report_callback& done : ended.done) done(report);
     if (reloading_.done.empty() && !reload_next_.done.empty()) start_reload();

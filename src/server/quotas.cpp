@@ -41,6 +41,13 @@ void quotas::gather(std::int64_t unix_s) {
     if (!saving_ && !unsaved_.empty()) store();
 }
 
+std::vector<limit::quota_use> quotas::give_away() {
+    take_moved();
+    std::vector<limit::quota_use> out;
+    for (auto& [key, use] : std::exchange(unsaved_, {})) out.push_back(std::move(use));
+    return out;
+}
+
 void quotas::finish(std::int64_t unix_s) {
     gather(unix_s);
     if (!unsaved_.empty()) store();

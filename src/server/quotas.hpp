@@ -27,6 +27,10 @@ class quotas {
     void sync(std::int64_t unix_s);
     // Null: there are no other nodes. `node`: whose counts ours are.
     void set_fleet(fleet::fleet* f, const std::string& node) { sync_.set_fleet(f, node); }
+    // Whether what was given to be stored is stored.
+    bool at_rest() const noexcept { return !saving_; }
+    // What has moved and is not stored: another node stores it.
+    std::vector<limit::quota_use> give_away();
     // The last: stores what there is, whatever is still being stored.
     void finish(std::int64_t unix_s);
     // Those over four fifths of a quota whose period goes on: the nearest to its end first.

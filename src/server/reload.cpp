@@ -180,7 +180,7 @@ void open_sockets(new_settings& n, const config::settings& now, std::size_t work
                   boost::asio::io_context& control, admin::node_view& view) {
     const config::settings& s = n.settings;
     std::string error;
-    if (s.listeners != now.listeners) n.listeners = open_listeners(s.listeners, now.listeners, worker_count, error);
+    if (s.listeners != now.listeners) n.listeners = open_listeners(s.listeners, now.listeners, worker_count, {}, error);
     if (!error.empty()) return refuse(n, "listener.address", error, {});
     if (s.admin.address == now.admin.address || s.admin.address.empty()) return;
     try {

@@ -2,6 +2,7 @@
 #include "node.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -21,7 +22,8 @@ admin::node_identity node::who() const {
             .region = settings_.node.region,
             .version = GATEHOUSE_VERSION,
             .fleet_id = registry_.fleet_id(),
-            .started_unix_s = started_unix_s_};
+            .started_unix_s = started_unix_s_,
+            .pid = ::getpid()};
 }
 
 std::uint64_t node::revision() const { return follower_ ? follower_->status().revision : registry_.revision(); }

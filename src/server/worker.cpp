@@ -1,5 +1,6 @@
 #include "worker.hpp"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -57,25 +58,27 @@ void worker::set_tls(const config::tls_settings& t) {
                                                  parts_.ticket_keys);
 }
 
-std::unique_ptr<worker::open_listener> worker::take_open(const std::string& address) {
+void worker::keep_open(const config::listener_settings& s, std::vector<std::unique_ptr<open_listener>>& into) {
     for (auto& l : listeners_) {
-        if (l && l->settings.address == address) return std::move(l);
+        if (!l || l->settings.address != s.address) continue;
+        l->settings = s;
+        into.push_back(std::move(l));
     }
-    return nullptr;
 }
 
 void worker::listen(const std::vector<bound_listener>& listeners) {
     std::vector<std::unique_ptr<open_listener>> next;
     for (const bound_listener& b : listeners) {
-        std::unique_ptr<open_listener> l = b.fd < 0 ? take_open(b.settings.address) : std::make_unique<open_listener>();
-        if (!l) continue;
-        l->settings = b.settings;
-        if (b.fd >= 0) {
-            const result<net::address> address = net::parse_address(b.settings.address);
-            l->port = address ? address->port() : std::uint16_t{0};
-            l->socket = std::make_unique<net::listener>(
-                loop_, b.fd, [this, open = l.get()](int fd, const net::address& peer) { accepted(*open, fd, peer); });
+        if (b.fd < 0) {
+            keep_open(b.settings, next);
+            continue;
         }
+        auto l = std::make_unique<open_listener>();
+        l->settings = b.settings;
+        const result<net::address> address = net::parse_address(b.settings.address);
+        l->port = address ? address->port() : std::uint16_t{0};
+        l->socket = std::make_unique<net::listener>(
+            loop_, b.fd, [this, open = l.get()](int fd, const net::address& peer) { accepted(*open, fd, peer); });
         next.push_back(std::move(l));
     }
     // What waits at a socket that goes is still served.
@@ -83,6 +86,14 @@ void worker::listen(const std::vector<bound_listener>& listeners) {
         if (l) l->socket->accept_all();
     }
     listeners_ = std::move(next);
+}
+
+std::vector<int> worker::listening() const {
+    std::vector<int> out;
+    for (const auto& l : listeners_) {
+        if (const int fd = ::fcntl(l->socket->descriptor(), F_DUPFD_CLOEXEC, 0); fd >= 0) out.push_back(fd);
+    }
+    return out;
 }
 
 void worker::accepted(const open_listener& l, int fd, const net::address& peer) {
@@ -153,11 +164,11 @@ net::task<void> worker::serve(worker& w, int fd, proxy::client_facts& facts, con
     co_await session.run();
 }
 
-void worker::drain(std::function<void()> drained) {
+void worker::drain(idle i, std::function<void()> drained) {
     drained_ = std::move(drained);
     gate_.draining = true;
     listen({});
-    sessions_.drain();
+    if (i == idle::ends) sessions_.drain();
     gate_.upstreams.close_idle();
 }
 

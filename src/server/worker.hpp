@@ -26,7 +26,7 @@ struct shared_parts {
     tenant::loader* loader = nullptr;   // null: every tenant is in the directory
 };
 
-// A listening socket for one worker; fd -1: the one it has at that address already.
+// A listening socket for one worker; fd -1: those it has at that address already.
 struct bound_listener {
     config::listener_settings settings;
     int fd = -1;
@@ -54,6 +54,7 @@ class worker {
 
     // --- on the worker's thread ---
     void listen(const std::vector<bound_listener>& listeners);   // takes the sockets, instead of those before
+    std::vector<int> listening() const;   // copies of its sockets' descriptors; the caller's
     void set_parameters(proxy::parameters_ptr p) { gate_.bindings.set_parameters(std::move(p)); }
     void set_pools(std::shared_ptr<const upstream::pool_map> p) { gate_.bindings.set_pools(std::move(p)); }
     void set_tls(const config::tls_settings& t);   // for handshakes from now on
@@ -63,9 +64,10 @@ class worker {
     proxy::hold_list& holds() noexcept { return gate_.holds; }
     proxy::shadow_list& shadows() noexcept { return gate_.shadows; }
     void close_tunnels(const std::string& tenant);   // and event streams; of those too that have their pool from it
-    // Stops accepting; idle connections end now, others after their exchange. `drained` runs once
-    // nothing is left.
-    void drain(std::function<void()> drained);
+    // Stops accepting; connections end after their exchange. Idle ones end now, or may ask once more. `drained`
+    // runs once nothing is left.
+    enum class idle : std::uint8_t { ends, may_ask };
+    void drain(idle i, std::function<void()> drained);
     void abandon();                            // ends what is left
     void stop() noexcept { loop_.stop(); }
 
@@ -78,7 +80,7 @@ class worker {
         std::uint16_t port = 0;
         std::unique_ptr<net::listener> socket;
     };
-    std::unique_ptr<open_listener> take_open(const std::string& address);
+    void keep_open(const config::listener_settings& s, std::vector<std::unique_ptr<open_listener>>& into);
     void accepted(const open_listener& l, int fd, const net::address& peer);
     void sweep(std::int64_t now_ns);
     void relieve(proxy::pressure p, std::int64_t now_ns);

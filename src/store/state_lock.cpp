@@ -68,11 +68,26 @@ result<state_lock> state_lock::acquire(const std::string& state_dir, std::string
         why = fmt::format("{} cannot be locked: {}", file, std::strerror(number));
         return system_error(number);
     }
-    // Only for the message above; a full disk does not matter here.
-    const auto owner = fmt::format("{}\n", ::getpid());
-    if (::ftruncate(lock.fd_, 0) == 0)
-        if (::pwrite(lock.fd_, owner.data(), owner.size(), 0) < 0) return lock;
+    lock.own();
     return lock;
+}
+
+// flock's owner is the open file: whoever has a descriptor of it holds the lock.
+result<state_lock> state_lock::share(int fd, const std::string& state_dir, std::string& why) {
+    state_lock lock;
+    lock.fd_ = fd;
+    struct stat handed {}, wanted {};
+    if (::fstat(fd, &handed) == 0 && ::stat((state_dir + "/lock").c_str(), &wanted) == 0 && handed.st_dev == wanted.st_dev &&
+        handed.st_ino == wanted.st_ino)
+        return lock;
+    return acquire(state_dir, why);
+}
+
+// Only for the message above; a full disk does not matter here.
+void state_lock::own() {
+    const auto owner = fmt::format("{}\n", ::getpid());
+    if (::ftruncate(fd_, 0) == 0)
+        if (::pwrite(fd_, owner.data(), owner.size(), 0) < 0) return;
 }
 
 }  // namespace gatehouse::store

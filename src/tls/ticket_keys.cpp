@@ -51,6 +51,8 @@ void ticket_keys::rotate() {
         if (i != now && i != next) OPENSSL_cleanse(&impl_->ring[i], sizeof impl_->ring[i]);
 }
 
+void ticket_keys::use(const set& keys) noexcept { impl_->ring[impl_->now.load(std::memory_order_relaxed)] = keys; }
+
 const ticket_keys::set& ticket_keys::current() const noexcept {
     return impl_->ring[impl_->now.load(std::memory_order_acquire)];
 }

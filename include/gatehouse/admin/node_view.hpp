@@ -8,6 +8,7 @@
 #include <gatehouse/admin/archive_store.hpp>
 #include <gatehouse/admin/migration.hpp>
 #include <gatehouse/admin/tenant_ranking.hpp>
+#include <gatehouse/admin/upgrade.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/explain/report.hpp>
 #include <gatehouse/fleet/fleet.hpp>
@@ -29,6 +30,7 @@ namespace gatehouse::admin {
 struct node_identity {
     std::string id, region, version, fleet_id;
     std::int64_t started_unix_s = 0;
+    int pid = 0;
 };
 
 enum class drain_wish : std::uint8_t { drain, enable };
@@ -172,6 +174,9 @@ class node_view {
                              std::function<void(drain_answer)> done) = 0;
     virtual server_memory& memory() = 0;
     virtual void reload(bool force, std::function<void(registry::change_report)> done) = 0;
+    // Begins to replace this process by a new one; why not, empty: it is under way.
+    virtual std::string start_upgrade() = 0;
+    virtual upgrade_status upgrade_state() const = 0;
 };
 
 }  // namespace gatehouse::admin

@@ -15,6 +15,7 @@ namespace gatehouse::admin {
 struct server_options {
     std::string address;  // "127.0.0.1:9900" "[::1]:9900" "unix:/path"; port 0: any
     secret_text token;    // what callers must know, of which a digest alone is kept; empty: what the server before this one took
+    int socket = -1;      // that listens at `address` already; -1: none
     std::size_t connections = 64;
     std::chrono::milliseconds deadline{10'000};  // for a request, for its answer, idle
     std::chrono::milliseconds action_deadline{120'000};  // for a reload, a drain
@@ -33,6 +34,10 @@ class server {
     void stop();   // closes everything; the io_context then runs out of this server's work
     // Another server takes over: the address is free at once, connections end after their answer.
     void retire();
+    // The same, and the address stays another process's.
+    void hand_over();
+    int descriptor() const;  // of the listening socket
+    std::size_t changes_under_way() const;  // requests that are not answered and may change something
     void set_token(const secret_text& token);  // for requests from here on; empty: no other
     std::string address() const;        // as bound: "127.0.0.1:9900", "unix:/path"
 

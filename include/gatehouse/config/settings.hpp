@@ -92,7 +92,7 @@ struct tls_settings {
 struct timeout_settings {
     milliseconds tls_handshake{10000}, request_head{10000}, request_body_idle{30000}, keep_alive{60000},
         connect{3000}, upstream_head{30000}, upstream_body_idle{60000}, tunnel_idle{300000},
-        drain_delay{0}, drain{30000};
+        drain_delay{0}, drain{30000}, upgrade{60000};
 };
 
 struct limit_settings {

@@ -88,6 +88,8 @@ class quota_book : public std::enable_shared_from_this<quota_book> {
     std::shared_ptr<quota_account> account(const std::string& owner, const std::string& route, const quota& q);
     // What was used here before in that period counts besides what is counted. Takes a lock.
     void set_base(const quota_use& use);
+    // The same of one that somebody else still counts; it then has moved. Takes a lock.
+    void move_base(const quota_use& use);
     // Those that were charged, or refused, since the last call. One thread at a time.
     std::vector<std::shared_ptr<quota_account>> take_moved();
     // At most so many of all, those behind `after`, which moves on. Takes a lock.

@@ -21,6 +21,7 @@ class listener final : public event_source {
     void on_events(std::uint32_t events) override;
     void on_sweep(std::int64_t now_ns) override;
     void accept_all();   // what waits in the kernel's queue, before closing
+    int descriptor() const noexcept { return fd_; }
 
    private:
     bool accept_one();

@@ -104,6 +104,15 @@ class service {
     void with_usage(std::function<void(store::usage_store&)> job, std::function<void()> done);
     // The same on the databases of tenants.
     void with_tenant_data(std::function<void(tenant_data&)> job, std::function<void()> done);
+    // Another process takes over. pause(): `paused` once all that was asked for is stored; from then on nothing is
+    // written but usage, and changes wait, until resume(). unlock(): state_dir is the other's. After `ready`.
+    void pause(std::function<void()> paused);
+    void resume();
+    void unlock();
+    int lock_descriptor() const;
+    // And the other's side: before start(), nothing is written until take_over().
+    void begin_beside(int lock_fd);
+    void take_over();
     // Nothing is called back after this.
     void stop();
 

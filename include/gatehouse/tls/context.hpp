@@ -49,6 +49,8 @@ class ticket_keys {
     void rotate();
     // A ring of four: what this refers to is unchanged until the fourth rotation after the call.
     const set& current() const noexcept;
+    // Those of the node before this one, instead of its own; before anybody reads.
+    void use(const set& keys) noexcept;
 
  private:
     struct impl;

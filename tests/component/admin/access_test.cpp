@@ -136,6 +136,8 @@ TEST_CASE("every operation by every role") {
         {"POST", "/v1/pools/shared/endpoints/127.0.0.1:9001/drain", "yfffffff"},
         {"POST", "/v1/pools/shared/endpoints/127.0.0.1:9001/enable", "yfffffff"},
         {"POST", "/v1/reload", "yfffffff"},
+        {"POST", "/v1/upgrade", "yfffffff"},
+        {"GET", "/v1/upgrade", "yyffffff"},
         {"POST", "/v1/registry/publish", "yfffffff"},
         {"GET", "/v1/registry/diff", "yyffffff"},
     };

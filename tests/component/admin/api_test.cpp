@@ -367,6 +367,34 @@ TEST_CASE("a report that is held or refused is a conflict") {
     CHECK(f.act("POST", "/v1/reload").status == 409);
 }
 
+TEST_CASE("an upgrade is begun, or why not") {
+    fixture f;
+    CHECK(f.get("/v1/upgrade").at("state") == "none");
+    const auto begun = f.ask("POST", "/v1/upgrade");
+    CHECK(begun.status == 202);
+    CHECK(json::parse(begun.body).at("state") == "starting");
+    f.node.no_upgrade = "a reload is under way";
+    const auto refused = f.ask("POST", "/v1/upgrade");
+    CHECK(refused.status == 409);
+    CHECK(json::parse(refused.body).at("detail") == "a reload is under way");
+}
+
+TEST_CASE("while another process takes over nothing is changed here") {
+    using step = admin::upgrade_status::step;
+    fixture f;
+    f.node.add("acme");
+    const auto at = GENERATE(step::none, step::starting, step::pausing, step::loading, step::switching, step::done, step::failed);
+    f.node.upgrading = {.at = at, .pid = 2, .from = 1, .version = "2", .why = "it ended"};
+    const bool held = at == step::pausing || at == step::loading || at == step::switching || at == step::done;
+    const auto a = f.ask("POST", "/v1/pools/shared/endpoints/x/drain");
+    CHECK((a.status == 503 && field(a, "Retry-After") == "1") == held);
+    CHECK(f.ask("GET", "/v1/tenants/acme").status == 200);
+    CHECK(f.ask("POST", "/v1/reload").action);
+    const auto o = f.get("/v1/upgrade");
+    CHECK(std::string_view(o.at("state").as_string()) == name(at));
+    CHECK(o.at("version") == "2");
+}
+
 TEST_CASE("pools and their endpoints") {
     fixture f;
     auto& one = f.node.add_endpoint("shared", "127.0.0.1:9001");
@@ -716,5 +744,5 @@ TEST_CASE("the document describes what exists, and nothing else") {
             CHECK(status != 405);
         }
     }
-    CHECK(o.at("paths").as_object().size() == 44);
+    CHECK(o.at("paths").as_object().size() == 45);
 }

@@ -208,6 +208,14 @@ struct fake_node : gatehouse::admin::node_view {
             waiting = std::move(done);
     }
 
+    gatehouse::admin::upgrade_status upgrading;
+    std::string no_upgrade;
+    std::string start_upgrade() override {
+        if (no_upgrade.empty()) upgrading.at = gatehouse::admin::upgrade_status::step::starting;
+        return no_upgrade;
+    }
+    gatehouse::admin::upgrade_status upgrade_state() const override { return upgrading; }
+
     std::vector<gatehouse::upstream::pool_row> pool_rows;
     gatehouse::admin::drain_answer drained;
     std::vector<std::string> drain_wishes;  // "drain shared 127.0.0.1:9001"

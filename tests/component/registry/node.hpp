@@ -85,6 +85,7 @@ class node {
                     [this] {
                         if (on_restored) on_restored();
                     }});
+        if (prepare) prepare(*service_);
         service_->start(
             [this](error_code ec, std::string why) { started.emplace(ec, std::move(why)); });
     }
@@ -149,6 +150,7 @@ class node {
     std::vector<std::string> changed;
     int published = 0;
     std::function<void()> on_restored;
+    std::function<void(registry::service&)> prepare;   // before start()
     std::optional<std::pair<error_code, std::string>> started;
 
  private:

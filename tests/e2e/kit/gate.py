@@ -61,6 +61,8 @@ class Gate:
         self.ready_s = None
         self.expected_exit = 0
         self.files = None   # its hard limit on open files; None: ours
+        self.command = [binary()]   # what it is started by
+        self.inherited = ()   # descriptors
         self.port, self.tls_port, self.admin_port = free_port(), free_port(), free_port()
         base = default_settings()
         listener = listener or {}
@@ -116,9 +118,9 @@ class Gate:
         limit = wait * (6 if os.environ.get("GATEHOUSE_SLOW") else 1)
         begun = time.monotonic()
         self.process = subprocess.Popen(
-            [binary(), "serve", "--config", str(self.config)], cwd=self.folder, stdin=subprocess.DEVNULL,
+            [*self.command, "serve", "--config", str(self.config)], cwd=self.folder, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-            preexec_fn=self._limit_files if self.files else None,
+            preexec_fn=self._limit_files if self.files else None, pass_fds=self.inherited,
             env={**os.environ, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", **self.env})
         for stream, lines in ((self.process.stderr, self.stderr_lines), (self.process.stdout, self.stdout_lines)):
             threading.Thread(target=self._collect, args=(stream, lines), daemon=True).start()
