@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <gatehouse/base/text.hpp>
 
 #include "chars.hpp"
@@ -51,21 +52,29 @@ std::string support(const own_answer& a, const language& l) {
     return "<p><a href=\"" + html_escape(link) + "\">" + html_escape(l.support) + "</a></p>";
 }
 
+// " UTC+05:30"
+std::string offset_text(std::chrono::minutes east) {
+    if (east.count() == 0) return " UTC";
+    const auto n = std::abs(east.count());
+    return fmt::format(" UTC{}{:02}:{:02}", east.count() < 0 ? '-' : '+', n / 60, n % 60);
+}
+
 // "2026-12-01 03:00 UTC": read alike in every language.
-std::string time_text(std::int64_t unix_s) {
+std::string time_text(std::int64_t unix_s, const time_zone* zone) {
     using namespace std::chrono;
-    const sys_seconds at{seconds(unix_s)};
+    const seconds east = zone != nullptr ? zone->offset_at(unix_s) : seconds(0);
+    const sys_seconds at{seconds(unix_s) + east};
     const auto day = floor<days>(at);
     const year_month_day date(day);
     const hh_mm_ss time(at - day);
-    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02} UTC", static_cast<int>(date.year()),
+    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}{}", static_cast<int>(date.year()),
                        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                       time.hours().count(), time.minutes().count());
+                       time.hours().count(), time.minutes().count(), offset_text(duration_cast<minutes>(east)));
 }
 
 std::string back(const own_answer& a, const language& l) {
     if (a.back_unix_s <= 0) return {};
-    return "<p class=\"b\">" + html_escape(l.back) + " <bdi>" + time_text(a.back_unix_s) + "</bdi></p>";
+    return "<p class=\"b\">" + html_escape(l.back) + " <bdi>" + time_text(a.back_unix_s, a.zone) + "</bdi></p>";
 }
 
 // What a page has, from the most on: the less is left when it grows too large.

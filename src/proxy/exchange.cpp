@@ -1,5 +1,6 @@
 // The path of a request, stage by stage; docs/life-of-a-request.md has the same headings.
 #include <algorithm>
+#include <gatehouse/config/time_zones.hpp>
 #include <gatehouse/limit/admission.hpp>
 #include <gatehouse/proxy/exchange.hpp>
 #include <gatehouse/tenant/decide.hpp>
@@ -720,6 +721,7 @@ class exchange {
                                  .branding = e ? &e->branding : &gate_.settings().branding,
                                  .tenant_name = e ? std::string_view(e->own.name) : std::string_view{},
                                  .language = page ? &page_language(request_, gate_.settings(), e) : nullptr,
+                                 .zone = page && e ? config::find_time_zone(e->locale.time_zone) : nullptr,
                                  .hsts_field = hsts_field()};
         const error_code ec = co_await client_.answer(a);
         if (!ec) ending_ = a.keep_alive ? ending::keep_alive : ending::close_after_draining;

@@ -15,6 +15,7 @@
 #include <gatehouse/admin/token.hpp>
 #include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/log.hpp>
+#include <gatehouse/config/time_zones.hpp>
 #include <gatehouse/net/loop.hpp>
 #include <gatehouse/server/node.hpp>
 #include <limits>
@@ -136,6 +137,7 @@ int node::run() {
     log::set_level(settings_.log.level);
     for (const config::diagnostic& d : fit_file_limit(settings_)) log::warn("{}", config::to_text(d));
     for (const config::diagnostic& d : config::load_languages(settings_)) log::warn("{}", config::to_text(d));
+    (void)config::find_time_zone("UTC");   // their files are read now, and by no worker
     std::string error;
     region_keys_ = registry::load_region_keys(settings_.regions, error);
     if (!error.empty()) {

@@ -144,6 +144,14 @@ def test_languages_by_file(site):
     assert "&lt;b&gt;Merci&lt;/b&gt;" in body and "De retour : <bdi>2099-01-01 00:00 UTC</bdi>" in body
 
 
+@pytest.mark.parametrize("zone,shown", [("Asia/Kolkata", "2099-01-01 05:30 UTC+05:30"), ("America/New_York", "2098-12-31 19:00 UTC-05:00"),
+                                        ("UTC", "2099-01-01 00:00 UTC"), ("Nowhere/None", "2099-01-01 00:00 UTC")])
+def test_times_are_the_tenants(site, zone, shown):
+    site.gate.write_tenant("english", {"pool": "main", "locale": {"time_zone": zone},
+                                       "maintenance": [{"from": Raw("2020-01-01T00:00:00Z"), "to": Raw("2099-01-01T00:00:00Z")}]})
+    until(lambda: f"<bdi>{shown}</bdi>" in text(page(site, "english.localhost")), 5)
+
+
 def test_a_broken_language_harms_nothing_and_is_named(site):
     write_language(site, "fr.toml", french)
     reload(site)

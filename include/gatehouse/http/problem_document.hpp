@@ -5,6 +5,7 @@
 
 #include <gatehouse/base/language.hpp>
 #include <gatehouse/base/problem.hpp>
+#include <gatehouse/base/time_zone.hpp>
 #include <gatehouse/tenant/model.hpp>
 #include <string>
 #include <string_view>
@@ -27,6 +28,7 @@ struct own_answer {
         nullptr;  // escaped; logo must be https; at most 8 KiB in all
     std::string_view tenant_name{};
     const gatehouse::language* language = nullptr;   // of the page; null: English
+    const time_zone* zone = nullptr;                 // of times on the page; null: UTC
     std::string_view hsts_field{};  // ready line or bare value
 };
 void write_problem(std::string& out, const own_answer& a);

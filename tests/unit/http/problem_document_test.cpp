@@ -132,6 +132,18 @@ TEST_CASE("the page is in a language and says when it is over") {
     CHECK(has(r->body, "<h1>Dieser Dienst wird gerade gewartet</h1>"));
     CHECK(has(r->body, "Voraussichtlich wieder da: <bdi>2026-12-01 03:00 UTC</bdi>"));
     CHECK(has(r->body, "Anfrage <bdi>r1</bdi>"));
+    const auto zone_of = [](const char* rule) {
+        std::string header = "TZif2" + std::string(15, '\0') + std::string(16, '\0') + std::string("\0\0\0\1\0\0\0\4", 8);
+        const std::string type(6 + 4, '\0');
+        return time_zone::parse(header + type + header + type + "\n" + rule + "\n");
+    };
+    for (const auto& [rule, shown] : {std::pair{"CET-1CEST,M3.5.0,M10.5.0/3", "2026-12-01 04:00 UTC+01:00"}, {"<-0330>3:30", "2026-11-30 23:30 UTC-03:30"}, {"UTC0", "2026-12-01 03:00 UTC"}}) {
+        const auto zone = zone_of(rule);
+        REQUIRE(zone);
+        a.zone = &*zone;
+        CHECK(has(answer(a)->body, std::string("<bdi>") + shown + "</bdi>"));
+    }
+    a.zone = nullptr;
     a.message = "Um drei geht es weiter";
     CHECK(has(answer(a)->body, "<p dir=\"auto\">Um drei geht es weiter</p>"));
     // Programs read English, whatever people read, and the tenant's words.
