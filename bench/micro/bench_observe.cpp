@@ -4,6 +4,7 @@
 #include <gatehouse/http/trace.hpp>
 #include <gatehouse/proxy/access_record.hpp>
 #include <gatehouse/proxy/counters.hpp>
+#include <gatehouse/tenant/plan_counts.hpp>
 #include <gatehouse/tenant/state.hpp>
 
 using namespace gatehouse;

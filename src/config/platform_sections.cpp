@@ -46,6 +46,11 @@ bool is_child_name(std::string_view s) noexcept {
 constexpr text_rule child_name{is_child_name, "a form of child names",
                                "use \"{child}.{parent}\" or \"{parent}.{child}\""};
 
+bool is_percentage(std::string_view s) noexcept {
+    return parse_percent(s).has_value();
+}
+constexpr text_rule percentage{is_percentage, "a percentage", "use \"0%\" to \"100%\""};
+
 bool is_redis_prefix(std::string_view s) noexcept {
     return is_token(s) && s.size() <= 64 && s.find_first_of("*`|") == s.npos;
 }
@@ -136,6 +141,8 @@ void read_platform(table_reader& root, platform_settings& out) {
         in.networks("trusted_proxies", out.trusted_proxies);
         in.text("via", out.via, rules::token);
         in.choice("trace", out.restart_traces, names::continue_or_restart);
+        std::string sampled;
+        if (in.text("trace_sampled", sampled, percentage)) out.traces_sampled_ppm = *parse_percent(sampled);
         if (in.path("languages_dir", out.languages_dir) && root.doc().look_at_files && !is_folder(out.languages_dir))
             in.at("languages_dir").warning(shown(out.languages_dir) + " is no folder",
                                            "pages are in English and German alone until it is made");

@@ -26,6 +26,7 @@ void write_platform(writer& w, const platform_settings& p) {
     w.networks("trusted_proxies", p.trusted_proxies);
     w.text("via", p.via);
     w.text("trace", names::name_of(names::continue_or_restart, p.restart_traces));
+    w.text("trace_sampled", percent_text(p.traces_sampled_ppm));
     w.text("language", p.language);
     if (p.branding == tenant::branding{}) return;
     w.table("platform.branding");

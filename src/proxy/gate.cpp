@@ -73,7 +73,8 @@ void gate::write_traceparent(char (&out)[http::traceparent_bytes]) noexcept {
     write_hex(out + 3, random(), 16);
     write_hex(out + 19, random() | 1, 16);
     write_hex(out + 36, random() | 1, 16);
-    out[53] = out[54] = '0';
+    out[53] = '0';
+    out[54] = (random() >> 32) % 1'000'000 < settings().traces_sampled_ppm ? '1' : '0';
 }
 
 }  // namespace gatehouse::proxy

@@ -21,6 +21,7 @@ parameters_ptr make_parameters(const config::settings& s, const std::string& fle
     p->identifier_field = s.platform.context_prefix + "Id";
     p->trusted_proxies = s.platform.trusted_proxies;
     p->restart_traces = s.platform.restart_traces;
+    p->traces_sampled_ppm = s.platform.traces_sampled_ppm;
     p->pseudonym = s.platform.via;
     p->fleet_id = fleet_id;
     p->via = "1.1 " + s.platform.via + " (" + fleet_id + ")";

@@ -116,6 +116,19 @@ def test_trace_is_continued(world):
     assert logged_trace(world, "/traced") == trace
 
 
+def test_traces_that_begin_here_are_sampled_as_said(world, build):
+    assert seen(world).get("traceparent").endswith("-01")
+    half = build(settings={"platform": {"trace_sampled": "50%"}})
+    flags = {seen(half).get("traceparent")[-2:] for _ in range(64)}
+    assert flags == {"00", "01"}
+    half.gate.settings["platform"]["trace_sampled"] = "0%"
+    half.gate.write_settings()
+    assert half.gate.run("reload", "--admin", f"127.0.0.1:{half.gate.admin_port}", "--token-file", "admin.token").returncode == 0
+    assert {seen(half).get("traceparent")[-2:] for _ in range(8)} == {"00"}
+    assert seen(half, fields=[("traceparent", traceparent)]).get("traceparent") == traceparent
+    half.gate.stop()
+
+
 def test_an_invalid_trace_begins_anew(world):
     fields = seen(world, "/untraced", fields=[("traceparent", "ff" + traceparent[2:]), ("tracestate", "a=b")])
     assert fields.get("tracestate") is None

@@ -45,6 +45,7 @@ struct platform_settings {
     std::vector<ip_network> trusted_proxies;
     std::string via = "gatehouse";
     bool restart_traces = false;              // of clients outside trusted_proxies
+    std::uint32_t traces_sampled_ppm = 1'000'000;   // of those that begin here, so many of a million are marked
     std::string languages_dir;                // absolute; one file a language
     std::string language = "en";              // of pages where no tenant says another
     tenant::branding branding;                // of pages without a tenant

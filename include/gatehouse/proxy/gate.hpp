@@ -67,7 +67,7 @@ class gate {
     // 24 hex digits, unique in the fleet. Written to `out`, no terminator.
     static constexpr std::size_t request_id_bytes = 24;
     void write_request_id(char (&out)[request_id_bytes]) noexcept;
-    // Of a trace that begins here: "00-TRACE-SPAN-00".
+    // Of a trace that begins here: "00-TRACE-SPAN-01", or 00 where it is not sampled.
     void write_traceparent(char (&out)[http::traceparent_bytes]) noexcept;
 
    private:

@@ -22,6 +22,7 @@ struct parameters {
     std::string context_prefix;          // "X-Tenant-"
     std::string identifier_field;        // context_prefix + "Id"
     std::vector<ip_network> trusted_proxies;
+    std::uint32_t traces_sampled_ppm = 1'000'000;
     bool restart_traces = false;         // those of clients outside trusted_proxies
     std::string pseudonym, fleet_id;     // for loop detection
     std::string via;                     // ready value: "1.1 gatehouse (fleet)"

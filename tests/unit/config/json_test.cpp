@@ -28,6 +28,8 @@ primary_tenant = "home"
 shared_hosts = ["api.apps.example"]
 trusted_proxies = ["10.0.0.0/8", "::1"]
 via = "edge"
+trace = "restart"
+trace_sampled = "12.5%"
 language = "de"
 branding = { logo = "https://a.example/l.png", color = "#0a5" }
 [tls]
@@ -114,6 +116,8 @@ key_file = "us.key"
     CHECK(to.tls.certs_dir == edge.tls.certs_dir);
     CHECK(to.tls.cache_certs == 7);
     CHECK(to.tls.min_version == "1.3");
+    CHECK(to.platform.restart_traces);
+    CHECK(to.platform.traces_sampled_ppm == 125'000);
     REQUIRE(to.regions.size() == 2);
     CHECK(to.regions[0].key_file.empty());
     CHECK(to.regions[1].key_file == edge.regions[0].key_file);

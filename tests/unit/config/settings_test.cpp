@@ -311,6 +311,7 @@ TEST_CASE("one mistake, one error at its key and line") {
         {"[plans.a]\nslo = { availability = 99.9 }", "plans.a.slo.availability", "is a"},
         {"[plans.a]\nslo = { latency = \"1s\" }", "plans.a.slo.availability", "is missing"},
         {"[plans.a]\nslo = { availability = \"99%\", latency = \"2h\" }", "plans.a.slo.latency", "out of range"},
+        {"[platform]\ntrace_sampled = \"101%\"", "platform.trace_sampled", "is not a percentage"},
         {"[platform]\ntrace = \"off\"", "platform.trace", "unknown value"},
         {"[plans.a]\nrate = \"0/s\"", "plans.a.rate", "is not a rate"},
         {"[plans.a]\nrate = \"1000000001/s\"", "plans.a.rate", "is not a rate"},
