@@ -107,15 +107,16 @@ seconds time_zone::rule::offset_at(std::int64_t unix_s) const noexcept {
 // RFC 8536, section 3.3: POSIX's TZ, of which "Jn" and "n" are not understood.
 std::optional<time_zone::rule> time_zone::parse_rule(std::string_view text) {
     scanner in{.left = text};
-    rule out;
+    rule out{};
     in.name();
     out.standard = -in.time(24);
     if (in.left.empty()) return in.good ? std::optional(out) : std::nullopt;
     in.name();
     out.summer = out.standard + std::chrono::hours(1);
     if (!in.left.empty() && in.left.front() != ',') out.summer = -in.time(24);
-    auto& turns = out.turns.emplace();
+    std::array<turn, 2> turns{};
     for (auto& t : turns) {
+        t.time = std::chrono::hours(2);
         in.good = in.take(',') && in.take('M') && in.good;
         t.month = in.digits(1, 12);
         in.good = in.take('.') && in.good;
@@ -124,6 +125,7 @@ std::optional<time_zone::rule> time_zone::parse_rule(std::string_view text) {
         t.weekday = in.digits(0, 6);
         if (in.take('/')) t.time = in.time(longest_time_h);
     }
+    out.turns = turns;
     return in.good && in.left.empty() ? std::optional(out) : std::nullopt;
 }
 

@@ -20,12 +20,12 @@ class time_zone {
  private:
     // "M3.5.0/3" of POSIX's TZ: that weekday (0: sunday) of the week (5: the last) of the month, that long after midnight.
     struct turn {
-        unsigned month = 1, week = 1, weekday = 0;
-        std::chrono::seconds time{7200};
+        unsigned month, week, weekday;
+        std::chrono::seconds time;
         std::int64_t at(int year) const noexcept;  // as if clocks were UTC's
     };
     struct rule {
-        std::chrono::seconds standard{0}, summer{0};
+        std::chrono::seconds standard, summer;
         std::optional<std::array<turn, 2>> turns;  // to summer, and back; none: standard all year
         std::chrono::seconds offset_at(std::int64_t unix_s) const noexcept;
     };
