@@ -37,8 +37,10 @@ int run_completion(const options& o) {
         if (!v.path.empty()) paths += fmt::format("            \"{}\") path=\"{}\" ;;\n", v.path, v.path);
         words += fmt::format("        \"{}\") words=\"{}\"{} ;;\n", v.path, v.words, v.takes_id ? "; takes_id=yes" : "");
     }
-    if (o.shell == "zsh") print("autoload -U +X bashcompinit && bashcompinit\n");
+    if (o.shell == "zsh") print("#compdef gatehouse\nautoload -U +X bashcompinit && bashcompinit\n");
     print(fmt::format("{}{}{}{}{}", bash_begin, paths, bash_middle, words, bash_end));
+    // Loaded from $fpath at the first use, which is to complete already.
+    if (o.shell == "zsh") print("if (( $+functions[_bash_complete] && $+compstate )); then _bash_complete -o default -F _gatehouse; fi\n");
     return done;
 }
 

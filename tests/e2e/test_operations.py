@@ -8,7 +8,8 @@ import pytest
 
 from kit.client import Client
 from kit.gate import binary, until
-from kit.terminal import Terminal, commands, fence, port_mover, slow
+from kit.terminal import Terminal, blocks, commands, fence, port_mover, slow
+from kit.upgrade import Child
 from kit.upstream import ScriptedUpstream, ok
 
 root = pathlib.Path(__file__).resolve().parents[2]
@@ -52,6 +53,7 @@ hosts = ["shop.acme.example"]
 wanted = [
     ("gatehouse check", "0 errors, 0 warnings"),
     ("gatehouse reload", "0 quarantined"),
+    ("gatehouse upgrade", " serves, gatehouse "),
     ("open files", "Max open files"),
     ("^ps ", "worker"),
     ("pool list", "127.0.0.1:9002"),
@@ -151,6 +153,11 @@ def test_commands(folder, monkeypatch):
                 log_is_there(folder, gate)
                 continue
             terminal.run(command)
+            if command == "gatehouse upgrade":
+                assert gate.wait(20 * slow) == 0, log.read_text()
+                gate = Child(int(re.search(r"upgrade: process (\d+) serves", log.read_text())[1]))
+                terminal.running.append(gate)
+                terminal.env["PID"] = str(gate.pid)
             if "-TERM" in command:
                 assert gate.wait(20 * slow) == 0, log.read_text()
             elif "-USR1" in command:
@@ -164,8 +171,8 @@ def test_commands(folder, monkeypatch):
 
 def test_what_cannot_be_run_is_little():
     languages = re.findall(r"^```(\w*)$", text, re.MULTILINE)
-    assert languages.count("text") == 3, "commands belong into a sh block, where they are run"
-    assert set(languages) <= {"", "sh", "text", "toml"}
+    assert languages.count("text") == 4, "commands belong into a sh block, where they are run"
+    assert set(languages) <= {"", "sh", "text", "promql", "toml"}
 
 
 def test_the_edge_on_the_page_is_whole(tmp_path):
