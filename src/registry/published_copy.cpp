@@ -105,7 +105,7 @@ published_copy read_published(const config::settings& s) {
     published_copy out;
     auto keys = load_region_keys(s.regions, out.why_not);
     if (!out.why_not.empty()) return out;
-    const auto url = config::parse_redis_url(s.registry.redis->url, out.why_not);
+    const auto url = config::parse_redis_url(s.registry.redis->url.view(), out.why_not);
     if (url) looker(s, std::move(keys), out).run(*url);
     return out;
 }
