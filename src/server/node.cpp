@@ -230,6 +230,7 @@ void node::make_workers() {
 std::string node::name_among_nodes() const { return settings_.node.id + '@' + registry_.fleet_id(); }
 
 void node::pools_published(std::shared_ptr<const upstream::pool_map> p) {
+    if (phase_ == phase::starting) mark_down(*p);
     each_worker([p](worker& w) { w.set_pools(p); });
     health_.set_pools(p);
     if (phase_ == phase::starting) ready_to_serve();

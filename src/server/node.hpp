@@ -150,6 +150,8 @@ class node final : public admin::node_view {
     void handed_over();
     bool has_handed_over() const { return upgrade_.status().at == admin::upgrade_status::step::done; }
     void give_quotas();
+    endpoint_names endpoints_down() const;
+    void mark_down(const upstream::pool_map& pools);
     std::unique_ptr<takeover> begin_takeover();
     void take_over();
     void tell_systemd_ready() const;
@@ -208,6 +210,7 @@ class node final : public admin::node_view {
     std::unique_ptr<takeover> takeover_;   // null: nobody was before this process
     bool told_ready_ = false;              // the one before
     int taken_over_from_ = 0;
+    endpoint_names found_down_;            // by the one before
     std::optional<std::chrono::microseconds> watchdog_;
     bool watchdog_waits_ = false, told_to_end_ = false;
     std::int64_t next_watchdog_ns_ = 0;

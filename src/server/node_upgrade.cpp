@@ -17,7 +17,7 @@ namespace asio = boost::asio;
 namespace json = boost::json;
 
 static constexpr auto look_again_after = std::chrono::milliseconds(10);
-static constexpr std::size_t quotas_a_line = 1000;
+static constexpr std::size_t quotas_a_line = 1000, down_most = 5000;
 
 // --- the old one ---
 
@@ -26,7 +26,7 @@ upgrade::dependencies node::upgrade_parts() {
             .sockets = [this](std::function<void(std::vector<int>)> f) { collect_sockets(std::move(f)); },
             .lock = [this] { return registry_.lock_descriptor(); },
             .pause = [this](std::function<void()> paused) { pause_changes(std::move(paused)); },
-            .secrets = [this] { return secrets_of(ticket_keys_.current(), next_rotation_ns_ - monotonic_ns()); },
+            .state = [this] { return state_of(ticket_keys_.current(), next_rotation_ns_ - monotonic_ns(), endpoints_down()); },
             .let_go = [this] { publisher_.reset(); },
             .go_on = [this] { go_on(); },
             .handed_over = [this] { handed_over(); }};
@@ -119,13 +119,33 @@ void node::give_quotas() {
     }
 }
 
+endpoint_names node::endpoints_down() const {
+    endpoint_names out;
+    for (const auto& [name, pool] : *pools_.current()) {
+        for (const upstream::endpoint& e : pool->endpoints) {
+            if (out.size() < down_most && e.state->down.load(std::memory_order_relaxed)) out.emplace(name, e.text);
+        }
+    }
+    return out;
+}
+
 // --- the new one ---
+
+// Before anybody is served: what the old node found out in some checks is not to be found out by requests.
+void node::mark_down(const upstream::pool_map& pools) {
+    for (const auto& [name, pool] : pools) {
+        for (const upstream::endpoint& e : pool->endpoints) {
+            if (pool->spec.health && found_down_.contains({name, e.text})) e.state->down.store(true, std::memory_order_relaxed);
+        }
+    }
+}
 
 std::unique_ptr<takeover> node::begin_takeover() {
     return takeover::begin(
         control_, {.take =
-                       [this](const tls::ticket_keys::set& keys, std::int64_t rotate_in_ns) {
+                       [this](const tls::ticket_keys::set& keys, std::int64_t rotate_in_ns, endpoint_names down) {
                            ticket_keys_.use(keys);
+                           found_down_ = std::move(down);
                            next_rotation_ns_ = monotonic_ns() + rotate_in_ns;
                            load();
                        },

@@ -49,8 +49,10 @@ limit::quota_use use_of(const json::value& v) {
 
 }  // namespace
 
-json::object secrets_of(const tls::ticket_keys::set& keys, std::int64_t rotate_in_ns) {
-    return {{"ticket_keys", hex(keys)}, {"ticket_count", keys.count}, {"rotate_in_ns", rotate_in_ns}};
+json::object state_of(const tls::ticket_keys::set& keys, std::int64_t rotate_in_ns, const endpoint_names& down) {
+    json::array rows;
+    for (const auto& [pool, address] : down) rows.push_back(json::array{pool, address});
+    return {{"ticket_keys", hex(keys)}, {"ticket_count", keys.count}, {"rotate_in_ns", rotate_in_ns}, {"down", std::move(rows)}};
 }
 
 json::object quotas_said(const std::vector<limit::quota_use>& uses) {
@@ -92,7 +94,10 @@ void takeover::said(const json::object& o) {
             if (keys.count == 0 || keys.count > keys.keys.size() || !from_hex(o.at("ticket_keys").as_string(), keys))
                 throw std::invalid_argument("ticket keys");
             from_ = o.at("pid").to_number<int>();
-            on_.take(keys, o.at("rotate_in_ns").to_number<std::int64_t>());
+            endpoint_names down;
+            for (const json::value& row : o.at("down").as_array())
+                down.emplace(json::value_to<std::string>(row.at(0)), json::value_to<std::string>(row.at(1)));
+            on_.take(keys, o.at("rotate_in_ns").to_number<std::int64_t>(), std::move(down));
             OPENSSL_cleanse(&keys, sizeof keys);
         } else if (word == "go") {
             gone_ = true;

@@ -9,17 +9,22 @@
 #include <gatehouse/net/inherited.hpp>
 #include <gatehouse/tls/context.hpp>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "talk.hpp"
 
 namespace gatehouse::server {
 
+using endpoint_names = std::set<std::pair<std::string, std::string>>;   // pool, address
+
 class takeover {
    public:
     struct callbacks {
-        std::function<void(const tls::ticket_keys::set& keys, std::int64_t rotate_in_ns)> take;   // state_dir may be read
+        // state_dir may be read. `down`: endpoints that checks have found so.
+        std::function<void(const tls::ticket_keys::set& keys, std::int64_t rotate_in_ns, endpoint_names down)> take;
         std::function<void()> go;                                           // it may serve
         std::function<void()> is_main;                                      // systemd knows it
         std::function<void()> reload;                                       // was asked for meanwhile
@@ -48,7 +53,7 @@ class takeover {
 };
 
 // What is said of each.
-boost::json::object secrets_of(const tls::ticket_keys::set& keys, std::int64_t rotate_in_ns);
+boost::json::object state_of(const tls::ticket_keys::set& keys, std::int64_t rotate_in_ns, const endpoint_names& down);
 boost::json::object quotas_said(const std::vector<limit::quota_use>& uses);
 
 }  // namespace gatehouse::server

@@ -50,10 +50,10 @@ void upgrade::said(const json::object& o) {
         d_.pause([this] {
             if (status_.at != step::pausing) return;
             status_.at = step::loading;
-            json::object secrets = d_.secrets();
-            secrets["step"] = "take";
-            secrets["pid"] = status_.from;
-            talk_->say(secrets);
+            json::object state = d_.state();
+            state["step"] = "take";
+            state["pid"] = status_.from;
+            talk_->say(state);
         });
     } else if (word == "ready" && status_.at == step::loading) {
         status_.at = step::switching;

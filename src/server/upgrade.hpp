@@ -24,7 +24,7 @@ class upgrade {
         std::function<void(std::function<void(std::vector<int>)>)> sockets;   // copies of all that listen; the receiver's
         std::function<int()> lock;                                            // of state_dir
         std::function<void(std::function<void()> paused)> pause;              // ends changes; `paused` when none is left
-        std::function<boost::json::object()> secrets;                         // what the new one needs besides files
+        std::function<boost::json::object()> state;                           // what the new one needs besides files
         std::function<void()> let_go;                                         // of what only one of the two may be
         std::function<void()> go_on;                                          // takes everything back
         std::function<void()> handed_over;                                    // the new one serves

@@ -145,6 +145,8 @@ struct health::impl {
     target_ptr make_target(const endpoint& e, const pool& p) {
         auto t = std::make_shared<target>();
         t->state = e.state;
+        t->count = health_count(e.state->down.load(relaxed));
+        t->down_since_ns = loop.now_ns();
         // Spread over the interval: a start must not ask everybody at once.
         std::uniform_int_distribution<std::int64_t> anywhen(0, interval_ns(p));
         t->due_ns = loop.now_ns() + anywhen(random);

@@ -6,6 +6,8 @@ import jsonschema
 import pytest
 
 from kit.certs import Authority
+from kit.gate import until
+from kit.upgrade import Child
 from kit.upstream import ScriptedUpstream, ok
 
 
@@ -176,4 +178,12 @@ def test_every_operation(site):
     call("diffRegistry", expect=409)
     call("deleteTenant", id="acme", expect=409)                 # a tenant is below it
     call("deleteTenant", id="acme", query={"recursive": "1", "grace": "0s"}, expect=202)
+    # The process after this one answers the same.
+    before = call("upgradeState", expect=200)
+    assert before == {"state": "none"}
+    call("startUpgrade", expect=202)
+    call("startUpgrade", expect=409)
+    until(lambda: call("upgradeState", expect=200)["state"] == "done", 20)
+    old, site.gate.process = site.gate.process, Child(call("upgradeState", expect=200)["pid"])
+    assert old.wait(20) == 0
     assert set(call.called) == set(call.operations), set(call.operations) - set(call.called)

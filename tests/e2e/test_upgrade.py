@@ -12,10 +12,11 @@ import pytest
 
 from kit import websocket
 from kit.client import Client, request
+from kit.edge import Edge
 from kit.gate import Gate, binary, refused_to_connect, until
 from kit.ports import free_port
 from kit.upgrade import Child, Load, actor, own_program, put_script, upgraded
-from kit.upstream import ScriptedUpstream
+from kit.upstream import ScriptedUpstream, ok
 
 tenants = {"acme": {"name": "Acme Corp", "pool": "main"}}
 
@@ -152,6 +153,24 @@ def test_counts_of_quotas_and_usage_go_on(tmp_path, app):
         assert gate.get("/").status == 429
 
 
+def test_an_endpoint_that_is_down_stays_so(tmp_path, app):
+    """It answers, but not well: no request may find that out anew."""
+    ill = ScriptedUpstream()
+    ill.default = lambda conn, r: conn.send(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+    app.on("/healthz", ok(b"well"))
+    pools = {"main": {"endpoints": [{"address": app.address}, {"address": ill.address}],
+                      "health": {"path": "/healthz", "interval": "5s"}}}
+    with Gate(tmp_path / "gate", pools, tenants) as gate:
+        def down():
+            return [e["address"] for e in gate.admin_json("/v1/pools/main")["endpoints"] if e["state"] == "down"]
+        until(lambda: down() == [ill.address], 8)
+        with Load(gate) as load:
+            ends_well(upgraded(gate))
+            assert down() == [ill.address]
+            load.more(100)
+    ill.stop()
+
+
 def test_no_change_is_lost(tmp_path, app):
     with made(tmp_path, app) as gate:
         acknowledged, held, stop = [], [], threading.Event()
@@ -188,6 +207,38 @@ def test_no_change_is_lost(tmp_path, app):
     with gate:
         have = gate.run("tenant", "list", "--config", str(gate.config)).stdout
         assert not [t for t in acknowledged if f"{t} " not in have]
+
+
+def test_publisher_and_edge(tmp_path, app, redis, dev_certs):
+    """Each is the same node to Redis before and after; what is published comes to the edge all the while."""
+    key = tmp_path / "eu-west.key"
+    key.write_text("a1" * 32 + "\n")
+    center = made(tmp_path, app, dev_certs, {"node": {"id": "center"}, "registry": {"redis": {"url": redis.url}},
+                                             "regions": {"eu-west": {"address": "127.0.0.1:9", "key_file": str(key)}}})
+    edge = Edge(tmp_path / "edge", redis.url, tmp_path)
+    own_program(edge, binary())
+
+    def comes_to_the_edge(id_):
+        assert center.run("tenant", "create", id_, "--pool", "main", "--config", str(center.config)).returncode == 0
+        until(lambda: edge.get("/", host=f"{id_}.localhost").status == 200, 10)
+
+    def published():
+        node = center.admin_json("/v1/node")["publisher"]
+        return node["epoch"] if node["state"] == "current" and node["waiting"] == 0 else 0
+    with center:
+        until(published, 10)
+        with edge:
+            until(lambda: edge.get("/").status == 200, 10)
+            epoch = published()
+            with Load(edge, dev_certs / "ca.pem"), Load(center, dev_certs / "ca.pem"):
+                comes_to_the_edge("one")
+                ends_well(upgraded(edge))
+                comes_to_the_edge("two")
+                ends_well(upgraded(center))
+                until(lambda: published() > epoch, 10)
+                comes_to_the_edge("three")
+                until(lambda: edge.follower()["state"] == "current", 10)
+            assert {name for name in redis.ask("ZRANGE", "gatehouse:nodes", "0", "-1")} == {"center", "edge-1"}
 
 
 # --- it fails, and the old process goes on ---

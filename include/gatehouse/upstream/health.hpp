@@ -18,6 +18,8 @@ namespace gatehouse::upstream {
 // Rise and fall of one endpoint. Pure.
 class health_count {
    public:
+    health_count() = default;
+    explicit health_count(bool down) noexcept : down_(down), judged_(down) {}   // as it was found before
     enum class verdict : std::uint8_t { same, went_down, came_up };
     // The first check decides at once; from then on `fall` failures or `rise` successes in a row do.
     verdict note(bool good, std::uint32_t rise, std::uint32_t fall) noexcept;
@@ -55,7 +57,7 @@ class health {
     // Checks under way are broken off; ends within a moment. What is posted to control already still comes.
     void stop();
     // Endpoints whose state stays keep their count and their rhythm; those that are not checked any more
-    // are up.
+    // are up. One that is down when it is first seen has to rise.
     void set_pools(std::shared_ptr<const pool_map> p);
 
     static constexpr std::size_t checks_at_once = 256;   // the others wait for their turn

@@ -44,6 +44,12 @@ TEST_CASE("how many in a row") {
     CHECK(c.in_a_row() == 1);
 }
 
+TEST_CASE("one that was found down before has to rise") {
+    health_count c(true);
+    CHECK(c.note(true, 2, 3) == verdict::same);
+    CHECK(c.note(true, 2, 3) == verdict::came_up);
+}
+
 TEST_CASE("what the log says") {
     CHECK(to_text({.pool = "shared",
                    .endpoint = "127.0.0.1:9001",
