@@ -1,4 +1,5 @@
 // JSON by way of TOML's tree, so that there is one reader and one writer of each key.
+#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 #include <cstdlib>
@@ -82,7 +83,7 @@ class tree_maker {
         }
         for (const auto& member : o) {
             const std::string key(member.key());
-            put(member.value(), key, path.empty() ? key : path + '.' + key, depth,
+            put(member.value(), key, path.empty() ? key : fmt::format("{}.{}", path, key), depth,
                 [&](auto&& node) { out.insert_or_assign(key, std::forward<decltype(node)>(node)); });
         }
         return out;

@@ -129,7 +129,7 @@ std::string host_name_id() {
     std::array<char, 256> name{};
     if (::gethostname(name.data(), name.size() - 1) != 0) return "node";
     std::string id = to_lower(std::string_view(name.data()));
-    id = id.substr(0, std::min<std::size_t>(id.find('.'), 63));
+    id.resize(std::min({id.find('.'), id.size(), std::size_t{63}}));
     std::replace_if(
         id.begin(), id.end(),
         [](char c) {

@@ -180,7 +180,7 @@ const tenant::effective_route* route(walk& w, const tenant::effective& e, std::s
 
 std::string level_text(const limit::level& l, const walk& w) {
     std::string out;
-    const auto say = [&out](std::string part) { out += (out.empty() ? "" : ", ") + part; };
+    const auto say = [&out](std::string_view part) { out.append(out.empty() ? "" : ", ").append(part); };
     if (l.rate.interval_ns > 0 && l.fleet_share != nullptr)
         say(fmt::format("{} tokens left on this node", l.fleet_share->peek(w.in.now_ns).remaining));
     else if (l.rate.interval_ns > 0 && l.rate_cell != nullptr)

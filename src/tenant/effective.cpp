@@ -1,5 +1,6 @@
 // Effective settings: the chain of parents, what is inherited along it, levels, routes, ready
 // texts.
+#include <fmt/format.h>
 #include <algorithm>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/tenant/decide.hpp>
@@ -141,12 +142,12 @@ limits limits_at(draft& w, std::size_t i) {
     const std::string suffix = i == 0 ? "" : " of " + t.id;
     const auto own = limit_texts(t.limits);
     for (const auto& [key, value] : own)
-        w.origin("limits." + key + suffix, value, w.who(i));
+        w.origin(fmt::format("limits.{}{}", key, suffix), value, w.who(i));
     if (!known) return t.limits;
     for (const auto& [key, value] : limit_texts(plan->second.limits)) {
         const bool overridden =
             std::any_of(own.begin(), own.end(), [&k = key](const auto& o) { return o.first == k; });
-        if (!overridden) w.origin("limits." + key + suffix, value, "plan " + plan_name);
+        if (!overridden) w.origin(fmt::format("limits.{}{}", key, suffix), value, "plan " + plan_name);
     }
     return overlay(plan->second.limits, t.limits);
 }
