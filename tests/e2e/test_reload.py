@@ -144,6 +144,7 @@ def test_admin_at_a_unix_socket_and_nowhere(own):
 def test_admin_token_changes_at_the_same_address(own):
     gate, old = own.gate, own.gate.token()
     (gate.folder / "other.token").write_text("a token of at least sixteen characters\n")
+    (gate.folder / "other.token").chmod(0o600)
     gate.settings["admin"]["token_file"] = "other.token"
     reload(gate)
     assert gate.admin("GET", "/v1/node", token=old)[0] == 401
@@ -173,6 +174,7 @@ def test_admin_token_file_that_is_gone(own):
     assert gate.admin("GET", "/v1/node", token=token)[0] == 200
     assert not file.exists()
     file.write_text("a token of at least sixteen characters\n")
+    file.chmod(0o600)
     assert gate.admin("POST", "/v1/reload", token=token, timeout=60)[0] == 200
     assert gate.admin("GET", "/v1/node", token="a token of at least sixteen characters")[0] == 200
 

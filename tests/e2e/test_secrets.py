@@ -159,9 +159,10 @@ def test_nothing_keeps_or_tells_a_secret(fleet):
     # A buffer of the admin connection goes when the connection goes.
     for gate in (publisher, edge):
         if not os.environ.get("GATEHOUSE_SLOW"):   # a sanitizer keeps what was freed, and much beside
-            end = time.monotonic() + 5
-            while (found := found_in_memory(gate.process.pid, secrets)) and time.monotonic() < end:
-                time.sleep(0.3)
+            for _ in range(8):   # a reload or a connection may be under way still
+                if not (found := found_in_memory(gate.process.pid, secrets)):
+                    break
+                time.sleep(0.5)
             assert found == set(), f"in the memory of {gate.folder.name}"
         # That this looks where they would be: the password is needed for as long as the node may have to log in again.
         assert found_in_memory(gate.process.pid, {"redis password": password}) == {"redis password"}
