@@ -47,7 +47,7 @@ class ticket_keys {
 
     // One thread alone. Without randomness the old keys stay and the log says so.
     void rotate();
-    // A ring of four: what this refers to is unchanged until the fourth rotation after the call.
+    // What this refers to is unchanged until the second rotation after the call, half a day at least, and then wiped.
     const set& current() const noexcept;
     // Those of the node before this one, instead of its own; before anybody reads.
     void use(const set& keys) noexcept;

@@ -130,19 +130,22 @@ TEST_CASE("one ticket a handshake, without early data") {
 
 TEST_CASE("a rotation shifts the keys and leaves older readers in peace") {
     ticket_keys keys;
-    const ticket_keys::set& first = keys.current();  // stays as it is for three rotations
+    const ticket_keys::set& first = keys.current();  // stays as it is for one rotation, and is wiped with the second
     const auto name = first.keys[0].name;
     CHECK(first.count == 1);
     keys.rotate();
     CHECK(keys.current().count == 2);
     CHECK(keys.current().keys[1].name == name);
     CHECK(keys.current().keys[0].name != name);
+    CHECK(first.keys[0].name == name);
     keys.rotate();
+    CHECK(keys.current().keys[2].name == name);
+    CHECK(first.keys[0].aes == decltype(first.keys[0].aes){});
+    CHECK(first.keys[0].hmac == decltype(first.keys[0].hmac){});
     keys.rotate();
     CHECK(keys.current().count == 3);
     for (const auto& k : keys.current().keys)
         CHECK(k.name != name);
-    CHECK(first.keys[0].name == name);
 }
 
 TEST_CASE("session contexts differ by tenant and by policy") {
