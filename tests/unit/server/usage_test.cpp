@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <deque>
 #include <gatehouse/store/central_db.hpp>
+#include <gatehouse/store/usage_db.hpp>
 #include <gatehouse/tenant/state.hpp>
 
 #include "../store/temp_folder.hpp"
@@ -21,7 +22,7 @@ struct world {
     store::usage_db db, broken;
     std::shared_ptr<tenant::usage_list> list = std::make_shared<tenant::usage_list>();
     std::map<std::string, std::shared_ptr<tenant::state>> tenants;
-    std::deque<std::pair<std::function<void(store::usage_db&)>, std::function<void()>>> jobs;
+    std::deque<std::pair<std::function<void(store::usage_store&)>, std::function<void()>>> jobs;
     bool can_store = true;
     usage used{*list, [this](auto job, auto done) { jobs.emplace_back(std::move(job), std::move(done)); }};
 
