@@ -213,6 +213,7 @@ def test_publisher_and_edge(tmp_path, app, redis, dev_certs):
     """Each is the same node to Redis before and after; what is published comes to the edge all the while."""
     key = tmp_path / "eu-west.key"
     key.write_text("a1" * 32 + "\n")
+    key.chmod(0o600)
     center = made(tmp_path, app, dev_certs, {"node": {"id": "center"}, "registry": {"redis": {"url": redis.url}},
                                              "regions": {"eu-west": {"address": "127.0.0.1:9", "key_file": str(key)}}})
     edge = Edge(tmp_path / "edge", redis.url, tmp_path)
