@@ -721,7 +721,8 @@ def test_a_damaged_copy_is_made_anew(many_tenants, spoil):
     # Never "nobody's" for a name that is somebody's.
     for i in range(120):
         assert status(edge, f"t{i}.example") in (200, 503), i
-    if spoil is not empty:
+    # Where the spoiled pages lie is SQLite's choice: they may be such as nobody reads.
+    if spoil not in (empty, spoil_some_pages):
         until(lambda: "is made anew from Redis" in edge.stderr(), 15, 0.05)
     until(lambda: is_following(edge) and all(status(edge, f"t{i}.example") == 200 for i in range(120)), 15, 0.1)
     fleet.center.write_tenant("t0", {"pool": "shared", "hosts": ["t0.example", f"{spoil.__name__.replace('_', '-')}.example"]})
@@ -1092,10 +1093,12 @@ def test_pools_are_there_before_the_tenants_that_use_them(fleet, upstream):
         seen = set()
 
         def is_served():
-            seen.add(status(edge, f"new{n}.example"))
-            return 200 in seen
+            answer = edge.get("/", host=f"new{n}.example")
+            seen.add((answer.status, answer.status != 200 and answer.problem()))
+            return answer.status == 200
         until(is_served, 5)
-        assert seen <= {404, 200}, seen
+        # A first look waits for the registry 250 ms at most, which a busy machine may need; no-endpoint it must never be.
+        assert seen <= {(404, "unknown-host"), (503, "registry-unavailable"), (200, False)}, seen
     # What this node's own file hinders comes with the next good one.
     good = edge.config.read_text()
     edge.config.write_text(good + "\n[nonsense]\n")

@@ -104,6 +104,18 @@ bool begins(const std::string& s, std::string_view with) {
     return s.substr(0, with.size()) == with;
 }
 
+// Until the node has it, and does not answer.
+void ask_for_reload(running& r, const client& c) {
+    r.node.answers_reload = false;
+    c.send(request("POST", "/v1/reload", r.token));
+    bool waiting = false;
+    for (int i = 0; i < 500 && !waiting; ++i) {
+        std::this_thread::sleep_for(2ms);
+        r.on_control([&] { waiting = static_cast<bool>(r.node.waiting); });
+    }
+    REQUIRE(waiting);
+}
+
 }  // namespace
 
 TEST_CASE("requests one after another on one connection") {
@@ -212,15 +224,8 @@ TEST_CASE("a reload answers with its report") {
 
 TEST_CASE("a reload that answers later is waited for, others are served meanwhile") {
     running r([](auto& o) { o.deadline = 100ms; });
-    r.node.answers_reload = false;
     client c(r.address);
-    c.send(request("POST", "/v1/reload", r.token));
-    bool waiting = false;
-    for (int i = 0; i < 500 && !waiting; ++i) {
-        std::this_thread::sleep_for(2ms);
-        r.on_control([&] { waiting = static_cast<bool>(r.node.waiting); });
-    }
-    REQUIRE(waiting);
+    ask_for_reload(r, c);
     client other(r.address);
     other.send(request("GET", "/healthz"));
     CHECK(begins(other.receive(), "HTTP/1.1 200"));
@@ -239,15 +244,8 @@ TEST_CASE("a reload that never answers ends at its own deadline") {
 
 TEST_CASE("what fails while it is answered later is a 500, and the next request is answered") {
     running r;
-    r.node.answers_reload = false;
     client c(r.address);
-    c.send(request("POST", "/v1/reload", r.token));
-    bool waiting = false;
-    for (int i = 0; i < 500 && !waiting; ++i) {
-        std::this_thread::sleep_for(2ms);
-        r.on_control([&] { waiting = static_cast<bool>(r.node.waiting); });
-    }
-    REQUIRE(waiting);
+    ask_for_reload(r, c);
     r.on_control([&] { r.node.waiting = nullptr; });   // as an exception on the way lets it go
     const auto failed = c.receive();
     CHECK(begins(failed, "HTTP/1.1 500"));

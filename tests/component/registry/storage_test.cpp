@@ -129,7 +129,7 @@ TEST_CASE("a state_dir that cannot be used is told at the start") {
 }
 
 TEST_CASE("work in the pool that throws ends alone") {
-    temp_folder f;
+    site f;
     node n(f);
     REQUIRE_FALSE(n.start().first);
     bool told = false;
