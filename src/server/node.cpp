@@ -74,7 +74,10 @@ node::node(const config::settings& s, std::string settings_file)
                     .after_publish = [this] { directory_changed(); },
                     .on_tenant_changed =
                         [this](const std::string& id) {
-                            if (publisher_) publisher_->tenant_changed(id);
+                            if (asking_registry_)
+                                untold_ = true;
+                            else if (publisher_)
+                                publisher_->tenant_changed(id);
                         },
                     .on_restored = [this] { registry_ready({}, {}); }}),
       quotas_(*directory_.quotas(),

@@ -222,6 +222,7 @@ class node final : public admin::node_view {
     };
     reload_wish reloading_, reload_next_;
     std::shared_ptr<new_settings> coming_;
+    bool asking_registry_ = false, untold_ = false;   // untold: tenants changed meanwhile, and the publisher was not told
     std::function<void()> after_workers_;
 
     enum class phase { starting, serving, delaying, draining, ended } phase_ = phase::starting;

@@ -46,15 +46,20 @@ void node::settings_read(std::shared_ptr<new_settings> n) {
     });
 }
 
+// What tenants are under the new settings is for the publisher that comes with them: it writes plans and pools first.
 void node::ask_registry() {
+    asking_registry_ = true;
     registry_.apply_settings(coming_->settings,
                              [this](registry::change_report report) { registry_answered(std::move(report)); });
 }
 
 void node::registry_answered(registry::change_report report) {
+    asking_registry_ = false;
+    const bool untold = std::exchange(untold_, false);
     if (report.refused.empty() && phase_ != phase::serving) report.refused = "the node is ending";
     if (!report.refused.empty()) {
         pools_.remove_added();
+        if (untold && publisher_) publisher_->compare();
         log::error("the new settings are refused: {}", report.refused);
         return end_reload(std::move(report));
     }
