@@ -146,6 +146,7 @@ def test_a_redis_that_was_emptied_is_filled_again(tmp_path, redis, certs):
         assert within(5, lambda: state(gate) == "away")
         assert gate.admin("GET", "/readyz", token=None)[0] == 200
         gate.write_tenant("late", {"pool": "shared"})
+        until(lambda: gate.admin("GET", "/v1/tenants/late")[0] == 200, 5)
         redis.start()
         assert within(15, lambda: is_current(gate))
         assert signed(redis, "tenant:late") and signed(redis, "tenant:acme") and signed(redis, "platform")

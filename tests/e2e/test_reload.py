@@ -281,11 +281,13 @@ def test_log_access_goes_elsewhere(own):
         file = gate.folder / name
         return [json.loads(line)["path"] for line in file.read_text().splitlines()] if file.exists() else []
     assert own.get("/one").status == 200
+    until(lambda: paths("access.log") == ["/one"])   # a line goes where the writer finds itself
     for name, access in (("two", "two.log"), ("three", "off"), ("four", "stdout"), ("five", "access.log")):
         gate.settings["log"]["access"] = access
         reload(gate)
         time.sleep(0.3)   # the writer has looked since
         assert own.get("/" + name).status == 200
+        until(lambda: name == "three" or "/" + name in paths(access) + [json.loads(line)["path"] for line in gate.stdout_lines])
     until(lambda: "/five" in paths("access.log"))
     assert paths("access.log") == ["/one", "/five"]
     assert paths("two.log") == ["/two"]
