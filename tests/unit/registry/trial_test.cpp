@@ -261,7 +261,8 @@ struct chance {
 }  // namespace
 
 TEST_CASE("a trial that is taken back might as well not have been") {
-    for (unsigned seed = 0; seed < 2500; ++seed) {
+    for (unsigned number = 0; number <= 1000; ++number) {
+        const unsigned seed = number == 1000 ? 2235 : number;   // the last one met a circle of parents that others made
         CAPTURE(seed);
         chance c{std::mt19937(seed)};
         model m, twin;
