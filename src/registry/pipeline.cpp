@@ -174,6 +174,12 @@ void pipeline::with_tenant_data(const std::function<void(tenant_data&)>& job) {
     job(tenant_data_);
 }
 
+std::vector<store::audit_row> pipeline::housed(std::vector<store::audit_row> rows) const {
+    for (auto& r : rows)
+        r.home = home_of(r.tenant);
+    return rows;
+}
+
 std::string pipeline::home_of(const std::string& tenant) const {
     constexpr int deepest = 8;
     std::string at = tenant;
@@ -355,9 +361,7 @@ outcome pipeline::change_access(const access_change& c) {
     auto rows = to_rows(c);
     audit_draft log(auditor_, utc_now());
     log.add(c.events, c.author);
-    rows.audit = std::move(log.rows);
-    for (auto& r : rows.audit)
-        r.home = home_of(r.tenant);
+    rows.audit = housed(std::move(log.rows));
     if (const auto why = db_->write_access(rows); why)
         out.report.refused = why.text;
     else
@@ -441,9 +445,7 @@ outcome pipeline::store(change_set c) {
         log.add(waiting_, authors_);
         for (const auto& [event, who] : events_)
             log.add({event}, who);
-        rows.audit = std::move(log.rows);
-        for (auto& r : rows.audit)
-            r.home = home_of(r.tenant);
+        rows.audit = housed(std::move(log.rows));
         if (const auto why = write(rows); why) {
             out.trouble = why.text;
             out.report.refused =

@@ -97,6 +97,7 @@ class pipeline {
     std::string judged_by() const;
     // In whose database a tenant's own data is to stand; empty: there is no such tenant.
     std::string home_of(const std::string& tenant) const;
+    std::vector<store::audit_row> housed(std::vector<store::audit_row> rows) const;  // each with where it is to stand
     static outcome refuse_rules(outcome out);
     void restore_drained(const store::contents& c, opened& out);
     void restore_quotas(const store::contents& c, opened& out);
