@@ -13,10 +13,6 @@ namespace {
 constexpr std::size_t longest_label = 200;
 constexpr std::chrono::hours longest_life{24 * 366 * 10};
 
-tenant::utc_time now() {
-    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
 json::object token_json(const registry::access_token& t) {
     json::object o{{"id", t.id}, {"role", registry::name(t.role)}};
     if (!t.tenant.empty()) o["tenant"] = t.tenant;
@@ -65,17 +61,22 @@ asked_token read_token(const json::object& o) {
     if (role && is_platforms(*role) && !t.tenant.empty()) out.errors.push_back({"/tenant", "is of no use: the role is the platform's"});
     t.label = text("label");
     if (t.label.size() > longest_label) out.errors.push_back({"/label", fmt::format("is longer than {} bytes", longest_label)});
-    if (o.contains("expires_in")) {
-        const auto life = parse_duration(text("expires_in"));
-        if (!life || life->count() <= 0 || *life > longest_life)
-            out.errors.push_back({"/expires_in", "is no duration up to ten years, such as 12h or 90d"});
-        else
-            t.expires = now() + std::chrono::ceil<std::chrono::seconds>(*life);
-    }
+    if (o.contains("expires_in")) t.expires = end_of_life(text("expires_in"), out.errors);
     return out;
 }
 
 }  // namespace
+
+tenant::utc_time now() {
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
+std::optional<tenant::utc_time> end_of_life(std::string_view expires_in, std::vector<document_error>& errors) {
+    const auto life = parse_duration(expires_in);
+    if (life && life->count() > 0 && *life <= longest_life) return now() + std::chrono::ceil<std::chrono::seconds>(*life);
+    errors.push_back({"/expires_in", "is no duration up to ten years, such as 12h or 90d"});
+    return std::nullopt;
+}
 
 api_answer api::whoami(const parsed& p) {
     json::object o{{"who", p.who.who}, {"role", registry::name(p.who.role)}};

@@ -1,8 +1,5 @@
 // What a tenant lets another tenant's tokens do with it.
 #include <fmt/format.h>
-#include <gatehouse/base/units.hpp>
-
-#include <chrono>
 
 #include "api_parsed.hpp"
 
@@ -10,12 +7,6 @@ namespace gatehouse::admin {
 namespace {
 
 using registry::grant;
-
-constexpr std::chrono::hours longest_life{24 * 366 * 10};
-
-tenant::utc_time now() {
-    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
 
 bool is_over(const grant& g) {
     return g.expires && *g.expires <= now();
@@ -49,12 +40,7 @@ std::vector<document_error> read_grant(const json::object& o, grant& g) {
         errors.push_back({"/role", "is none of tenant-admin, tenant-viewer"});
     else
         g.role = *named;
-    if (life.empty()) return errors;
-    const auto d = parse_duration(life);
-    if (!d || d->count() <= 0 || *d > longest_life)
-        errors.push_back({"/expires_in", "is no duration up to ten years, such as 12h or 90d"});
-    else
-        g.expires = now() + std::chrono::ceil<std::chrono::seconds>(*d);
+    if (!life.empty()) g.expires = end_of_life(life, errors);
     return errors;
 }
 

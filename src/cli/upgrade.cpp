@@ -34,7 +34,7 @@ std::optional<json::object> look(const client& api) {
     boost::system::error_code ec;
     auto v = json::parse(r.body, ec);
     if (r.what != reply::kind::answered || r.status != 200 || ec || !v.is_object()) return std::nullopt;
-    return std::move(v.get_object());
+    return std::move(v).get_object();
 }
 
 int tell(const json::object& o, const options& opts) {

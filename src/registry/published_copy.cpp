@@ -38,6 +38,7 @@ class looker {
         });
         client.start();
         io_.run();
+        client_ = nullptr;
     }
 
  private:
@@ -106,7 +107,9 @@ published_copy read_published(const config::settings& s) {
     auto keys = load_region_keys(s.regions, out.why_not);
     if (!out.why_not.empty()) return out;
     const auto url = config::parse_redis_url(s.registry.redis->url.view(), out.why_not);
-    if (url) looker(s, std::move(keys), out).run(*url);
+    if (!url) return out;
+    looker look(s, std::move(keys), out);
+    look.run(*url);
     return out;
 }
 
