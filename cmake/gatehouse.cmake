@@ -80,8 +80,8 @@ function(gatehouse_test name)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
-  # It computes; end-to-end tests mostly wait. scripts/test gives each core two places.
-  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT} PROCESSORS 2)
+  # It computes; end-to-end tests mostly wait. scripts/test gives each core three places.
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT} PROCESSORS 3)
 endfunction()
 
 # gatehouse_fuzz(NAME SOURCES ... LINKS ...): a libFuzzer target; without clang a program that replays its corpus.
