@@ -326,6 +326,7 @@ void forward(walk& w, const tenant::effective& e, const tenant::effective_route&
                                                      : "There is no pool " + r.pool_name + ".";
         return w.refuse(s, problem::no_endpoint, what);
     }
+    if (w.in.moving_to) add(s, "moving to", w.in.moving_to(e.own.id));
     const tenant::pool& p = *r.pool;
     for (const std::size_t i : r.endpoints.preferred)
         add(s, "endpoint", endpoint_text(p.endpoints[i]));

@@ -200,6 +200,7 @@ explain::report node::explain(explain::explain_input in) const {
     in.now = tenant::utc_time(std::chrono::seconds(std::time(nullptr)));
     in.now_ns = monotonic_ns();
     in.node_region = settings_.node.region;
+    in.moving_to = [this](const std::string& tenant) { return moving_to(tenant); };
     return explain::explain(directory_, in);
 }
 

@@ -235,6 +235,8 @@ def test_a_hook_runs_while_requests_wait_and_decides(site):
             assert site.send("GET", "/v1/tenants/hooked")[1]["moving_to"] == "pool:new"
             shown = site.gate.run("--config", "gatehouse.toml", "tenant", "show", "hooked").stdout
             assert re.search(r"moving to +pool:new", shown), shown
+            explained = site.gate.run("--config", "gatehouse.toml", "explain", "http://hooked.localhost/").stdout
+            assert re.search(r"moving to +pool:new", explained), explained
             # Another move of it has to wait; other tenants are served.
             assert site.migrate("hooked", to="pool:new")[1]["type"] == "urn:gatehouse:under-way"
             assert site.gate.get("/", "filed.localhost").status == 200

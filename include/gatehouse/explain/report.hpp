@@ -6,6 +6,7 @@
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/base/problem.hpp>
 #include <gatehouse/tenant/decide.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,6 +27,7 @@ struct explain_input {
     tenant::utc_time now;
     std::int64_t now_ns = 0;                // of the clock that the workers charge limits with
     std::string node_region;                // empty: the platform's node_region
+    std::function<std::string(const std::string&)> moving_to;   // where a tenant is being moved just now; unset: nowhere
 };
 
 struct fact {
