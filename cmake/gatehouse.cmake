@@ -29,6 +29,11 @@ if(GATEHOUSE_SANITIZE)
   # The check of vtable pointers opens a pipe to look at memory: it cries wolf when files run out,
   # which a test makes happen.
   target_compile_options(gatehouse_options INTERFACE -fno-sanitize=vptr)
+  # A look at each pointer takes a fifth of the compiler's time. AddressSanitizer stops at a null pointer too; the fuzz
+  # targets keep both checks.
+  if(NOT GATEHOUSE_FUZZ AND GATEHOUSE_SANITIZE MATCHES undefined)
+    target_compile_options(gatehouse_options INTERFACE -fno-sanitize=null,alignment)
+  endif()
 endif()
 
 if(GATEHOUSE_FUZZ)
