@@ -365,13 +365,14 @@ class Notified:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self.socket.settimeout(10)
 
-    def next(self, word, seconds=10):
-        """The next message that has this word, and who sent it; others are passed over."""
+    def next(self, word, seconds=10, of=None):
+        """The next message that has this word, of this process where one is given, and who sent it; others are passed over."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             text, ancillary, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(12))
-            if word in text.decode():
-                return text.decode().split("\n"), int.from_bytes(ancillary[0][2][:4], "little")
+            who = int.from_bytes(ancillary[0][2][:4], "little")
+            if word in text.decode() and of in (None, who):
+                return text.decode().split("\n"), who
         raise AssertionError(f"systemd was not told {word}")
 
 
@@ -392,7 +393,7 @@ def test_what_systemd_is_told(tmp_path, app):
     words, who = systemd.next("READY=1")
     assert who == gate.process.pid and any(w.startswith("STATUS=serving") for w in words)
     ends_well(old)
-    assert systemd.next("WATCHDOG=1")[1] == gate.process.pid
+    systemd.next("WATCHDOG=1", of=gate.process.pid)
     gate.stop()
     systemd.next("STOPPING=1")
 

@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "sockets.hpp"
-#include "world.hpp"
+#include "two_pools.hpp"
 
 using namespace gatehouse;
 using namespace gatehouse::proxy;
@@ -13,31 +13,12 @@ namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
 
-struct moving : world {
-    scripted_upstream other{loop};   // behind pool "new"
-    upstream::pool_ptr new_pool;
-
-    moving() {
-        other.scripts = {scripted_upstream::always("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew")};
-        auto p = std::make_shared<upstream::pool>(*pool);
-        p->spec.name = p->security = "new";
-        p->spec.endpoints[0].address = other.address().to_string();
-        upstream::endpoint& e = p->endpoints[0];
-        e.address = other.address();
-        e.text = e.authority = other.address().to_string();
-        e.state = std::make_shared<upstream::endpoint_state>();
-        new_pool = p;
-        g.bindings.set_pools(std::make_shared<upstream::pool_map>(upstream::pool_map{{"app", pool}, {"new", p}}));
-        auto platform = std::make_shared<tenant::platform>(**&directory.current_platform());
-        platform->pools["new"] = p->spec;
-        directory.set_platform(platform);
-    }
+struct moving : two_pools {
+    moving() { other.scripts = {scripted_upstream::always("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew")}; }
     ~moving() {
         CHECK(counters.requests_held.value() == 0);
-        CHECK(new_pool->endpoints[0].state->in_flight == 0);
         g.holds.end_all();
-        g.upstreams.close_idle();
-        net::test::drive(loop, [this] { return other.open() == 0; });
+        end_of_new_pool();
     }
     void hold(std::size_t waiting_max = 10, std::int64_t for_ns = 20 * second, const std::string& tenant = "acme") {
         g.holds.begin({.tenant = tenant, .token = "t", .until_ns = loop.now_ns() + for_ns, .waiting_max = waiting_max});

@@ -1,7 +1,7 @@
 // Requests mirrored to another pool: the client gets its own answer, and both are compared.
 #include <catch2/catch.hpp>
 
-#include "world.hpp"
+#include "two_pools.hpp"
 
 using namespace gatehouse;
 using namespace gatehouse::proxy;
@@ -11,27 +11,12 @@ namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
 
-struct mirrored : world {
-    scripted_upstream other{loop};   // behind pool "new"
-    upstream::pool_ptr new_pool;
-
-    mirrored() {
-        other.scripts = {answering(ok_text)};
-        auto p = std::make_shared<upstream::pool>(*pool);
-        p->spec.name = p->security = "new";
-        upstream::endpoint& e = p->endpoints[0];
-        e.address = other.address();
-        e.text = e.authority = other.address().to_string();
-        e.state = std::make_shared<upstream::endpoint_state>();
-        new_pool = p;
-        g.bindings.set_pools(std::make_shared<upstream::pool_map>(upstream::pool_map{{"app", pool}, {"new", p}}));
-    }
+struct mirrored : two_pools {
+    mirrored() { other.scripts = {answering(ok_text)}; }
     ~mirrored() {
         g.shadows.cancel();
         CHECK(net::test::drive(loop, [this] { return g.shadows.under_way() == 0; }));
-        CHECK(new_pool->endpoints[0].state->in_flight == 0);
-        g.upstreams.close_idle();
-        net::test::drive(loop, [this] { return other.open() == 0; });
+        end_of_new_pool();
     }
     scripted_upstream::script answering(std::string text) {
         return [this, text](upstream_side& side) -> net::task<void> {
