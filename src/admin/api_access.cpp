@@ -67,13 +67,9 @@ asked_token read_token(const json::object& o) {
 
 }  // namespace
 
-tenant::utc_time utc_now() {
-    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-}
-
 std::optional<tenant::utc_time> end_of_life(std::string_view expires_in, std::vector<document_error>& errors) {
     const auto life = parse_duration(expires_in);
-    if (life && life->count() > 0 && *life <= longest_life) return utc_now() + std::chrono::ceil<std::chrono::seconds>(*life);
+    if (life && life->count() > 0 && *life <= longest_life) return tenant::utc_now() + std::chrono::ceil<std::chrono::seconds>(*life);
     errors.push_back({"/expires_in", "is no duration up to ten years, such as 12h or 90d"});
     return std::nullopt;
 }
@@ -132,7 +128,7 @@ api_answer api::create_token(const parsed& p) {
     t.id = made.id;
     t.hash = made.hash;
     t.made_by = p.who.who;
-    t.made_at = utc_now();
+    t.made_at = tenant::utc_now();
     registry::access_change c;
     c.author = p.author();
     c.put_tokens.push_back(t);

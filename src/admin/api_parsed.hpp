@@ -63,8 +63,7 @@ struct document_error {
 api_answer document_problem(unsigned status, std::string_view type, std::string_view title, std::string_view detail,
                             const std::vector<document_error>& errors);
 
-tenant::utc_time utc_now();
-// utc_now() and what `expires_in` says, up to ten years; else an error of that key.
+// Now and what `expires_in` says, up to ten years; else an error of that key.
 std::optional<tenant::utc_time> end_of_life(std::string_view expires_in, std::vector<document_error>& errors);
 
 }  // namespace gatehouse::admin

@@ -52,8 +52,7 @@ int evaluate_files(const options& o) {
         complain(fmt::format("{}: {}", file, directory.error().message()));
         return refused;
     }
-    using std::chrono::system_clock;
-    prepared.input.now = std::chrono::floor<std::chrono::seconds>(system_clock::now());
+    prepared.input.now = tenant::utc_now();
     prepared.input.node_region = loaded.value->node.region;
     print_report(explain::explain(**directory, prepared.input), o.json);
     return done;

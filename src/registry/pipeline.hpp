@@ -126,6 +126,4 @@ class pipeline {
     tenant::platform_ptr waiting_platform_;
 };
 
-tenant::utc_time utc_now();
-
 }  // namespace gatehouse::registry

@@ -1,5 +1,7 @@
-"""The tools with which others look at a gate, on one as it is shipped: testssl.sh, sslscan, and slowhttptest in its four modes."""
+"""The tools with which others look at a gate: testssl.sh and sslscan on the demo, slowhttptest in its four modes on one with a larger page."""
 import json
+import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -10,10 +12,13 @@ import xml.etree.ElementTree
 import pytest
 
 from kit.certs import Authority
-from kit.gate import Gate, metric, until
+from kit.gate import Gate, binary, metric, until
+from kit.ports import free_port
 from kit.upstream import ScriptedUpstream, ok
 
-host = "localhost"   # what the tools can look up
+root = pathlib.Path(__file__).resolve().parents[2]
+host = "localhost"   # what slowhttptest can look up
+demo_host = "acme.localhost"
 page = b"x" * 100_000
 
 # Of testssl.sh, above LOW, and why each is none here.
@@ -34,29 +39,48 @@ def tool(package):
 
 
 @pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The HTTPS port of the demo, as scripts/demo starts it; only its ports are others."""
+    said = tmp_path_factory.mktemp("demo") / "said"
+    names = ("HTTPS", "HTTP", "ADMIN", "STOREFRONT", "API")
+    ports = {f"GATEHOUSE_DEMO_{name}_PORT": str(free_port()) for name in names}
+    preset = pathlib.Path(binary()).resolve().parent.name
+    with said.open("w") as out:
+        process = subprocess.Popen([root / "scripts/demo", "--no-install"], env=os.environ | ports | {"GATEHOUSE_DEMO_PRESET": preset},
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+    https = ports["GATEHOUSE_DEMO_HTTPS_PORT"]
+    try:
+        until(lambda: "== Running" in said.read_text() or process.poll() is not None, 120)
+        assert process.poll() is None, said.read_text()
+        yield int(https)
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(root / f"build/demo-{https}", ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
 def gate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scan")
     certs = folder / "certs"
     certs.mkdir()
-    authority = Authority(folder / "ca")
-    authority.leaf([host], days=90, out=certs / f"{host}.pem").chmod(0o600)
+    Authority(folder / "ca").leaf([host], days=90, out=certs / f"{host}.pem").chmod(0o600)
     upstream = ScriptedUpstream()
     upstream.default = ok(page)
     # Deadlines as they are by default; one address makes all of these connections.
     made = Gate(folder / "gate", {"main": [upstream.address]}, {"acme": {"pool": "main", "hosts": [host], "hsts": "180d"}},
                 {"platform": {"domain": "apps.example"}, "timeouts": {"request_head": "10s", "request_body_idle": "30s"}}, certs=certs)
-    made.authority = authority
     with made:
         yield made
     upstream.stop()
 
 
-def test_testssl_finds_nothing_above_low(gate, tmp_path):
+def test_testssl_finds_nothing_above_low(demo, tmp_path):
     out = tmp_path / "found.json"
     # What is offered and how it is chosen, the certificate, and what is known against servers. Not: what old browsers would get.
-    ran = subprocess.run([tool("testssl.sh"), "--quiet", "--color", "0", "--warnings", "off", "--add-ca", str(gate.authority.cert),
+    ran = subprocess.run([tool("testssl.sh"), "--quiet", "--color", "0", "--warnings", "off", "--add-ca", str(root / "certs/out/ca.pem"),
                           "--ip", "127.0.0.1", "--protocols", "--server-preference", "--fs", "--server-defaults", "--headers", "--vulnerable",
-                          "--jsonfile", str(out), f"https://{host}:{gate.tls_port}/"],
+                          "--jsonfile", str(out), f"https://{demo_host}:{demo}/"],
                          capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
     assert out.exists(), ran.stdout + ran.stderr
     found = json.loads(out.read_text())
@@ -69,9 +93,9 @@ def test_testssl_finds_nothing_above_low(gate, tmp_path):
         assert "not offered" in severity[old][1], severity[old]
 
 
-def test_sslscan_sees_what_is_meant_to_be_there(gate, tmp_path):
+def test_sslscan_sees_what_is_meant_to_be_there(demo, tmp_path):
     out = tmp_path / "found.xml"
-    subprocess.run([tool("sslscan"), f"--xml={out}", f"--sni-name={host}", f"127.0.0.1:{gate.tls_port}"], check=True, capture_output=True, timeout=120)
+    subprocess.run([tool("sslscan"), f"--xml={out}", f"--sni-name={demo_host}", f"127.0.0.1:{demo}"], check=True, capture_output=True, timeout=120)
     scan = xml.etree.ElementTree.parse(out).getroot().find("ssltest")
     offered = {(p.get("type"), p.get("version")) for p in scan.findall("protocol") if p.get("enabled") == "1"}
     assert offered == {("tls", "1.2"), ("tls", "1.3")}
