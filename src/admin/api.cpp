@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gatehouse/admin/explain_query.hpp>
 #include <gatehouse/admin/token.hpp>
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/seal/digest.hpp>
 #include <gatehouse/base/text.hpp>
 
@@ -190,7 +191,7 @@ api::api(node_view& node, options o) : node_(node), options_(std::move(o)) {}
 std::optional<identity> api::identify(std::string_view authorization) const {
     const auto text = bearer_token(authorization);
     if (same_token(seal::sha256(text), options_.token_hash)) return identity{.role = registry::role::platform_admin, .tenant = {}, .who = "admin"};
-    const auto now = tenant::utc_now();
+    const auto now = utc_now();
     auto who = find_token(node_.access(), text, now);
     if (!who || who->is_platforms()) return who;
     const auto* t = node_.find_tenant(who->tenant);
@@ -213,7 +214,7 @@ bool api::in_family(std::string_view id, const identity& who) const {
 std::optional<identity> api::before_tenant(std::string_view id, const identity& who) const {
     const auto* t = node_.find_tenant(id);
     const bool there = t != nullptr && t->record && t->record->tenant;
-    const auto now = tenant::utc_now();
+    const auto now = utc_now();
     if (in_family(id, who)) return who;
     return there ? admin::before_tenant(who, id, false, node_.access(), now) : std::nullopt;
 }

@@ -1,5 +1,6 @@
 // Tokens.
 #include <fmt/format.h>
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/units.hpp>
 
 #include <algorithm>
@@ -69,7 +70,7 @@ asked_token read_token(const json::object& o) {
 
 std::optional<tenant::utc_time> end_of_life(std::string_view expires_in, std::vector<document_error>& errors) {
     const auto life = parse_duration(expires_in);
-    if (life && life->count() > 0 && *life <= longest_life) return tenant::utc_now() + std::chrono::ceil<std::chrono::seconds>(*life);
+    if (life && life->count() > 0 && *life <= longest_life) return utc_now() + std::chrono::ceil<std::chrono::seconds>(*life);
     errors.push_back({"/expires_in", "is no duration up to ten years, such as 12h or 90d"});
     return std::nullopt;
 }
@@ -128,7 +129,7 @@ api_answer api::create_token(const parsed& p) {
     t.id = made.id;
     t.hash = made.hash;
     t.made_by = p.who.who;
-    t.made_at = tenant::utc_now();
+    t.made_at = utc_now();
     registry::access_change c;
     c.author = p.author();
     c.put_tokens.push_back(t);

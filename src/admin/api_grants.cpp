@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "api_parsed.hpp"
+#include <gatehouse/base/clock.hpp>
 
 namespace gatehouse::admin {
 namespace {
@@ -9,7 +10,7 @@ namespace {
 using registry::grant;
 
 bool is_over(const grant& g) {
-    return g.expires && *g.expires <= tenant::utc_now();
+    return g.expires && *g.expires <= utc_now();
 }
 
 json::object words(const grant& g) {
@@ -65,7 +66,7 @@ api_answer api::set_grant(const parsed& p) {
     if (!is_id(p.address)) return bad_query("the path: a tenant's id is needed");
     auto body = body_of(p.content_type, p.body);
     if (body.wrong) return std::move(*body.wrong);
-    grant g{.tenant = p.id, .to = p.address, .role = {}, .made_by = p.who.who, .made_at = tenant::utc_now(), .expires = std::nullopt};
+    grant g{.tenant = p.id, .to = p.address, .role = {}, .made_by = p.who.who, .made_at = utc_now(), .expires = std::nullopt};
     auto errors = read_grant(body.object, g);
     const auto* t = node_.find_tenant(p.id);
     if (t == nullptr || !t->record || !t->record->tenant) return no_tenant();

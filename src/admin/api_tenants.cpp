@@ -1,5 +1,6 @@
 // Tenants: lists, one of them, changes, usage, audit log; and what of these a tenant's own token may.
 #include <fmt/format.h>
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/seal/digest.hpp>
 
@@ -84,7 +85,7 @@ std::vector<document_error> keys_beside(const json::object& document, const std:
 
 registry::access_change asking(const std::string& tenant, const std::vector<std::string>& hosts, const registry::author& by) {
     registry::access_change c{.put_tokens = {}, .drop_tokens = {}, .put_requests = {}, .drop_requests = {}, .events = {}, .author = by};
-    const auto now = tenant::utc_now();
+    const auto now = utc_now();
     for (const auto& host : hosts) {
         c.put_requests.push_back({.tenant = tenant, .what = registry::request::kind::host, .host = host, .asked_by = by.who, .asked_at = now});
         c.events.push_back({.tenant = tenant, .action = "host-asked-for", .before = {}, .after = {{"host", host}}});
@@ -374,7 +375,7 @@ api_answer api::ask_for_deletion(const parsed& p) {
     registry::access_change c;
     c.author = p.author();
     c.put_requests.push_back({.tenant = p.id, .what = registry::request::kind::deletion, .host = {}, .asked_by = p.who.who,
-                              .asked_at = tenant::utc_now()});
+                              .asked_at = utc_now()});
     c.events.push_back({.tenant = p.id, .action = "deletion-asked-for", .before = {}, .after = {}});
     a.action = [this, c = std::move(c)](const std::function<void(api_answer)>& done) {
         node_.change_access(c, [c, done](const std::string& why_not) {

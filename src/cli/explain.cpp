@@ -1,5 +1,6 @@
 // explain: by the node when one answers, else by the files.
 #include <fmt/format.h>
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/registry/service.hpp>
 
@@ -52,7 +53,7 @@ int evaluate_files(const options& o) {
         complain(fmt::format("{}: {}", file, directory.error().message()));
         return refused;
     }
-    prepared.input.now = tenant::utc_now();
+    prepared.input.now = utc_now();
     prepared.input.node_region = loaded.value->node.region;
     print_report(explain::explain(**directory, prepared.input), o.json);
     return done;

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/registry/documents.hpp>
 #include <gatehouse/registry/service.hpp>
 #include <gatehouse/tenant/decide.hpp>
@@ -190,7 +191,7 @@ std::vector<config::diagnostic> check(const std::string& settings_file) {
         return out;
     }
     const auto remarks = remarks_of(*found);
-    (void)judged.apply(std::move(*found), tenant::utc_now());
+    (void)judged.apply(std::move(*found), utc_now());
     for (const auto& list :
          {remarks, judged.all_diagnostics(), platform_remarks(s, judged), relay_remarks(s, judged),
           language_remarks(s, judged), owing_remarks(s, judged)})
@@ -214,7 +215,7 @@ result<std::unique_ptr<tenant::directory>> offline_directory(const config::setti
         if (const auto contents = db->read(why)) (void)known.restore(from_rows(*contents, ignored));
     }
     if (auto found = read_folder(s, known)) {
-        (void)known.apply(std::move(*found), tenant::utc_now());
+        (void)known.apply(std::move(*found), utc_now());
     } else {
         out.push_back(about_folder(s, found.error()));
     }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <boost/asio/post.hpp>
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/base/log.hpp>
 
 namespace gatehouse::registry {
@@ -180,7 +181,7 @@ void service::impl::make_changes() {
             const auto& c = (*list)[i];
             if ((*answers)[i].refused != refusal::none || c.dry_run) continue;
             if (c.what == tenant_change::verb::create) access_.forget(c.id);
-            if (!c.retry_key.empty()) access_.retries[c.retry_key] = {.key = c.retry_key, .content = c.retry_content, .tenant = c.id, .at = tenant::utc_now()};
+            if (!c.retry_key.empty()) access_.retries[c.retry_key] = {.key = c.retry_key, .content = c.retry_content, .tenant = c.id, .at = utc_now()};
         }
     };
     in_pool([list, grace, answers](pipeline& p) { return p.change(*list, grace, *answers); },
@@ -387,7 +388,7 @@ void service::impl::schedule_expiry() {
 
 // Earlier than it would be.
 void service::impl::expire_by(tenant::utc_time due) {
-    const auto left = std::max(due - tenant::utc_now(), std::chrono::seconds(0));
+    const auto left = std::max(due - utc_now(), std::chrono::seconds(0));
     if (left >= expiry_interval) return;
     const auto at = std::chrono::steady_clock::now() + left;
     if (at >= expiry_timer_.expiry()) return;
@@ -400,7 +401,7 @@ void service::impl::wait_for_expiry() {
         if (ec || *self->stopped_) return;
         self->expire();
         self->schedule_move(move_after);
-        self->access_.forget_retries(tenant::utc_now());
+        self->access_.forget_retries(utc_now());
         self->schedule_expiry();
     });
 }

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 #include <algorithm>
+#include <gatehouse/base/clock.hpp>
 #include <gatehouse/config/json.hpp>
 #include <limits>
 #include <gatehouse/base/log.hpp>
@@ -142,7 +143,7 @@ outcome pipeline::write_drained(const drain_change& c) {
 }
 
 void pipeline::restore_quotas(const store::contents& c, opened& out) {
-    const std::int64_t now = tenant::utc_now().time_since_epoch().count();
+    const std::int64_t now = utc_now().time_since_epoch().count();
     std::vector<store::quota_row> ended;
     for (auto& use : from_rows(c.quotas)) {
         if (limit::end_of(use.in) > now)
@@ -232,12 +233,12 @@ outcome pipeline::apply(batch b) {
     waiting_vanished_.insert(b.vanished.begin(), b.vanished.end());
     for (const auto& d : b.seen)
         waiting_vanished_.erase(d.file);
-    return store(state_.apply(std::move(b), tenant::utc_now()));
+    return store(state_.apply(std::move(b), utc_now()));
 }
 
 change_set pipeline::try_one(const tenant_change& c, std::chrono::seconds delete_grace, change_answer& answer,
                              std::vector<trial>& kept) {
-    const auto now = tenant::utc_now();
+    const auto now = utc_now();
     auto wanted = to_batch(c, state_, now, delete_grace, answer);
     if (!wanted) return {};
     auto t = state_.attempt(std::move(*wanted), now);
@@ -285,7 +286,7 @@ outcome pipeline::change(const std::vector<tenant_change>& list, std::chrono::se
     // What others gain by it; where it cannot be stored now, it waits.
     change_set more;
     for (auto& t : kept)
-        more.merge(state_.keep(std::move(t), tenant::utc_now()));
+        more.merge(state_.keep(std::move(t), utc_now()));
     if (!more.empty()) add(out, store(std::move(more)));
     return out;
 }
@@ -293,7 +294,7 @@ outcome pipeline::change(const std::vector<tenant_change>& list, std::chrono::se
 void pipeline::take_back(std::vector<trial> kept) {
     waiting_ = {};
     for (; !kept.empty(); kept.pop_back())
-        waiting_.merge(state_.take_back(std::move(kept.back()), tenant::utc_now()));
+        waiting_.merge(state_.take_back(std::move(kept.back()), utc_now()));
 }
 
 outcome pipeline::not_stored(std::vector<change_answer>& answers, outcome why) {
@@ -355,7 +356,7 @@ tenant_copy pipeline::copy(const std::string& tenant) {
 outcome pipeline::change_access(const access_change& c) {
     outcome out;
     auto rows = to_rows(c);
-    audit_draft log(auditor_, tenant::utc_now());
+    audit_draft log(auditor_, utc_now());
     log.add(c.events, c.author);
     rows.audit = housed(std::move(log.rows));
     if (const auto why = db_->write_access(rows); why)
@@ -366,7 +367,7 @@ outcome pipeline::change_access(const access_change& c) {
 }
 
 outcome pipeline::expire() {
-    outcome out = store(state_.expire(tenant::utc_now()));
+    outcome out = store(state_.expire(utc_now()));
     out.next_due = state_.next_due();
     return out;
 }
@@ -391,7 +392,7 @@ outcome pipeline::set_rules(rules r) {
     change_set changes;
     diagnostics broken;
     auto platform = r.platform;
-    auto next = state_.with_rules(std::move(r), tenant::utc_now(), changes, broken);
+    auto next = state_.with_rules(std::move(r), utc_now(), changes, broken);
     if (!broken.empty()) {
         outcome out;
         out.report.revision = stored_revision_;
@@ -434,9 +435,9 @@ outcome pipeline::store(change_set c) {
         auto rows = to_rows(waiting_, waiting_vanished_);
         rows.judged_by = rules_now;
         rows.retries = retries_;
-        rows.retries_from = (tenant::utc_now() - retries_kept).time_since_epoch().count();
+        rows.retries_from = (utc_now() - retries_kept).time_since_epoch().count();
         rows.forgotten.insert(rows.forgotten.end(), made_.begin(), made_.end());
-        audit_draft log(auditor_, tenant::utc_now());
+        audit_draft log(auditor_, utc_now());
         log.follow(history_);
         log.add(waiting_, authors_);
         for (const auto& [event, who] : events_)

@@ -273,7 +273,7 @@ void node::set_drained(const std::string& pool, const std::string& address, admi
     if (plan.name.address.empty()) return refuse(drain_refusal::no_endpoint, "");
     if (!plan.conflict.empty()) return refuse(drain_refusal::conflict, plan.conflict);
     tenant::drained_endpoints put;
-    if (plan.put) put[plan.name] = tenant::utc_now();
+    if (plan.put) put[plan.name] = utc_now();
     registry_.set_drained(put, plan.drop, [this, name = plan.name, wish, done](std::string why_not) {
         if (!why_not.empty()) {
             return done({.refused = drain_refusal::not_stored, .why = why_not, .endpoint = {}});

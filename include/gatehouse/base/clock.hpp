@@ -1,4 +1,4 @@
-// The monotonic clock of threads that have no net::loop, which has its own. Any thread.
+// The clocks of threads that have no net::loop, which has its own. Any thread.
 #pragma once
 
 #include <chrono>
@@ -10,5 +10,7 @@ inline std::int64_t monotonic_ns() noexcept {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
         .count();
 }
+
+inline std::chrono::sys_seconds utc_now() noexcept { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
 
 }  // namespace gatehouse

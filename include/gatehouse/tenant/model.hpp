@@ -16,8 +16,6 @@ namespace gatehouse::tenant {
 
 using utc_time = std::chrono::sys_seconds;
 
-inline utc_time utc_now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
-
 enum class life : std::uint8_t { provisioning, active, suspended, deleting };
 enum class suspension : std::uint8_t { none, billing, abuse, legal, maintenance };
 enum class residency : std::uint8_t { preferred, strict };
