@@ -65,6 +65,7 @@ class table {
     tenant_page page(std::string_view after, std::size_t limit, const tenant_filter& filter,
                      std::string_view default_plan) const {
         tenant_page out;
+        if (limit == 0) return out;
         const bool in_files = after.starts_with(file_word);
         auto at = in_files ? tenants_.end() : tenants_.upper_bound(after);
         const auto find = [this](std::string_view id) {
@@ -74,12 +75,14 @@ class table {
         const bool all = filter.empty();
         for (std::size_t looked = 0; at != tenants_.end(); ++at) {
             const bool wanted = all || (at->second.record && matches(filter, *at->second.record, default_plan, find));
-            if (out.rows.size() == limit && wanted) return out;
+            const bool full = out.rows.size() == limit;
+            const bool early = ++looked > looked_at_once;
+            if ((full && wanted) || early) {
+                out.next = full ? out.rows.back().id : std::prev(at)->first;
+                return out;
+            }
             if (wanted) out.rows.push_back(row_of(at->first, at->second));
-            out.next = at->first;
-            if (++looked == looked_at_once) return out;
         }
-        out.next.clear();
         if (!all) return out;
         auto file =
             in_files ? orphans_.upper_bound(after.substr(file_word.size())) : orphans_.begin();

@@ -1,6 +1,7 @@
 // Rows of the registry, one by one and in pages.
 #include "table.hpp"
 
+#include <fmt/format.h>
 #include <catch2/catch.hpp>
 
 using namespace gatehouse;
@@ -79,6 +80,33 @@ TEST_CASE("a page begins after its cursor and ends at its limit") {
         from = page.next;
     }
     CHECK(rest == joined(t.page(after, 100, {.parent = parent}, "").rows));
+}
+
+TEST_CASE("a full page goes on behind its last row, whoever stands between") {
+    table t;
+    for (const auto& [id, parent] : {std::pair("a", ""), std::pair("b", "a"), std::pair("bb", "z"), std::pair("c", "a"), std::pair("cc", "z")})
+        t.put(update(id, parent));
+    CHECK(t.page("", 1, {.parent = "a"}, "").next == "b");
+    CHECK(t.page("b", 1, {.parent = "a"}, "").next == "");
+    CHECK(t.page("", 1, {.within = "a"}, "").next == "a");
+}
+
+TEST_CASE("a page of few among many ends early, and the next ones find them") {
+    table t;
+    for (int i = 10'000; i < 60'000; ++i)
+        t.put(update(fmt::format("t{}", i), i == 59'999 ? "a" : ""));
+    std::string from, found;
+    for (int pages = 1;; ++pages) {
+        const auto page = t.page(from, 1, {.parent = "a"}, "");
+        found += joined(page.rows);
+        if (page.next.empty()) {
+            CHECK(pages == 2);
+            break;
+        }
+        REQUIRE(page.next > from);
+        from = page.next;
+    }
+    CHECK(found == "t59999,");
 }
 
 TEST_CASE("tenants are found by what they are") {
