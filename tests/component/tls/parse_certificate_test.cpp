@@ -59,6 +59,7 @@ TEST_CASE("what a handshake could not use is refused with what to do") {
                Contains("encrypted") && Contains("openssl pkey"));
     CHECK_THAT(refusal(ca.issue({.dns = {"a.x"}, .kind = key_kind::rsa1024}).pem()),
                Contains("1024 bits") && Contains("2048"));
+    CHECK_THAT(refusal(ca.issue({.dns = {"a.x"}, .kind = key_kind::rsa5120}).pem()), Contains("5120 bits") && Contains("4096"));
     CHECK_THAT(refusal(ca.issue({.dns = {"a.x"}, .kind = key_kind::p521}).pem()),
                Contains("P-256 or P-384"));
     std::string cut = site.pem();

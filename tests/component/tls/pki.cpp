@@ -76,6 +76,8 @@ pkey_ptr make_key(key_kind kind) {
             return pkey_ptr(EVP_RSA_gen(1024));
         case key_kind::rsa2048:
             return pkey_ptr(EVP_RSA_gen(2048));
+        case key_kind::rsa5120:
+            return pkey_ptr(EVP_RSA_gen(5120));
         case key_kind::ed25519:
             return pkey_ptr(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
     }

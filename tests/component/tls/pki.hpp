@@ -10,7 +10,7 @@
 
 namespace gatehouse::tls::test {
 
-enum class key_kind { p256, p384, p521, rsa1024, rsa2048, ed25519 };
+enum class key_kind { p256, p384, p521, rsa1024, rsa2048, rsa5120, ed25519 };
 pkey_ptr make_key(key_kind kind = key_kind::p256);
 
 struct issue_options {
