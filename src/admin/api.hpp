@@ -15,6 +15,7 @@
 
 #include "access.hpp"
 #include "json.hpp"
+#include "turns.hpp"
 
 namespace gatehouse::admin {
 
@@ -34,6 +35,7 @@ struct api_answer {
     // answer when that takes too long.
     std::function<void(std::function<void(api_answer)>)> action;
     std::chrono::milliseconds held_back{0};  // until it is sent
+    std::shared_ptr<void> turn;              // which lasts until it is sent
 };
 
 api_answer api_problem(unsigned status, std::string_view type, std::string_view title,
@@ -79,6 +81,10 @@ class api {
     api_answer node(const parsed&);
     api_answer certificates(const parsed&);
     api_answer tenants(const parsed&);
+    struct listing;
+    bool read_page(listing& l) const;
+    void read_on(const std::shared_ptr<listing>& l, const std::function<void(api_answer)>& done);
+    api_answer list_answer(listing& l) const;
     api_answer tenant(const parsed&);
     api_answer effective(const parsed&);
     api_answer usage(const parsed&);
@@ -101,7 +107,11 @@ class api {
     api_answer ask_for_deletion(const parsed&);
     std::vector<std::string> waiting_hosts(const std::string& tenant) const;
     json::object row_for(const identity& who, const registry::tenant_row& r) const;
-    api_answer with_people(const std::string& tenant, std::function<void(const people&, std::function<void(api_answer)>)> then);
+    using with_people_done = std::function<void(const people&, std::function<void(api_answer)>)>;
+    void read_people(const std::string& tenant, const with_people_done& then, const std::function<void(api_answer)>& done);
+    api_answer with_people(const std::string& tenant, with_people_done then);
+    api_answer change_people(const std::string& tenant, with_people_done then);
+    api_answer in_turn(const identity& who, api_answer a);
     void keep_people(people_wish wish, const registry::author& by, unsigned status, const std::function<void(api_answer)>& done);
     api_answer users(const parsed&);
     api_answer set_user(const parsed&);
@@ -125,7 +135,9 @@ class api {
     void take_archive(const std::shared_ptr<import_work>& w);
     void change_by_archive(const std::shared_ptr<import_work>& w);
     void set_state_by_archive(const std::shared_ptr<import_work>& w);
+    void put_certificates(const std::shared_ptr<import_work>& w);
     void finish_import(const std::shared_ptr<import_work>& w);
+    void keep_imported_usage(const std::shared_ptr<import_work>& w);
     api_answer put_certificate(const parsed&);
     api_answer remove_certificate(const parsed&);
     void note_certificate(const std::string& tenant, const std::string& host, const std::string& action, const registry::author& by,
@@ -159,6 +171,8 @@ class api {
     node_view& node_;
     options options_;
     wrong_tokens wrong_;
+    turns people_turns_;   // by tenant
+    turns copy_turns_;     // by the caller's tenant: each copy is in memory whole until it is sent
     const std::shared_ptr<int> changes_ = std::make_shared<int>(0);   // held by each that is under way
 };
 

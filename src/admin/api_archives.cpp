@@ -5,6 +5,7 @@
 #include <gatehouse/seal/digest.hpp>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "tenant_changes.hpp"
@@ -85,9 +86,23 @@ struct api::import_work {
     std::uint64_t log_rows_now = 0;
     bool is_new = false;
     registry::change_answer changed;
-    std::size_t certificates = 0;         // put in place
+    std::set<std::string> to_put;         // hosts that have none
+    std::vector<std::string> put, kept;   // hosts whose certificate is in place now, or was
     std::vector<std::string> missing;     // hosts whose certificate is to be brought
 };
+
+// Of one caller one after another, until each is sent.
+api_answer api::in_turn(const identity& who, api_answer a) {
+    a.action = [this, key = who.tenant, act = std::move(a.action)](const std::function<void(api_answer)>& done) {
+        copy_turns_.take(key, [act, done](const turns::turn& t) {
+            act([done, t](api_answer answer) {
+                answer.turn = t;
+                done(std::move(answer));
+            });
+        });
+    };
+    return a;
+}
 
 api_answer api::export_archive(const parsed& p) {
     auto* store = node_.archives();
@@ -99,7 +114,7 @@ api_answer api::export_archive(const parsed& p) {
     a.action = [store, id = p.id, keys](const std::function<void(api_answer)>& done) {
         store->copy(id, keys, [done](archive_answer answer) { done(file_answer(std::move(answer), "No tenant has this id.")); });
     };
-    return a;
+    return in_turn(p.who, std::move(a));
 }
 
 api_answer api::make_backup(const parsed& p) {
@@ -113,7 +128,7 @@ api_answer api::make_backup(const parsed& p) {
             done(json_answer(backup_json(b.rows.front()), 201));
         });
     };
-    return a;
+    return in_turn(p.who, std::move(a));
 }
 
 api_answer api::backups(const parsed& p) {
@@ -135,10 +150,11 @@ api_answer api::read_backup(const parsed& p) {
     auto* store = node_.archives();
     if (store == nullptr) return elsewhere();
     auto a = slow();
-    a.action = [store, id = p.id, name = p.address](const std::function<void(api_answer)>& done) {
-        store->read_backup(id, name, [done](archive_answer answer) { done(file_answer(std::move(answer), "There is no such backup of this tenant.")); });
+    // Keys are the platform's to take along, as in export_archive().
+    a.action = [store, id = p.id, name = p.address, keys = p.who.is_platforms()](const std::function<void(api_answer)>& done) {
+        store->read_backup(id, name, keys, [done](archive_answer answer) { done(file_answer(std::move(answer), "There is no such backup of this tenant.")); });
     };
-    return a;
+    return in_turn(p.who, std::move(a));
 }
 
 api_answer api::import_archive(const parsed& p) {
@@ -177,7 +193,7 @@ api_answer api::restore(const parsed& p) {
     auto a = slow();
     a.action = [this, store, w, name](const std::function<void(api_answer)>& done) {
         w->done = done;
-        store->read_backup(w->id, name, [this, w](archive_answer b) {
+        store->read_backup(w->id, name, true, [this, w](archive_answer b) {
             if (!b.known) return w->done(not_found("There is no such backup of this tenant."));
             if (!b.why.empty()) return w->done(cannot_now(b.why));
             w->bytes = std::move(b.bytes);
@@ -250,7 +266,7 @@ void api::change_by_archive(const std::shared_ptr<import_work>& w) {
 void api::set_state_by_archive(const std::shared_ptr<import_work>& w) {
     const auto* row = node_.find_tenant(w->id);
     const bool suspended = text_of(w->copy->document, "state") == "suspended";
-    if (w->is_new || row == nullptr || (!suspended && !row->over_since)) return finish_import(w);
+    if (w->is_new || row == nullptr || (!suspended && !row->over_since)) return put_certificates(w);
     registry::tenant_change c;
     c.id = w->id;
     c.author = w->author;
@@ -262,11 +278,22 @@ void api::set_state_by_archive(const std::shared_ptr<import_work>& w) {
         // A suspension that is over by now is none.
         if (answer.refused != registry::refusal::none && answer.refused != registry::refusal::invalid)
             return w->done(answer_of(c, answer, nullptr, {}));
+        put_certificates(w);
+    });
+}
+
+// Certificates that came with their keys go into place where none is: the one that is there may be newer, and is in use.
+void api::put_certificates(const std::shared_ptr<import_work>& w) {
+    std::vector<std::string> hosts;
+    for (const auto& c : w->copy->certificates)
+        if (!c.key.empty() && has_host(w->id, c.host)) hosts.push_back(c.host);
+    node_.archives()->without_certificate(std::move(hosts), [this, w](const std::vector<std::string>& without) {
+        w->to_put.insert(without.begin(), without.end());
         finish_import(w);
     });
 }
 
-// Certificates that came with their keys go into place where none is; a host of somebody else's is left alone.
+// A host of somebody else's is left alone.
 void api::finish_import(const std::shared_ptr<import_work>& w) {
     auto& left = w->copy->certificates;
     while (!left.empty()) {
@@ -277,14 +304,30 @@ void api::finish_import(const std::shared_ptr<import_work>& w) {
             w->missing.push_back(c.host);
             continue;
         }
+        if (!w->to_put.contains(c.host)) {
+            w->kept.push_back(c.host);
+            continue;
+        }
         return node_.archives()->put_certificate(c.host, secret_text(c.chain).append(c.key.view()), [this, w, host = c.host](const std::string& why_not) {
             if (why_not.empty())
-                ++w->certificates;
+                w->put.push_back(host);
             else
                 w->missing.push_back(fmt::format("{}: {}", host, why_not));
             finish_import(w);
         });
     }
+    registry::access_change c;
+    c.author = w->author;
+    for (const auto& host : w->put)
+        c.events.push_back({.tenant = w->id, .action = "certificate-set", .before = {}, .after = {{"host", host}}});
+    if (c.events.empty()) return keep_imported_usage(w);
+    node_.change_access(std::move(c), [this, w](const std::string& why_not) {
+        w->why = why_not;
+        keep_imported_usage(w);
+    });
+}
+
+void api::keep_imported_usage(const std::shared_ptr<import_work>& w) {
     auto usage = std::exchange(w->copy->usage, {});
     for (auto& r : usage)
         r.tenant = w->id;
@@ -295,9 +338,11 @@ void api::finish_import(const std::shared_ptr<import_work>& w) {
         o[w->action] = {{"from", w->copy->id},
                         {"users", w->copy->users.size()},
                         {"workspaces", w->copy->workspaces.size()},
-                        {"certificates", w->certificates},
+                        {"certificates", w->put.size()},
+                        {"certificates_kept", json::array(w->kept.begin(), w->kept.end())},
                         {"certificates_missing", json::array(w->missing.begin(), w->missing.end())},
                         {"usage", why_not.empty() ? "kept" : why_not.c_str()}};
+        if (!w->why.empty()) o["audit"] = w->why;
         auto a = json_answer(o, w->is_new ? 201 : 200);
         a.fields.emplace_back("ETag", fmt::format("\"{}\"", row->revision));
         w->done(std::move(a));

@@ -32,6 +32,10 @@ void hide_others(json::object& row) {
                 if (const auto* key = d.as_object().if_contains("key")) shown["key"] = *key;
                 d = std::move(shown);
             }
+    auto* document = row.if_contains("tenant");
+    auto* tls = document != nullptr && document->is_object() ? document->get_object().if_contains("tls") : nullptr;
+    auto* ca = tls != nullptr && tls->is_object() ? tls->get_object().if_contains("client_ca") : nullptr;
+    if (ca != nullptr && ca->is_string()) *ca = std::string(ca->get_string()).substr(ca->get_string().rfind('/') + 1);
 }
 
 // The same of why a change is refused.
@@ -83,14 +87,12 @@ std::vector<document_error> keys_beside(const json::object& document, const std:
     return errors;
 }
 
-registry::access_change asking(const std::string& tenant, const std::vector<std::string>& hosts, const registry::author& by) {
-    registry::access_change c{.put_tokens = {}, .drop_tokens = {}, .put_requests = {}, .drop_requests = {}, .events = {}, .author = by};
+void ask_for(registry::tenant_change& c, const std::vector<std::string>& hosts) {
     const auto now = utc_now();
     for (const auto& host : hosts) {
-        c.put_requests.push_back({.tenant = tenant, .what = registry::request::kind::host, .host = host, .asked_by = by.who, .asked_at = now});
-        c.events.push_back({.tenant = tenant, .action = "host-asked-for", .before = {}, .after = {{"host", host}}});
+        c.requests.push_back({.tenant = c.id, .what = registry::request::kind::host, .host = host, .asked_by = c.author.who, .asked_at = now});
+        c.events.push_back({.tenant = c.id, .action = "host-asked-for", .before = {}, .after = {{"host", host}}});
     }
-    return c;
 }
 
 // What a tenant cannot do without for all its hosts to answer, and how to come by it.
@@ -118,10 +120,18 @@ std::vector<std::string> api::granted_to(const identity& who) const {
     return out;
 }
 
+struct api::listing {
+    identity who;
+    registry::tenant_filter filter;
+    std::size_t limit;
+    std::string next;
+    json::array rows;
+};
+
 api_answer api::tenants(const parsed& p) {
     const auto limit = page_limit(p);
     if (!limit) return bad_limit();
-    const registry::tenant_filter filter{.text = to_lower(p.get("search")),
+    registry::tenant_filter filter{.text = to_lower(p.get("search")),
                                          .name = to_lower(p.get("name")),
                                          .host = to_lower(p.get("host")),
                                          .plan = std::string(p.get("plan")),
@@ -131,14 +141,33 @@ api_answer api::tenants(const parsed& p) {
                                          .label = std::string(p.get("label")),
                                          .within = p.who.tenant,
                                          .besides = granted_to(p.who)};
-    const auto page = node_.tenant_page(p.get("after"), *limit, filter);
-    json::array list;
+    const auto l = std::make_shared<listing>(listing{.who = p.who, .filter = std::move(filter), .limit = *limit, .next = std::string(p.get("after")), .rows = {}});
+    if (read_page(*l)) return list_answer(*l);
+    auto a = api_problem(504, "slow", "The list is still being made", "It took longer than expected; ask again.");
+    a.action = [this, l](const std::function<void(api_answer)>& done) { read_on(l, done); };
+    return a;
+}
+
+// False: there is more to look at, in another turn of the loop. A page of the platform's may be short; a tenant's token
+// would read in `next` whom it does not know.
+bool api::read_page(listing& l) const {
+    const auto page = node_.tenant_page(l.next, l.limit - l.rows.size(), l.filter);
     for (const auto& r : page.rows) {
-        auto& row = list.emplace_back(row_summary(r)).get_object();
-        if (!p.who.is_platforms()) hide_others(row);
+        auto& row = l.rows.emplace_back(row_summary(r)).get_object();
+        if (!l.who.is_platforms()) hide_others(row);
     }
-    json::object o{{"revision", node_.revision()}, {"tenants", std::move(list)}};
-    o["next"] = page.next.empty() ? json::value(nullptr) : json::value(page.next);
+    l.next = page.next;
+    return l.who.is_platforms() || l.next.empty() || l.rows.size() == l.limit;
+}
+
+void api::read_on(const std::shared_ptr<listing>& l, const std::function<void(api_answer)>& done) {
+    if (read_page(*l)) return done(list_answer(*l));
+    node_.in_pool([] {}, [this, l, done] { read_on(l, done); });
+}
+
+api_answer api::list_answer(listing& l) const {
+    json::object o{{"revision", node_.revision()}, {"tenants", std::move(l.rows)}};
+    o["next"] = l.next.empty() ? json::value(nullptr) : json::value(l.next);
     return json_answer(o);
 }
 
@@ -230,7 +259,9 @@ api_answer api::change(asked_change asked, const identity& who) {
             const auto* r = node_.find_tenant(c.id);
             const bool made = c.what == registry::tenant_change::verb::create && answer.refused == registry::refusal::none && !c.dry_run;
             auto* store = node_.archives();
-            if (!made || r == nullptr || !r->record || store == nullptr)
+            const auto& listeners = node_.settings().listeners;
+            const bool with_tls = std::any_of(listeners.begin(), listeners.end(), [](const auto& l) { return l.tls; });
+            if (!made || !with_tls || r == nullptr || !r->record || store == nullptr)
                 return done(answer_of(c, answer, r, r == nullptr ? json::object() : row_for(who, *r)));
             store->without_certificate({r->record->hosts.begin(), r->record->hosts.end()}, [this, who, c, answer, done](const std::vector<std::string>& hosts) {
                 const auto* row = node_.find_tenant(c.id);
@@ -273,7 +304,8 @@ std::optional<api_answer> api::done_before(const registry::tenant_change& c, con
     if (it == done.end()) return std::nullopt;
     if (it->second.content != c.retry_content)
         return api_problem(422, "idempotency-key-reused", "This Idempotency-Key was sent with another request", "Send a new one with a new request.");
-    const auto* row = node_.find_tenant(it->second.tenant);
+    // It may be another's by now.
+    const auto* row = before_tenant(it->second.tenant, who) ? node_.find_tenant(it->second.tenant) : nullptr;
     if (row == nullptr) return no_tenant();
     auto a = answer_of(c, {.refused = registry::refusal::none, .detail = {}, .reasons = {}, .affected = {it->second.tenant}}, row, row_for(who, *row));
     a.fields.emplace_back("Idempotency-Replayed", "true");
@@ -298,6 +330,7 @@ api_answer api::create_child(const parsed& p) {
     if (!parent.is_string() || !in_family(std::string_view(parent.get_string()), p.who))
         return document_problem(422, "invalid", "The document is not accepted", "This cannot be a tenant's.",
                                 {{"/parent", "there is no such tenant"}});
+    asked.change.made_below = p.who.tenant;
     return change_and_ask(std::move(asked.change), std::move(hosts), p.who);
 }
 
@@ -312,21 +345,14 @@ api_answer api::change_and_ask(registry::tenant_change c, std::vector<std::strin
     auto with_hosts = c;
     with_hosts.document["hosts"] = json::array(hosts.begin(), hosts.end());
     with_hosts.dry_run = true;
+    ask_for(c, hosts);
     auto a = api_problem(504, "slow", "The change is not stored yet", "It took longer than expected; look at the tenant for what holds.");
-    a.action = [this, c = std::move(c), with_hosts = std::move(with_hosts), hosts = std::move(hosts),
-                who](const std::function<void(api_answer)>& done) {
-        node_.change(with_hosts, [this, c, hosts, who, done](const registry::change_answer& judged) {
-            if (judged.refused == registry::refusal::invalid) return done(answer_of(c, judged, nullptr, {}));
-            if (c.dry_run) return run(change({.change = c, .wrong = std::nullopt}, who), done);
-            run(change({.change = c, .wrong = std::nullopt}, who), [this, c, hosts, who, done](const api_answer& changed) {
-                if (changed.status >= 300) return done(changed);
-                node_.change_access(asking(c.id, hosts, c.author), [this, c, who, done, changed](const std::string& why_not) {
-                    if (!why_not.empty()) return done(not_kept("The tenant is as asked for, but for its hosts: ask for them again."));
-                    auto shown = changed;
-                    if (const auto* r = node_.find_tenant(c.id)) shown.body = json::serialize(row_for(who, *r)) + "\n";
-                    done(shown);
-                });
-            });
+    a.action = [this, c = std::move(c), with_hosts = std::move(with_hosts), who](const std::function<void(api_answer)>& done) {
+        node_.change(with_hosts, [this, c, who, done](registry::change_answer judged) {
+            using registry::refusal;
+            if (judged.refused == refusal::none || judged.refused == refusal::out_of_order) return run(change({.change = c, .wrong = std::nullopt}, who), done);
+            hide_others(judged);
+            done(answer_of(c, judged, nullptr, {}));
         });
     };
     return a;
@@ -371,16 +397,26 @@ api_answer api::remove(const parsed& p) {
 }
 
 api_answer api::ask_for_deletion(const parsed& p) {
+    const auto asked = this->asked(registry::tenant_change::verb::remove, p);
+    if (asked.wrong) return *asked.wrong;
+    const auto* row = node_.find_tenant(p.id);
+    if (asked.change.if_revision && (row == nullptr || *asked.change.if_revision != row->revision))
+        return refusal_answer({.refused = registry::refusal::stale, .detail = "Look at it again.", .reasons = {}, .affected = {}});
+    if (asked.change.dry_run) return json_answer(json::object{{"dry_run", true}, {"affected", json::array{p.id}}});
+    const auto requested = json_answer(json::object{{"id", p.id}, {"requested", "deletion"}}, 202);
+    const auto& waiting = node_.access().requests;
+    const auto its = waiting.find(p.id);
+    const auto is_deletion = [](const registry::request& r) { return r.what == registry::request::kind::deletion; };
+    if (its != waiting.end() && std::any_of(its->second.begin(), its->second.end(), is_deletion)) return requested;
     auto a = api_problem(504, "slow", "The request is not stored yet", "It took longer than expected; look at /v1/requests.");
     registry::access_change c;
     c.author = p.author();
     c.put_requests.push_back({.tenant = p.id, .what = registry::request::kind::deletion, .host = {}, .asked_by = p.who.who,
                               .asked_at = utc_now()});
     c.events.push_back({.tenant = p.id, .action = "deletion-asked-for", .before = {}, .after = {}});
-    a.action = [this, c = std::move(c)](const std::function<void(api_answer)>& done) {
-        node_.change_access(c, [c, done](const std::string& why_not) {
-            if (!why_not.empty()) return done(not_kept("The request cannot be stored now."));
-            done(json_answer(json::object{{"id", c.put_requests.front().tenant}, {"requested", "deletion"}}, 202));
+    a.action = [this, c = std::move(c), requested](const std::function<void(api_answer)>& done) {
+        node_.change_access(c, [requested, done](const std::string& why_not) {
+            done(why_not.empty() ? requested : not_kept("The request cannot be stored now."));
         });
     };
     return a;

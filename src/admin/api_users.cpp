@@ -19,21 +19,34 @@ api_answer slow() {
 }  // namespace
 
 // Reads them, then goes on with `then`, which gets `done`.
-api_answer api::with_people(const std::string& tenant, std::function<void(const people&, std::function<void(api_answer)>)> then) {
+void api::read_people(const std::string& tenant, const with_people_done& then, const std::function<void(api_answer)>& done) {
+    const auto read = std::make_shared<reading>();
+    const auto job = [read, tenant](registry::tenant_data& d) {
+        read->why = d.users(tenant, read->there.users);
+        if (!read->why) read->why = d.workspaces(tenant, read->there.workspaces);
+    };
+    const auto go_on = [this, read, tenant, then, done] {
+        if (read->why) return done(api_problem(503, "unreadable", "The tenant's database cannot be used", read->why.text));
+        if (node_.find_tenant(tenant) == nullptr) return done(no_tenant());
+        then(read->there, done);
+    };
+    if (!node_.with_tenant_data(job, go_on))
+        done(api_problem(409, "not-this-node", "This node has no users", "Its tenants come from Redis; ask the node that publishes them."));
+}
+
+api_answer api::with_people(const std::string& tenant, with_people_done then) {
+    auto a = slow();
+    a.action = [this, tenant, then = std::move(then)](const std::function<void(api_answer)>& done) { read_people(tenant, then, done); };
+    return a;
+}
+
+// Of one tenant one after another: of two owners who remove each other one stays.
+api_answer api::change_people(const std::string& tenant, with_people_done then) {
     auto a = slow();
     a.action = [this, tenant, then = std::move(then)](const std::function<void(api_answer)>& done) {
-        const auto read = std::make_shared<reading>();
-        const auto job = [read, tenant](registry::tenant_data& d) {
-            read->why = d.users(tenant, read->there.users);
-            if (!read->why) read->why = d.workspaces(tenant, read->there.workspaces);
-        };
-        const auto go_on = [this, read, tenant, then, done] {
-            if (read->why) return done(api_problem(503, "unreadable", "The tenant's database cannot be used", read->why.text));
-            if (node_.find_tenant(tenant) == nullptr) return done(no_tenant());
-            then(read->there, done);
-        };
-        if (!node_.with_tenant_data(job, go_on))
-            done(api_problem(409, "not-this-node", "This node has no users", "Its tenants come from Redis; ask the node that publishes them."));
+        people_turns_.take(tenant, [this, tenant, then, done](const turns::turn& t) {
+            read_people(tenant, then, [done, t](api_answer answer) { done(std::move(answer)); });
+        });
     };
     return a;
 }
@@ -66,7 +79,7 @@ api_answer api::set_user(const parsed& p) {
     if (email.empty()) return bad_query("the path: name@example.org is needed");
     auto body = body_of(p.content_type, p.body);
     if (body.wrong) return std::move(*body.wrong);
-    return with_people(p.id, [this, id = p.id, email, body = std::move(body.object), by = p.author(), who = p.who](
+    return change_people(p.id, [this, id = p.id, email, body = std::move(body.object), by = p.author(), who = p.who](
                                  const people& there, const std::function<void(api_answer)>& done) {
         auto wish = admin::set_user(id, email, body, there.users);
         if (!may_set_user(who, role_in(wish.event.before), role_in(wish.event.after))) return done(forbidden(needs::own_admin, who));
@@ -75,7 +88,7 @@ api_answer api::set_user(const parsed& p) {
 }
 
 api_answer api::remove_user(const parsed& p) {
-    return with_people(p.id, [this, id = p.id, email = email_of(p.address), by = p.author(), who = p.who](
+    return change_people(p.id, [this, id = p.id, email = email_of(p.address), by = p.author(), who = p.who](
                                  const people& there, const std::function<void(api_answer)>& done) {
         const auto* user = find_user(there, email);
         if (user == nullptr) return done(not_found("This tenant has no such user."));

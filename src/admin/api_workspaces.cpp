@@ -23,14 +23,14 @@ api_answer api::workspace(const parsed& p) {
 api_answer api::set_workspace(const parsed& p) {
     auto body = body_of(p.content_type, p.body);
     if (body.wrong) return std::move(*body.wrong);
-    return with_people(p.id, [this, tenant = p.id, id = p.address, body = std::move(body.object), by = p.author()](
+    return change_people(p.id, [this, tenant = p.id, id = p.address, body = std::move(body.object), by = p.author()](
                                  const people& there, const std::function<void(api_answer)>& done) {
         keep_people(admin::set_workspace(tenant, id, body, there), by, find_workspace(there, id) == nullptr ? 201 : 200, done);
     });
 }
 
 api_answer api::remove_workspace(const parsed& p) {
-    return with_people(p.id, [this, tenant = p.id, id = p.address, by = p.author()](const people& there, const std::function<void(api_answer)>& done) {
+    return change_people(p.id, [this, tenant = p.id, id = p.address, by = p.author()](const people& there, const std::function<void(api_answer)>& done) {
         const auto* w = find_workspace(there, id);
         if (w == nullptr) return done(not_found("This tenant has no such workspace."));
         keep_people(admin::remove_workspace(tenant, *w), by, 200, done);

@@ -160,7 +160,7 @@ class server::impl : public std::enable_shared_from_this<impl> {
         void keep(api_answer a);
         std::weak_ptr<pending_action> waiting;
     };
-    static void begin_action(const std::shared_ptr<pending_action>& pending, const api_answer& slow);
+    static void begin_action(const impl& self, const std::shared_ptr<pending_action>& pending, const api_answer& slow);
     static awaitable<api_answer> run_action(impl& self, const api_answer& slow);
     static awaitable<void> hold_back(impl& self, std::chrono::milliseconds time);
     static response to_response(const api_answer& a, const request& r, bool keep_alive);
@@ -172,7 +172,7 @@ class server::impl : public std::enable_shared_from_this<impl> {
     acceptor_type acceptor_;
     asio::steady_timer pause_;
     std::string address_, socket_file_;
-    std::optional<api> api_;
+    std::shared_ptr<api> api_;   // what is under way keeps it
     std::set<std::shared_ptr<stream>> streams_;
     std::set<std::shared_ptr<pending_action>> actions_;
     bool retired_ = false;  // accepts no more
@@ -191,7 +191,7 @@ server::impl::impl(asio::io_context& control, server_options o, node_view& node)
         socket_file_ = reinterpret_cast<const sockaddr_un*>(wanted->get())->sun_path;
     address_ = wanted->is_unix() ? wanted->to_string() : bound.to_string();
     acceptor_.assign(protocol(bound.family(), 0), fd);
-    api_.emplace(node, api::options{.token_hash = hash_of(std::exchange(options_.token, {})),
+    api_ = std::make_shared<api>(node, api::options{.token_hash = hash_of(std::exchange(options_.token, {})),
                                     .open_metrics = is_local(*wanted),
                                     .metrics_every = options_.metrics_every});
 }
@@ -276,6 +276,7 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
             std::tie(ec, bytes) = co_await http::async_read(s, buffer, parser, as_tuple(use_awaitable));
         }
         response out;
+        std::shared_ptr<void> turn;
         if (ec) {
             if (bytes == 0 || ec == beast::error::timeout || self.stopped_) co_return;
             if (ec.category() != make_error_code(http::error::bad_method).category()) co_return;
@@ -290,6 +291,7 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
             if (self.stopped_) co_return;
             keep_alive = keep_alive && !self.retired_;
             out = to_response(answer, r, keep_alive);
+            turn = std::move(answer.turn);
             wipe(answer.body);
         }
         s.expires_after(self.options_.deadline);
@@ -344,10 +346,10 @@ server::impl::promised_answer::~promised_answer() {
     if (!waiting.expired()) keep(program_failed());
 }
 
-void server::impl::begin_action(const std::shared_ptr<pending_action>& pending, const api_answer& slow) {
+void server::impl::begin_action(const impl& self, const std::shared_ptr<pending_action>& pending, const api_answer& slow) {
     const auto promise = std::make_shared<promised_answer>(pending);
     try {
-        slow.action([promise](api_answer a) { promise->keep(std::move(a)); });
+        slow.action([promise, api = self.api_](api_answer a) { promise->keep(std::move(a)); });
     } catch (const std::exception& e) {
         log::error("admin: {}", e.what());
         promise->keep(program_failed());
@@ -357,7 +359,7 @@ void server::impl::begin_action(const std::shared_ptr<pending_action>& pending, 
 awaitable<api_answer> server::impl::run_action(impl& self, const api_answer& slow) {
     const auto pending = std::make_shared<pending_action>(self.control_);
     pending->timer.expires_after(self.options_.action_deadline);
-    begin_action(pending, slow);
+    begin_action(self, pending, slow);
     if (!pending->answer) {
         self.actions_.insert(pending);
         co_await pending->timer.async_wait(as_tuple(use_awaitable));

@@ -86,6 +86,8 @@ words words_of(refusal r) noexcept {
             return {409, "conflict", "The change does not fit the other tenants or the settings"};
         case refusal::has_children:
             return {409, "has-children", "Tenants are below this one"};
+        case refusal::too_many:
+            return {409, "too-many", "No more tenants can be made here"};
         case refusal::elsewhere:
             return {409, "not-this-node", "This node does not change the registry"};
         case refusal::not_stored:

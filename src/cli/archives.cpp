@@ -72,6 +72,8 @@ int show_arrival(const options& o, const std::optional<json::object>& t, std::st
                       printable(joined(strings_of(*t, "hosts"), " "))));
     const auto* what = t->if_contains(word);
     if (what == nullptr || !what->is_object()) return done;
+    for (const auto& host : strings_of(what->get_object(), "certificates_kept"))
+        print(fmt::format("  its certificate stays the one that is there: {}\n", printable(host)));
     for (const auto& host : strings_of(what->get_object(), "certificates_missing"))
         print(fmt::format("  its certificate is missing: {}; add it with: gatehouse cert add {} HOST FILE\n", printable(host), text_of(*t, "id")));
     return done;

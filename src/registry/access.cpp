@@ -33,6 +33,14 @@ void access_list::forget_retries(tenant::utc_time now) {
     std::erase_if(retries, [now](const auto& r) { return now - r.second.at > retries_kept; });
 }
 
+void access_list::ask(const std::vector<request>& list) {
+    for (const auto& r : list) {
+        auto& of_tenant = requests[r.tenant];
+        const auto at = std::lower_bound(of_tenant.begin(), of_tenant.end(), r, request_order());
+        if (at == of_tenant.end() || request_order()(r, *at)) of_tenant.insert(at, r);
+    }
+}
+
 void access_change::apply_to(access_list& list) const {
     for (const auto& id : drop_tokens)
         list.tokens.erase(id);
@@ -47,11 +55,7 @@ void access_change::apply_to(access_list& list) const {
             std::erase_if(it->second, [&r](const request& one) { return key_of(one) == key_of(r); });
             if (it->second.empty()) list.requests.erase(it);
         }
-    for (const auto& r : put_requests) {
-        auto& of_tenant = list.requests[r.tenant];
-        const auto at = std::lower_bound(of_tenant.begin(), of_tenant.end(), r, request_order());
-        if (at == of_tenant.end() || request_order()(r, *at)) of_tenant.insert(at, r);
-    }
+    list.ask(put_requests);
 }
 
 }  // namespace gatehouse::registry

@@ -20,6 +20,7 @@ constexpr std::string_view format = "gatehouse-tenant-1";
 constexpr std::string_view manifest_file = "manifest.json", tenant_file = "tenant.json", users_file = "users.json", workspaces_file = "workspaces.json", audit_file = "audit.json",
                            usage_file = "usage.json", tokens_file = "tokens.json", requests_file = "requests.json", hosts_file = "hosts.json";
 constexpr std::string_view certificates_folder = "certificates/";
+constexpr std::string_view begin_of_key = "-----BEGIN PRIVATE KEY-----";
 
 std::string time_text(std::int64_t unix_s) {
     const std::time_t t = unix_s;
@@ -213,9 +214,9 @@ tenant_copy read(const files& all) {
     for (const auto& entry : at(manifest, "files").get_array()) {
         const auto& o = entry.get_object();
         if (!o.contains("host")) continue;
-        const auto& pem = all.find(text(o, "name"))->second;
-        const auto key = pem.find("-----BEGIN PRIVATE KEY-----");
-        t.certificates.push_back({.host = text(o, "host"), .chain = pem.substr(0, key), .key = std::string_view(pem).substr(std::min(key, pem.size()))});
+        const std::string_view pem = all.find(text(o, "name"))->second;
+        const auto key = std::min(pem.find(begin_of_key), pem.size());
+        t.certificates.push_back({.host = text(o, "host"), .chain = std::string(pem.substr(0, key)), .key = pem.substr(key)});
     }
     t.known = true;
     return t;
@@ -248,7 +249,9 @@ std::string to_archive(const tenant_copy& t, tenant::utc_time made_at) {
     return tar;
 }
 
-std::optional<tenant_copy> from_archive(std::string_view archive, std::string& why) {
+namespace {
+
+std::optional<files> unpacked(std::string_view archive, std::string& why) {
     auto list = store::from_tar(archive, why);
     if (!list) return std::nullopt;
     files all;
@@ -257,8 +260,54 @@ std::optional<tenant_copy> from_archive(std::string_view archive, std::string& w
             why = fmt::format("it holds {} twice", f.name);
             return std::nullopt;
         }
+    return all;
+}
+
+// In the manifest's order.
+std::string packed_again(files all, const json::object& manifest, tenant::utc_time made_at) {
+    std::vector<tar_file> out{file_of(manifest_file, manifest)};
+    for (const auto& entry : at(manifest, "files").get_array()) {
+        const auto name = text(entry.get_object(), "name");
+        out.push_back({.name = name, .bytes = std::move(all.find(name)->second)});
+    }
+    return store::to_tar(out, made_at.time_since_epoch().count());
+}
+
+}  // namespace
+
+std::optional<tenant_copy> from_archive(std::string_view archive, std::string& why) {
+    const auto all = unpacked(archive, why);
+    if (!all) return std::nullopt;
     try {
-        return read(all);
+        return read(*all);
+    } catch (const mistake& e) {
+        why = e.what();
+        return std::nullopt;
+    }
+}
+
+std::optional<std::string> without_keys(std::string archive, tenant::utc_time made_at, std::string& why) {
+    auto all = unpacked(archive, why);
+    if (!all) return std::nullopt;
+    try {
+        auto manifest = checked_manifest(*all);
+        bool had = false;
+        for (auto& entry : manifest["files"].get_array()) {
+            auto& o = entry.get_object();
+            if (!o.contains("host")) continue;
+            auto& pem = all->find(text(o, "name"))->second;
+            const auto key = std::min(pem.find(begin_of_key), pem.size());
+            had = had || key != pem.size();
+            std::string chain = pem.substr(0, key);
+            wipe(pem);
+            pem = std::move(chain);
+            o["bytes"] = pem.size();
+            o["sha256"] = seal::sha256(pem);
+            o["with_key"] = false;
+        }
+        if (!had) return archive;
+        wipe(archive);
+        return packed_again(std::move(*all), manifest, made_at);
     } catch (const mistake& e) {
         why = e.what();
         return std::nullopt;

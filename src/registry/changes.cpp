@@ -56,10 +56,26 @@ batch of_document(const tenant::tenant& t) {
     return b;
 }
 
+// No further than most_tenants_below.
+std::size_t count_below(const std::string& top, const state& s) {
+    std::vector<std::string> found{top};
+    for (std::size_t i = 0; i < found.size() && found.size() <= most_tenants_below; ++i) {
+        const auto below = s.declared(found[i]).children;
+        found.insert(found.end(), below.begin(), below.end());
+    }
+    return found.size() - 1;
+}
+
 std::optional<batch> create(const tenant_change& c, const state& s, const declared_tenant& d, change_answer& answer) {
     if (d.known && !is_api_file(d.file))
         return refuse(answer, refusal::in_file, fmt::format("{} declares tenant \"{}\".", d.file, c.id));
-    if (d.known) return refuse(answer, refusal::exists, fmt::format("There is a tenant \"{}\".", c.id));
+    if (d.known) {
+        answer = exists(c.id);
+        return std::nullopt;
+    }
+    if (!c.made_below.empty() && count_below(c.made_below, s) >= most_tenants_below)
+        return refuse(answer, refusal::too_many,
+                      fmt::format("{} tenants are below \"{}\"; more are the platform's to make.", most_tenants_below, c.made_below));
     const auto t = read_document(c.document, c, s, answer);
     if (!t) return std::nullopt;
     auto b = of_document(*t);
@@ -139,6 +155,10 @@ std::optional<batch> remove(const tenant_change& c, const state& s, tenant::utc_
 }
 
 }  // namespace
+
+change_answer exists(const std::string& id) {
+    return {.refused = refusal::exists, .detail = fmt::format("There is a tenant \"{}\".", id), .reasons = {}, .affected = {id}};
+}
 
 void merge_patch(json::object& into, const json::object& patch) {
     for (const auto& [key, value] : patch) {

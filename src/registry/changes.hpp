@@ -11,4 +11,7 @@ namespace gatehouse::registry {
 std::optional<batch> to_batch(const tenant_change& c, const state& s, tenant::utc_time now,
                               std::chrono::seconds delete_grace, change_answer& answer);
 
+// Of a create whose id is not free.
+change_answer exists(const std::string& id);
+
 }  // namespace gatehouse::registry

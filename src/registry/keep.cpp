@@ -124,14 +124,6 @@ namespace {
 constexpr std::pair<request::kind, std::string_view> request_names[] = {{request::kind::host, "host"},
                                                                         {request::kind::deletion, "deletion"}};
 
-store::request_row to_row(const request& r) {
-    return {.tenant = r.tenant,
-            .kind = std::string(request_names[static_cast<std::size_t>(r.what)].second),
-            .value = r.host,
-            .asked_by = r.asked_by,
-            .asked_at = r.asked_at.time_since_epoch().count()};
-}
-
 store::token_row to_row(const access_token& t) {
     return {.id = t.id,
             .hash = t.hash,
@@ -194,6 +186,14 @@ access_list access_of(const store::contents& c) {
     for (const auto& r : c.retries)
         out.retries[r.key] = {.key = r.key, .content = r.content, .tenant = r.tenant, .at = time_of(r.at)};
     return out;
+}
+
+store::request_row to_row(const request& r) {
+    return {.tenant = r.tenant,
+            .kind = std::string(request_names[static_cast<std::size_t>(r.what)].second),
+            .value = r.host,
+            .asked_by = r.asked_by,
+            .asked_at = r.asked_at.time_since_epoch().count()};
 }
 
 store::access_rows to_rows(const access_change& c) {

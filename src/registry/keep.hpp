@@ -19,6 +19,7 @@ std::vector<limit::quota_use> from_rows(const std::vector<store::quota_row>& row
 std::vector<store::quota_row> to_rows(const std::vector<limit::quota_use>& used);
 // What this program does not know the role of is nobody's token, and stays in central.db.
 access_list access_of(const store::contents& c);
+store::request_row to_row(const request& r);
 store::access_rows to_rows(const access_change& c);
 store::change to_rows(const change_set& c, const std::set<std::string>& vanished_files);
 

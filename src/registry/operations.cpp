@@ -181,6 +181,7 @@ void service::impl::make_changes() {
             const auto& c = (*list)[i];
             if ((*answers)[i].refused != refusal::none || c.dry_run) continue;
             if (c.what == tenant_change::verb::create) access_.forget(c.id);
+            access_.ask(c.requests);
             if (!c.retry_key.empty()) access_.retries[c.retry_key] = {.key = c.retry_key, .content = c.retry_content, .tenant = c.id, .at = utc_now()};
         }
     };

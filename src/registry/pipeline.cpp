@@ -239,6 +239,11 @@ outcome pipeline::apply(batch b) {
 change_set pipeline::try_one(const tenant_change& c, std::chrono::seconds delete_grace, change_answer& answer,
                              std::vector<trial>& kept) {
     const auto now = utc_now();
+    // Its log and its backups would be the next one's, who may be of another family.
+    if (!c.made_below.empty() && auditor_.head_of(c.id).number != 0) {
+        answer = exists(c.id);
+        return {};
+    }
     auto wanted = to_batch(c, state_, now, delete_grace, answer);
     if (!wanted) return {};
     auto t = state_.attempt(std::move(*wanted), now);
@@ -258,6 +263,8 @@ change_set pipeline::try_one(const tenant_change& c, std::chrono::seconds delete
         retries_.push_back({.key = c.retry_key, .content = c.retry_content, .tenant = c.id, .at = now.time_since_epoch().count()});
     for (const auto& e : c.events)
         events_.emplace_back(e, c.author);
+    for (const auto& r : c.requests)
+        requests_.push_back(to_row(r));
     if (c.what == tenant_change::verb::create) made_.insert(c.id);
     kept.push_back(std::move(t));
     return changes;
@@ -278,6 +285,7 @@ outcome pipeline::change(const std::vector<tenant_change>& list, std::chrono::se
     made_.clear();
     events_.clear();
     retries_.clear();
+    requests_.clear();
     history_.clear();
     if (!out.trouble.empty()) {
         take_back(std::move(kept));
@@ -435,6 +443,7 @@ outcome pipeline::store(change_set c) {
         auto rows = to_rows(waiting_, waiting_vanished_);
         rows.judged_by = rules_now;
         rows.retries = retries_;
+        rows.requests = requests_;
         rows.retries_from = (utc_now() - retries_kept).time_since_epoch().count();
         rows.forgotten.insert(rows.forgotten.end(), made_.begin(), made_.end());
         audit_draft log(auditor_, utc_now());

@@ -117,6 +117,7 @@ class pipeline {
     std::vector<std::pair<audit_event, author>> events_;  // the same
     std::vector<store::audit_row> history_;               // the same: logs that tenants brought along
     std::vector<store::retry_row> retries_;  // the same
+    std::vector<store::request_row> requests_;            // the same
     std::set<std::string> made_;             // with what is stored next: whoever had these ids is somebody else
     std::uint64_t stored_revision_ = 0;
     std::string stored_judged_by_;

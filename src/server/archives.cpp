@@ -154,8 +154,16 @@ archives::archives(parts p) : parts_(std::move(p)), timer_(parts_.control) {}
 template <class T>
 void archives::in_pool(std::function<T()> job, std::function<void(T)> done) {
     parts_.run_in_pool([&control = parts_.control, job = std::move(job), done = std::move(done)]() mutable {
-        auto result = std::make_shared<T>(job());
-        asio::post(control, [result, done = std::move(done)] { done(std::move(*result)); });
+        std::shared_ptr<T> result;
+        try {
+            result = std::make_shared<T>(job());
+        } catch (const std::exception& e) {
+            log::error("archives: {}", e.what());
+        }
+        // Let go on control, whatever it holds.
+        asio::post(control, [result, done = std::move(done)] {
+            if (result) done(std::move(*result));
+        });
     });
 }
 
@@ -202,15 +210,17 @@ void archives::backups(const std::string& tenant, std::function<void(backups_ans
     in_pool<backups_answer>([folder = folder_of(tenant)] { return backups_answer{.known = true, .why = {}, .rows = list(folder)}; }, std::move(done));
 }
 
-void archives::read_backup(const std::string& tenant, const std::string& name, std::function<void(archive_answer)> done) {
+void archives::read_backup(const std::string& tenant, const std::string& name, bool with_keys, std::function<void(archive_answer)> done) {
     in_pool<archive_answer>(
-        [folder = folder_of(tenant), name = std::string(name)]() mutable {
+        [folder = folder_of(tenant), name = std::string(name), with_keys]() mutable {
             archive_answer out;
             if (name.empty())
                 if (const auto all = list(folder); !all.empty()) name = all.front().name;
             // No path but of a backup.
-            auto bytes = parse_name(name) && name.find('/') == name.npos ? read_file(folder + '/' + name, out.why) : std::nullopt;
+            const auto row = name.find('/') == name.npos ? parse_name(name) : std::nullopt;
+            auto bytes = row ? read_file(folder + '/' + name, out.why) : std::nullopt;
             out.known = bytes.has_value() || !out.why.empty();
+            if (bytes && !with_keys) bytes = registry::without_keys(std::move(*bytes), tenant::utc_time(std::chrono::seconds(row->made_at)), out.why);
             if (bytes) out.bytes = std::move(*bytes);
             out.name = name;
             return out;
@@ -234,10 +244,8 @@ void archives::put_certificate(const std::string& host, const secret_text& pem, 
 }
 
 void archives::without_certificate(std::vector<std::string> hosts, std::function<void(std::vector<std::string>)> done) {
-    const auto& s = parts_.settings();
-    if (std::none_of(s.listeners.begin(), s.listeners.end(), [](const auto& l) { return l.tls; })) return done({});
     in_pool<std::vector<std::string>>(
-        [hosts = std::move(hosts), folder = s.tls.certs_dir] {
+        [hosts = std::move(hosts), folder = parts_.settings().tls.certs_dir] {
             std::vector<std::string> out;
             for (const auto& host : hosts)
                 if (!tls::has_certificate(folder, host)) out.push_back(host);

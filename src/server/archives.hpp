@@ -32,7 +32,7 @@ class archives : public admin::archive_store {
     void copy(const std::string& tenant, bool with_keys, std::function<void(admin::archive_answer)> done) override;
     void make_backup(const std::string& tenant, std::function<void(admin::backups_answer)> done) override;
     void backups(const std::string& tenant, std::function<void(admin::backups_answer)> done) override;
-    void read_backup(const std::string& tenant, const std::string& name, std::function<void(admin::archive_answer)> done) override;
+    void read_backup(const std::string& tenant, const std::string& name, bool with_keys, std::function<void(admin::archive_answer)> done) override;
     void keep_usage(std::vector<store::usage_row> rows, std::function<void(std::string why_not)> done) override;
     void put_certificate(const std::string& host, const secret_text& pem, std::function<void(std::string why_not)> done) override;
     void without_certificate(std::vector<std::string> hosts, std::function<void(std::vector<std::string>)> done) override;

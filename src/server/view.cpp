@@ -218,8 +218,17 @@ std::optional<upstream::pool_row> node::pool(std::string_view name, std::size_t 
 
 void node::in_pool(std::function<void()> job, std::function<void()> done) {
     asio::post(pool_, [this, job = std::move(job), done = std::move(done)]() mutable {
-        job();
-        asio::post(control_, std::move(done));
+        bool did = true;
+        try {
+            job();
+        } catch (const std::exception& e) {
+            log::error("a job of the pool: {}", e.what());
+            did = false;
+        }
+        // Let go on control, whatever it holds.
+        asio::post(control_, [did, done = std::move(done)] {
+            if (did) done();
+        });
     });
 }
 

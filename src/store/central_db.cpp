@@ -416,6 +416,17 @@ failure central_db::write_forgotten(const std::vector<std::string>& tenants) {
     return {};
 }
 
+// Asked for again it stays the request it was, and so does the record that proves it.
+failure central_db::write_requests(const std::vector<request_row>& rows) {
+    if (rows.empty()) return {};
+    failure why;
+    auto ask = db_.prepare("INSERT OR IGNORE INTO requests VALUES(?1,?2,?3,?4,?5)", why);
+    if (why) return why;
+    for (const auto& r : rows)
+        if (!ask.bind(1, r.tenant).bind(2, r.kind).bind(3, r.value).bind(4, r.asked_by).bind(5, r.asked_at).run()) return ask.error();
+    return {};
+}
+
 failure central_db::write_access(const access_rows& rows) {
     transaction t(db_);
     if (t.begun()) return t.begun();
@@ -434,10 +445,7 @@ failure central_db::write_access(const access_rows& rows) {
     if (why) return why;
     for (const auto& r : rows.drop_requests)
         if (!settled.bind(1, r.tenant).bind(2, r.kind).bind(3, r.value).run()) return settled.error();
-    auto ask = db_.prepare("INSERT OR REPLACE INTO requests VALUES(?1,?2,?3,?4,?5)", why);
-    if (why) return why;
-    for (const auto& r : rows.put_requests)
-        if (!ask.bind(1, r.tenant).bind(2, r.kind).bind(3, r.value).bind(4, r.asked_by).bind(5, r.asked_at).run()) return ask.error();
+    if (why = write_requests(rows.put_requests); why) return why;
     auto take = db_.prepare("DELETE FROM grants WHERE tenant=?1 AND grantee=?2", why);
     if (why) return why;
     for (const auto& r : rows.drop_grants)
@@ -533,6 +541,7 @@ failure central_db::write(const change& c) {
     if (!why) why = write_owing(c);
     if (!why) why = write_audit(c.audit);
     if (!why) why = write_forgotten(c.forgotten);
+    if (!why) why = write_requests(c.requests);
     if (!why) why = write_retries(c);
     if (why) return why;
     auto meta = db_.prepare("UPDATE meta SET value=?2 WHERE key=?1", why);

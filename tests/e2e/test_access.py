@@ -6,6 +6,7 @@ import select
 import sqlite3
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -78,9 +79,14 @@ def test_an_agency_runs_its_own(site):
     assert send(site, "GET", "/v1/node", token=admin)[0] == 403
     listed = send(site, "GET", "/v1/tenants", token=admin)[1]["tenants"]
     assert [t["id"] for t in listed] == ["bpub", "pixel"]
+    page = send(site, "GET", "/v1/tenants?limit=1", token=admin)[1]
+    assert [t["id"] for t in page["tenants"]] == ["bpub"] and page["next"] == "bpub"     # not filed, who stands between
+    assert send(site, "GET", "/v1/tenants?limit=1&after=bpub", token=admin)[1]["next"] is None
     # Deletion is asked for, and the platform's to do.
-    status, asked, _ = send(site, "DELETE", "/v1/tenants/bpub", token=admin)
-    assert status == 202 and asked["requested"] == "deletion"
+    assert send(site, "DELETE", "/v1/tenants/bpub?dry_run=1", token=admin)[1] == {"dry_run": True, "affected": ["bpub"]}
+    for _ in range(2):
+        status, asked, _ = send(site, "DELETE", "/v1/tenants/bpub", token=admin)
+        assert status == 202 and asked["requested"] == "deletion"
     assert status_of(site, "bpub.example") == 200
     assert site.gate.run("tenant", "approve", "bpub", "deletion").returncode == 0
     assert status_of(site, "bpub.example") == 410
@@ -117,11 +123,42 @@ def test_people_of_a_tenant(site):
     assert users(site, "acme") == {"eve@acme.example": "owner", "bob@acme.example": "admin"}
     status, wrong, _ = send(site, "POST", "/v1/tenants", {"id": "globex", "pool": "main", "owner": "nobody"})
     assert status == 422 and wrong["errors"][0]["pointer"] == "/owner"
-    # Whoever has the id next finds nobody there.
+    # Whoever has the id next finds nobody there; its log is the platform's to give with it.
     assert send(site, "DELETE", "/v1/tenants/acme?grace=0s")[0] == 202
+    until(lambda: send(site, "GET", "/v1/tenants/acme")[1].get("tenant") is None, seconds=5, pause=0.1)
+    create(site, id="rival")
+    rival, _ = make_token(site, "tenant-admin", tenant="rival")
+    status, said, _ = send(site, "POST", "/v1/tenants", {"id": "acme"}, token=rival)
+    assert status == 409 and said["type"] == "urn:gatehouse:exists"
     until(lambda: send(site, "POST", "/v1/tenants", {"id": "acme", "pool": "main"})[0] == 201, seconds=5, pause=0.1)
     assert users(site, "acme") == {}
     assert site.gate.run("audit", "verify").returncode == 0
+
+
+def test_of_two_owners_who_remove_each_other_one_stays(site):
+    create(site, id="acme")
+    path = "/v1/tenants/acme/users/{}@acme.example"
+    for _ in range(10):
+        for name in ("ada", "bob"):
+            assert send(site, "PUT", path.format(name), {"role": "owner"})[0] in (200, 201)
+        with ThreadPoolExecutor(2) as both:
+            answers = sorted(both.map(lambda name: send(site, "DELETE", path.format(name))[0], ("ada", "bob")))
+        assert answers == [200, 409] and list(users(site, "acme").values()) == ["owner"]
+
+
+def test_what_is_sent_again_shows_no_one_elses_tenant(site):
+    create(site, id="pixel")
+    create(site, id="rival")
+    admin, _ = make_token(site, "tenant-admin", tenant="pixel")
+    ask = lambda: site.gate.admin("POST", "/v1/tenants", token=admin, body=json.dumps({"id": "bpub", "hosts": ["bpub.example"]}),
+                                  fields={"Content-Type": "application/json", "Idempotency-Key": "k"}, timeout=20)
+    assert ask()[0] == 201
+    site.gate.kill()
+    site.gate.start()
+    status, text, fields = ask()
+    assert status == 201 and json.loads(text)["pending_hosts"] == ["bpub.example"] and fields["Idempotency-Replayed"] == "true"
+    assert send(site, "PATCH", "/v1/tenants/bpub", {"parent": "rival"})[0] == 200
+    assert ask()[0] == 404
 
 
 def test_each_tenant_has_a_database_of_its_own(site):

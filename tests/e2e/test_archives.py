@@ -86,8 +86,8 @@ def test_from_one_installation_to_another(installation):
     # The log came along whole, and goes on.
     before, after = json.loads(one["audit.json"]), json.loads(other["audit.json"])
     assert after[:len(before)] == before
-    assert [r["action"] for r in after[len(before):]] == ["created", "imported"]
-    assert json.loads(after[-1]["after"])["sha256"] == hashlib.sha256(archive).hexdigest()
+    assert [r["action"] for r in after[len(before):]] == ["created", "imported", "certificate-set"]
+    assert json.loads(after[-2]["after"])["sha256"] == hashlib.sha256(archive).hexdigest()
     assert there.gate.run("audit", "verify").returncode == 0
     there.gate.kill()
     there.gate.start()
@@ -193,6 +193,35 @@ def test_backups_on_a_schedule_and_how_many_are_kept(installation):
     assert download(site, "/v1/tenants/filed/backups", token)[0] == 404
     assert download(site, "/v1/tenants/acme/export?keys=1", token)[0] == 403
     assert send(site, "POST", "/v1/tenants/acme/restore", token=token)[0] == 403
+
+
+def test_keys_in_backups_are_the_platforms_to_take_along(installation, tmp_path):
+    site = installation(backup={"every": "0s", "keys": "on"})
+    a_tenant(site)
+    ca = Authority(tmp_path / "ca")
+    put = lambda: send(site, "PUT", "/v1/tenants/acme/certificates/shop.example", ca.leaf(["shop.example"]).read_bytes(), type_="application/x-pem-file")[0]
+    assert put() == 200
+    status, made = send(site, "POST", "/v1/tenants/acme/backup")
+    assert status == 201, made
+    path = f"/v1/tenants/acme/backups/{made['name']}"
+    token = send(site, "POST", "/v1/tokens", {"role": "tenant-admin", "tenant": "acme"})[1]["token"]
+    whole, shown = files(download(site, path)[1]), files(download(site, path, token)[1])
+    pem = "certificates/shop.example.pem"
+    assert b"PRIVATE KEY" in whole[pem] and whole[pem].startswith(shown[pem]) and b"PRIVATE KEY" not in shown[pem]
+    assert all(whole[name] == shown[name] for name in whole if name not in (pem, "manifest.json"))
+    manifest = json.loads(shown["manifest.json"])
+    assert {f["name"]: f["sha256"] for f in manifest["files"]} == {n: hashlib.sha256(b).hexdigest() for n, b in shown.items() if n != "manifest.json"}
+    # A restore leaves a certificate that was renewed since; where there is none, it puts the old one, and says so.
+    file = site.gate.certs_dir / "shop.example.pem"
+    old = file.read_bytes()
+    assert put() == 200
+    new = file.read_bytes()
+    status, said = send(site, "POST", "/v1/tenants/acme/restore")
+    assert status == 200 and said["restored"]["certificates_kept"] == ["shop.example"] and file.read_bytes() == new != old
+    file.unlink()
+    status, said = send(site, "POST", "/v1/tenants/acme/restore", {"backup": made["name"]})
+    assert status == 200 and said["restored"]["certificates"] == 1 and file.read_bytes() == old
+    assert send(site, "GET", "/v1/tenants/acme/audit")[1]["rows"][0]["action"] == "certificate-set"
 
 
 def test_a_strict_tenants_copies_stay_in_its_region(installation):

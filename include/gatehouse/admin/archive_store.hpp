@@ -37,8 +37,8 @@ class archive_store {
     // Makes one, unless the newest is of the same revision and log; the first of the rows is it.
     virtual void make_backup(const std::string& tenant, std::function<void(backups_answer)> done) = 0;
     virtual void backups(const std::string& tenant, std::function<void(backups_answer)> done) = 0;
-    // name: of backups(); empty: the newest.
-    virtual void read_backup(const std::string& tenant, const std::string& name, std::function<void(archive_answer)> done) = 0;
+    // name: of backups(); empty: the newest. Without keys: the certificates in it have none.
+    virtual void read_backup(const std::string& tenant, const std::string& name, bool with_keys, std::function<void(archive_answer)> done) = 0;
     // Each count stays where it is the larger one.
     virtual void keep_usage(std::vector<store::usage_row> rows, std::function<void(std::string why_not)> done) = 0;
     // In tls.certs_dir, checked: chain and key in PEM, for `host` ("*.x": the wildcard). `why_not` names what to do.

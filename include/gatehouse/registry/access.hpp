@@ -39,15 +39,6 @@ struct access_token {
     std::optional<tenant::utc_time> expires;
 };
 
-// What waits for the platform's word.
-struct request {
-    enum class kind : std::uint8_t { host, deletion };
-    std::string tenant;
-    kind what = kind::host;
-    std::string host;    // of kind host
-    std::string asked_by;
-    tenant::utc_time asked_at{};
-};
 // One of a kind: asked for again, it is the same.
 inline auto key_of(const request& r) {
     return std::tie(r.tenant, r.what, r.host);
@@ -83,6 +74,8 @@ struct access_list {
     // Nothing of that tenant is left.
     void forget(std::string_view tenant);
     void forget_retries(tenant::utc_time now);
+    // What was asked for before stays as it was.
+    void ask(const std::vector<request>& list);
 };
 
 // All or nothing.

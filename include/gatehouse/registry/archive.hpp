@@ -39,5 +39,7 @@ struct tenant_copy {
 std::string to_archive(const tenant_copy& t, tenant::utc_time made_at);
 // Nothing: `why` says what is wrong, and with which file. Tokens and requests are not read.
 std::optional<tenant_copy> from_archive(std::string_view archive, std::string& why);
+// The same archive, its private keys left out. Nothing: as from_archive().
+std::optional<std::string> without_keys(std::string archive, tenant::utc_time made_at, std::string& why);
 
 }  // namespace gatehouse::registry

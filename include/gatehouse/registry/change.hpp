@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <gatehouse/config/load.hpp>
 #include <gatehouse/store/rows.hpp>
+#include <gatehouse/tenant/model.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,16 @@ struct audit_event {
 // Whose log has what concerns no tenant. No tenant's id.
 inline constexpr std::string_view platform_log = "(platform)";
 
+// What waits for the platform's word.
+struct request {
+    enum class kind : std::uint8_t { host, deletion };
+    std::string tenant;
+    kind what = kind::host;
+    std::string host;    // of kind host
+    std::string asked_by;
+    tenant::utc_time asked_at{};
+};
+
 struct tenant_change {
     enum class verb : std::uint8_t { create, update, suspend, reactivate, remove };
     verb what = verb::create;
@@ -41,6 +52,10 @@ struct tenant_change {
     std::optional<std::chrono::seconds> grace;  // remove; none: registry.delete_grace
     bool recursive = false;                     // remove: with all below it
     std::vector<audit_event> events;            // rows of the audit log besides, where it is done
+    std::vector<request> requests;              // the same: what waits for the platform's word then
+    // create: by an admin of this tenant, for one below it. An id that was somebody's is not given again, and at most
+    // most_tenants_below are. Empty: the platform makes it.
+    std::string made_below;
     // create: its log from elsewhere, whole and verified; it stands where there is none of this id.
     std::vector<store::audit_row> history;
     // The caller's name for the request, so that it can be sent again: hashed with who sends it; empty: it has none.
@@ -48,6 +63,8 @@ struct tenant_change {
     bool dry_run = false;                       // only what would become of it
     registry::author author;
 };
+
+inline constexpr std::size_t most_tenants_below = 1'000;
 
 // RFC 7396.
 void merge_patch(boost::json::object& into, const boost::json::object& patch);
@@ -61,6 +78,7 @@ enum class refusal : std::uint8_t {
     invalid,     // the document; `reasons` say where
     out_of_order,  // it or others would be: a host or a name that is somebody's, a plan that is not there
     has_children,  // remove: some are below it
+    too_many,      // create: made_below has as many as its admins may make
     elsewhere,   // this node's registry is not the one to change
     not_stored,  // state_dir takes nothing now
 };

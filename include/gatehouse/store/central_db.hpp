@@ -32,6 +32,7 @@ class central_db final : public central_store {
     failure write_audit(const std::vector<audit_row>& rows);
     failure write_retries(const change& c);
     failure write_forgotten(const std::vector<std::string>& tenants);
+    failure write_requests(const std::vector<request_row>& rows);
     failure write_tenants(const change& c);
     failure write_hosts(const change& c);
     failure write_reasons(const change& c);

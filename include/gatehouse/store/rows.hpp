@@ -168,7 +168,8 @@ struct change {
     std::vector<audit_row> audit;               // each tenant's in order; their last ones become its head
     std::vector<retry_row> retries;
     std::int64_t retries_from = 0;              // older ones go
-    std::vector<std::string> forgotten;         // tenant ids: their tokens, requests and grants go
+    std::vector<std::string> forgotten;         // tenant ids: their tokens, requests and grants go, before `requests`
+    std::vector<request_row> requests;          // those that there are stay as they are
     std::string judged_by;  // what tenants were judged by, for contents::judged_by
 };
 

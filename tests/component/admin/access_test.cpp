@@ -225,14 +225,14 @@ TEST_CASE("what a tenant's admin may say of a tenant") {
     CHECK(errors("PATCH", "/v1/tenants/acme", R"({"hosts":[]})").find("acme.example is the platform's to take away") != std::string::npos);
     CHECK(errors("PATCH", "/v1/tenants/acme", R"({"hosts":"x"})").find("is no list") != std::string::npos);
     CHECK(errors("PATCH", "/v1/tenants/acme", R"({"hosts":["acme.example"]})") == "fine");
-    CHECK(w.node.access_changed.put_requests.empty());
+    CHECK(w.node.wanted.requests.empty());
     // A new one waits; the tenant's document does not have it.
     CHECK(errors("PATCH", "/v1/tenants/acme", R"({"hosts":["acme.example","New.example"],"name":"B"})") == "fine");
     CHECK_FALSE(w.node.wanted.document.contains("hosts"));
     CHECK(w.node.wanted.document.at("name") == "B");
     REQUIRE(w.node.access_rows.requests["acme"].size() == 1);
     CHECK(w.node.access_rows.requests["acme"][0].host == "new.example");
-    CHECK(w.node.access_changed.author.who.starts_with("token:"));
+    CHECK(w.node.wanted.author.who.starts_with("token:"));
     CHECK(boost::json::parse(w.ask("admin", "GET", "/v1/tenants/acme").body).at("pending_hosts") == boost::json::array{"new.example"});
     // Once more is the same; too many are refused.
     CHECK(errors("PATCH", "/v1/tenants/acme", R"({"hosts":["acme.example","new.example"]})") == "fine");
@@ -246,9 +246,15 @@ TEST_CASE("what a tenant's admin may say of a tenant") {
     CHECK(w.node.wanted.document.at("parent") == "acme");
     CHECK(errors("POST", "/v1/tenants", R"({"id":"new","parent":"child"})") == "fine");
     CHECK(errors("POST", "/v1/tenants", R"({"id":"new","plan":"pro"})").find("/plan") != std::string::npos);
-    // Deletion is asked for.
+    CHECK(w.node.wanted.made_below == "acme");
+    // Deletion is asked for, once.
+    CHECK(w.ask("admin", "DELETE", "/v1/tenants/child?dry_run=1").body.find("\"affected\":[\"child\"]") != std::string::npos);
+    CHECK(w.node.access_rows.requests["child"].size() == 1);
     CHECK(w.ask("admin", "DELETE", "/v1/tenants/child").status == 202);
     CHECK(w.node.access_rows.requests["child"].size() == 2);
+    w.node.access_changed = {};
+    CHECK(w.ask("admin", "DELETE", "/v1/tenants/child").status == 202);
+    CHECK(w.node.access_changed.events.empty());
     // Why the registry refuses something tells nobody else.
     w.node.changed = {.refused = registry::refusal::out_of_order, .detail = "so", .reasons = {{.file = "/t/globex.toml", .key = "label", .message = "\"x\" belongs to tenant \"globex\""}}, .affected = {}};
     const auto refused = w.ask("admin", "PATCH", "/v1/tenants/acme", R"({"name":"A"})");

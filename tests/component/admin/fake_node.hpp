@@ -189,6 +189,7 @@ struct fake_node : gatehouse::admin::node_view {
     gatehouse::registry::change_answer changed;
     void change(gatehouse::registry::tenant_change c,
                 std::function<void(gatehouse::registry::change_answer)> done) override {
+        if (!c.dry_run && changed.refused == gatehouse::registry::refusal::none) access_rows.ask(c.requests);
         wanted = std::move(c);
         done(changed);
     }

@@ -58,7 +58,7 @@ TEST_CASE("what is not understood is refused before anything is changed") {
 TEST_CASE("refusals have their status, and name the place by a pointer") {
     const std::pair<refusal, unsigned> rows[] = {
         {refusal::exists, 409}, {refusal::unknown, 404},      {refusal::in_file, 409},   {refusal::stale, 412},
-        {refusal::invalid, 422}, {refusal::out_of_order, 409}, {refusal::has_children, 409}, {refusal::elsewhere, 409},
+        {refusal::invalid, 422}, {refusal::out_of_order, 409}, {refusal::has_children, 409}, {refusal::too_many, 409}, {refusal::elsewhere, 409},
         {refusal::not_stored, 503}};
     for (const auto& [why, expected] : rows) {
         const auto a = answer_of({}, {.refused = why, .detail = "so", .reasons = {}, .affected = {}}, nullptr, {});

@@ -54,6 +54,24 @@ TEST_CASE("create takes the keys of a tenant's file, and names every mistake") {
         CHECK_THAT(d.reasons(), has(part));
 }
 
+TEST_CASE("a tenant's admin makes so many below it and no more") {
+    desk d;
+    const auto child = [](int i, const std::string& parent) {
+        auto c = ask(verb::create, "c" + std::to_string(i), R"({"id":"c)" + std::to_string(i) + R"(","parent":")" + parent + R"("})");
+        c.made_below = "top";
+        return c;
+    };
+    REQUIRE(d.change(ask(verb::create, "top", R"({"id":"top"})")));
+    REQUIRE(d.change(child(0, "top")));
+    for (int i = 1; i < static_cast<int>(most_tenants_below); ++i)
+        REQUIRE(d.change(child(i, i % 2 == 0 ? "top" : "c0")));
+    CHECK_FALSE(d.change(child(1'000, "c0")));
+    CHECK(d.answer.refused == refusal::too_many);
+    auto platforms = child(1'000, "c0");
+    platforms.made_below.clear();
+    CHECK(d.change(platforms));
+}
+
 TEST_CASE("update changes what is said, by RFC 7396") {
     desk d;
     REQUIRE(d.change(ask(verb::create, "acme", R"({"id":"acme","plan":"pro","hosts":["a.example","b.example"],"limits":{"rate":"5/s","burst":9}})")));
