@@ -197,6 +197,7 @@ class follower::impl : public std::enable_shared_from_this<impl> {
 
     std::set<std::string> pending_;   // keys of the stream's last entries
     std::string batch_end_;           // the last of these; empty: all are in
+    std::uint64_t batch_revision_ = 0;
     bool scanning_ = false, scan_listed_ = false, scan_ends_ = false, scan_wanted_ = false;
     std::string cursor_;
     std::vector<std::string> scan_keys_;
@@ -350,6 +351,7 @@ void follower::impl::make_copy_anew() {
             if (!self || self->stopped_) return;
             if (damaged) self->forget_names();
             if (!why.empty()) return self->lost(why);
+            if (damaged) self->trouble_.clear();  // the old one's
             if (self->commands_->is_up() && self->stream_->is_up()) self->begin();
         });
     });
@@ -427,7 +429,12 @@ void follower::impl::read_stream() {
 
 // [[stream, [[id, [field, value, ...]], ...]]]; nil: none came.
 void follower::impl::take_entries(const redis::reply& r) {
-    if (r.items.empty() || r.items.front().items.size() < 2) return read_stream();
+    if (r.items.empty() || r.items.front().items.size() < 2) {
+        // Nothing waits that would show it: whether the copy takes anything again is tried.
+        if (!trouble_.empty() && !busy_ && !scanning_) return apply({}, mark_);
+        return read_stream();
+    }
+    batch_revision_ = mark_.revision;
     for (const redis::reply& entry : r.items.front().items[1].items) {
         if (entry.items.size() < 2) continue;
         batch_end_ = entry.items[0].text;
@@ -444,7 +451,7 @@ void follower::impl::take_entry(const redis::reply& fields) {
         if (field == "op") op = value;
         if (field == "id") id = value;
         if (field == "add" || field == "drop") add_hosts(value, pending_);
-        if (field == "revision") mark_.revision = number_of(value);
+        if (field == "revision") batch_revision_ = number_of(value);
     }
     if (op == "upsert" || op == "remove") pending_.insert("tenant:" + id);
     if (op == "cert") pending_.insert("cert:" + id);
@@ -561,7 +568,10 @@ void follower::impl::fetched(std::vector<std::string> keys, redis::reply found, 
         values.push_back({.key = std::move(keys[i]), .value = there ? std::optional(std::move(r.text)) : std::nullopt});
     }
     store::mirror_mark m = mark_;
-    if (ends_batch) m.stream = batch_end_;
+    if (ends_batch) {
+        m.stream = batch_end_;
+        m.revision = batch_revision_;
+    }
     m.heard_s = std::time(nullptr);
     if (m.whole) m.epoch = publisher_.epoch;
     if (scan_wanted_) m.whole = false;
@@ -627,11 +637,12 @@ bool follower::impl::lane_takes(const followed_copy::outcome& o, const store::mi
         lost(o.trouble);
         return false;
     }
-    trouble_.clear();
     keys_a_job_ = std::min(keys_a_job, keys_a_job_ * 2);
     mark_ = m;
     heard_stored_s_ = m.heard_s;
     if (parse_id(batch_end_) == parse_id(m.stream)) batch_end_.clear();
+    // A part that had room says nothing of the rest.
+    if (!scanning_ && pending_.empty() && batch_end_.empty()) trouble_.clear();
     scan_wanted_ = scan_wanted_ || o.doubted;
     return true;
 }
@@ -743,6 +754,8 @@ void follower::impl::read_certificate(const std::string& name, std::function<voi
 
 void follower::impl::settle_state() {
     if (!commands_ || !commands_->is_up() || !stream_->is_up()) return;
+    // What waits makes this node older, though Redis is there.
+    if (!trouble_.empty()) return set_state(following::away, trouble_);
     if (scanning_) return set_state(following::reading, {});
     if (publisher_.registry.empty()) return set_state(following::waiting, "nobody publishes the registry in this Redis");
     if (!mark_.whole)

@@ -744,6 +744,7 @@ def test_a_full_disk_makes_changes_wait(fleet, authority):
     edge = fleet.edge()
     until(lambda: is_following(edge), 5)
     _, most = resource.prlimit(edge.process.pid, resource.RLIMIT_FSIZE)
+    before = edge.follower()["revision"]
     with Traffic(edge, authority, ["shop.acme.example"]):
         resource.prlimit(edge.process.pid, resource.RLIMIT_FSIZE, (1024, most))
         fleet.center.write_tenant("globex", {"pool": "shared", "hosts": ["new.globex.example"]})
@@ -752,9 +753,14 @@ def test_a_full_disk_makes_changes_wait(fleet, authority):
         until(lambda: "changes wait, as they cannot be stored" in edge.stderr())
         assert status(edge, "new.globex.example") == 404
         assert status(edge, "acme.apps.example") == 200
+        # Tried every two seconds, it is not younger by that.
+        told = edge.stderr().count("is followed")
+        until(lambda: edge.follower()["stale_s"] >= 5, 10)
+        assert edge.follower()["revision"] == before and edge.follower()["state"] == "away"
+        assert edge.stderr().count("is followed") == told
         resource.prlimit(edge.process.pid, resource.RLIMIT_FSIZE, (most, most))
         until(lambda: status(edge, "new.globex.example") == 200, 10)
-        until(lambda: is_following(edge), 5)
+        until(lambda: is_following(edge) and edge.follower()["revision"] > before, 5)
     edge.kill()
     edge.start()
     assert status(edge, "new.globex.example") == 200
