@@ -58,10 +58,14 @@ tenant_change change_of(tenant_copy copy) {
     return c;
 }
 
-// What Redis has of a tenant is newer than its backup; its log comes with the backup.
-void take_published(const config::settings& s, std::map<std::string, tenant_change>& changes, repair_report& out) {
+// What Redis has of a tenant is newer than its backup; its log comes with the backup. False: it did not tell all.
+bool take_published(const config::settings& s, std::map<std::string, tenant_change>& changes, repair_report& out) {
     auto published = read_published(s);
-    if (!published.why_not.empty()) out.left.push_back(fmt::format("tenants that were published: {}", published.why_not));
+    if (!published.why_not.empty()) {
+        out.left.push_back(fmt::format("tenants that were published: {}; until they can be read no tenant of the API comes back: run this again then",
+                                       published.why_not));
+        return false;
+    }
     for (auto& one : published.left)
         out.left.push_back(std::move(one));
     for (auto& [id, document] : published.documents) {
@@ -70,6 +74,7 @@ void take_published(const config::settings& s, std::map<std::string, tenant_chan
         c.document = std::move(document);
         c.events.front().after = {{"from", "redis"}};
     }
+    return true;
 }
 
 // A parent comes before its children: those that want one are tried again as long as others come.
@@ -125,7 +130,8 @@ repair_report repair(const config::settings& s) {
         else
             out.left.push_back(fmt::format("{}: {}: {}", id, file, why));
     }
-    if (s.registry.publishes()) take_published(s, changes, out);
+    // It stays damaged: a backup would be published over what is newer, and what has none be taken out of Redis.
+    if (s.registry.publishes() && !take_published(s, changes, out)) return out;
     std::vector<tenant_change> waiting;
     for (auto& [id, c] : changes)
         waiting.push_back(std::move(c));
