@@ -296,6 +296,7 @@ outcome pipeline::change(const std::vector<tenant_change>& list, std::chrono::se
     for (auto& t : kept)
         more.merge(state_.keep(std::move(t), utc_now()));
     if (!more.empty()) add(out, store(std::move(more)));
+    out.report.refused.clear();  // that of the second alone
     return out;
 }
 

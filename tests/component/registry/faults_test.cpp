@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include <filesystem>
+#include <utility>
 
 #include "faulty_disk.hpp"
 #include "node.hpp"
@@ -172,6 +173,29 @@ TEST_CASE("the Nth flush of a change fails") {
 
 TEST_CASE("the Nth read fails, the start's and those of changes") {
     fail_each({.what = disk::operation::read, .code = SQLITE_IOERR_READ}, from::before_the_start, 5);
+}
+
+TEST_CASE("a change is told as done, though what others gain by it cannot be stored yet") {
+    bool apart = false;
+    for (disk::plan p{.what = disk::operation::write, .code = SQLITE_FULL, .and_all_after = true};; ++p.at) {
+        CAPTURE(p.at);
+        REQUIRE(p.at < 5000);
+        site f;
+        node n(with_a_pool(f));
+        REQUIRE_FALSE(n.start().first);
+        REQUIRE(n.change({asked(verb::create, "giver", with_a_host("giver", "given.example"))})[0].refused == refusal::none);
+        write(f.tenant("heir"), with_host("heir", "given.example"));
+        REQUIRE(n.until([&] { return n.service().find("heir") != nullptr; }));
+        disk::arm(p);
+        const auto a = n.change({asked(verb::update, "giver", {{"hosts", boost::json::array()}})})[0];
+        const bool told = a.refused == refusal::none, half = told && !n.service().trouble().empty();
+        INFO(a.detail);
+        CHECK(told == (n.owner("given.example") != "giver"));
+        const auto operations = disk::disarm();
+        if (half && !std::exchange(apart, true)) CHECK(n.until([&] { return n.owner("given.example") == "heir"; }, 8000ms));
+        if (p.at >= operations) break;
+    }
+    CHECK(apart);
 }
 
 TEST_CASE("the Nth write of a first start fails") {
