@@ -114,9 +114,14 @@ failure tenant_data::heads(std::string_view after, std::size_t limit, std::vecto
 
 audit_verdict tenant_data::verify(const std::string& tenant, failure& why) {
     audit_verdict out{.tenant = tenant, .rows = 0, .wrong = {}};
-    std::string hash;
+    std::string hash, hash_at_head;
+    // Rows may come meanwhile: the log has all up to the head before it was read, and none behind the one after.
+    std::optional<store::audit_head> before, after;
+    why = central_->head(tenant, before);
+    if (why) return out;
     why = each(tenant, [&](const store::audit_row& r) {
         const auto expected = ++out.rows;
+        if (before && r.number == before->number) hash_at_head = r.hash;
         if (!out.wrong.empty()) return;
         if (r.number != expected)
             out.wrong = fmt::format("row {} is missing", expected);
@@ -125,14 +130,13 @@ audit_verdict tenant_data::verify(const std::string& tenant, failure& why) {
         hash = r.hash;
     });
     if (why || !out.wrong.empty()) return out;
-    std::optional<store::audit_head> head;
-    why = central_->head(tenant, head);
+    why = central_->head(tenant, after);
     if (why) return out;
-    if (!head && out.rows != 0)
+    if (!after && out.rows != 0)
         out.wrong = "its head is missing";
-    else if (head && head->number > out.rows)
-        out.wrong = fmt::format("{} rows were cut off behind row {}", head->number - out.rows, out.rows);
-    else if (head && (head->number < out.rows || head->hash != hash))
+    else if (before && before->number > out.rows)
+        out.wrong = fmt::format("{} rows were cut off behind row {}", before->number - out.rows, out.rows);
+    else if ((before && before->hash != hash_at_head) || (after && after->number < out.rows))
         out.wrong = "its head is not of its last row";
     return out;
 }

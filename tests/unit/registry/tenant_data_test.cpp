@@ -7,6 +7,7 @@
 #include <fstream>
 #include <gatehouse/store/central_db.hpp>
 #include <gatehouse/store/tenant_db.hpp>
+#include <thread>
 
 #include "audit.hpp"
 
@@ -209,6 +210,26 @@ TEST_CASE("a family in one database, and out of it again") {
     CHECK(w.intact("bpub", 3));
     CHECK(w.intact("pixel", 1));
     CHECK(w.emails("bpub") == "b@bpub.example:owner c@bpub.example:member ");
+}
+
+TEST_CASE("rows that come while a log is verified are no tampering") {
+    world w;
+    w.say("acme", "created");
+    tenant_data other;
+    REQUIRE_FALSE(other.open(*store::open_backend(w.folder.path())));
+    std::string wrong;
+    {
+        const std::jthread looks([&other, &wrong](const std::stop_token& ends) {
+            while (!ends.stop_requested()) {
+                store::failure why;
+                if (const auto v = other.verify("acme", why); why || !v.wrong.empty()) wrong = why.text + v.wrong;
+            }
+        });
+        for (int i = 0; i < 300; ++i)
+            w.say("acme", "updated");
+    }
+    CHECK(wrong.empty());
+    CHECK(w.intact("acme", 301));
 }
 
 TEST_CASE("a broken database is its tenant's alone") {
