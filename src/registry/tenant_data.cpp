@@ -2,6 +2,7 @@
 #include <boost/json/parse.hpp>
 #include <gatehouse/registry/access.hpp>
 #include <gatehouse/registry/tenant_data.hpp>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -65,15 +66,21 @@ failure tenant_data::open(store::backend& b) {
 }
 
 failure tenant_data::take_up_logs(std::vector<store::audit_head>& heads) {
+    std::map<std::string, store::audit_head> longest;
     for (const auto& whose : dbs_->all()) {
         failure ignored;
         auto* db = dbs_->get(whose, false, ignored);
-        if (db == nullptr) continue;
-        const auto first = heads.size();
-        if (db->last_audit(heads)) heads.resize(first);
-        for (auto i = first; i < heads.size(); ++i)
-            heads[i].home = heads[i].stands_in = whose;
+        std::vector<store::audit_head> its;
+        if (db == nullptr || db->last_audit(its)) continue;
+        for (auto& h : its) {
+            h.home = h.stands_in = whose;
+            // A move that was broken off leaves a log behind, which may have ended since.
+            auto& known = longest[h.tenant];
+            if (h.number > known.number) known = std::move(h);
+        }
     }
+    for (auto& [tenant, h] : longest)
+        heads.push_back(std::move(h));
     return heads.empty() ? failure{} : central_->put_heads(heads);
 }
 
@@ -174,6 +181,8 @@ failure tenant_data::move_home(const store::audit_head& head) {
     all.people.assign(users.begin(), users.end());
     all.people.insert(all.people.end(), workspaces.begin(), workspaces.end());
     auto* to = dbs_->get(head.home, true, why);
+    // Of a move away from it that was broken off, people may be there who have left since.
+    if (!why) why = to->drop(head.tenant);
     if (!why) why = to->put(all);
     if (why) return why;
     auto stands = head;

@@ -212,6 +212,39 @@ TEST_CASE("a family in one database, and out of it again") {
     CHECK(w.emails("bpub") == "b@bpub.example:owner c@bpub.example:member ");
 }
 
+TEST_CASE("a move of a tenant's data that was broken off is taken up again") {
+    world w;
+    w.user("bpub", "ada@bpub.example", "owner");
+    w.user("bpub", "bob@bpub.example", "member");
+    w.move_all();
+    const auto left_behind = w.folder / "left.db";
+    w.in_file(w.file("bpub"), ("VACUUM INTO '" + left_behind + "'").c_str());
+    w.homes["bpub"] = "pixel";
+    w.say("bpub", std::string(user_removed), {{"email", "bob@bpub.example"}});
+    w.move_all();
+    // As if its first database had not heard of it.
+    w.in_file(w.file("bpub"), ("ATTACH '" + left_behind + "' AS was; INSERT INTO audit SELECT * FROM was.audit; INSERT INTO users SELECT * FROM was.users").c_str());
+    CHECK(w.intact("bpub", 3));
+    CHECK(w.emails("bpub") == "ada@bpub.example:owner ");
+
+    SECTION("where central.db is new, the longest log counts") {
+        w.in_file(w.folder / "central.db", "DELETE FROM audit_heads");
+        std::vector<store::audit_head> heads;
+        CHECK(w.data.take_up_logs(heads).text.empty());
+        REQUIRE(heads.size() == 1);
+        CHECK(heads[0].number == 3);
+        CHECK(heads[0].stands_in == "pixel");
+        CHECK(w.intact("bpub", 3));
+    }
+    SECTION("back home, who has left meanwhile is not there") {
+        w.homes["bpub"] = "bpub";
+        w.say("bpub", "updated");
+        w.move_all();
+        CHECK(w.emails("bpub") == "ada@bpub.example:owner ");
+        CHECK(w.intact("bpub", 4));
+    }
+}
+
 TEST_CASE("rows that come while a log is verified are no tampering") {
     world w;
     w.say("acme", "created");
