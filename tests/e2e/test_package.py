@@ -78,6 +78,19 @@ def test_the_configuration_as_shipped(tmp_path):
     assert files == ["/etc/gatehouse/gatehouse.toml"]
 
 
+@pytest.mark.parametrize("script, arguments", [("postinst", ["configure"]), ("prerm", ["remove"])])
+def test_a_service_that_does_not_obey_leaves_the_package_whole(tmp_path, script, arguments):
+    for name, does in (("deb-systemd-helper", "exit 0"), ("systemctl", "exit 0"), ("deb-systemd-invoke", "echo $1 >>" + str(tmp_path / "asked") + "; exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    text = (root / "dist/debian" / script).read_text()
+    assert "/run/systemd/system" in text
+    done = subprocess.run(["sh", "-c", text.replace("/run/systemd/system", str(tmp_path)), script, *arguments], capture_output=True, text=True,
+                          env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, timeout=10)
+    assert done.returncode == 0 and "gatehouse: it " in done.stderr, done.stderr
+    assert (tmp_path / "asked").read_text().split()[-1] == {"postinst": "start", "prerm": "stop"}[script]
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
