@@ -791,7 +791,8 @@ publisher_status publisher::impl::status() const {
                          .compared = compared_,
                          .to_compare = compared_ + to_compare_.size(),
                          .written = written_,
-                         .waiting = dirty_.size(),
+                         // Another node tells Redis: nothing waits for this one.
+                         .waiting = state_ == publishing::standby ? 0 : dirty_.size(),
                          .refused = {}};
     for (const auto& [what, why] : refused_) {
         if (out.refused.size() == refused_shown) break;

@@ -162,6 +162,10 @@ def test_a_second_publisher_stands_by_and_takes_over(tmp_path, redis, certs):
         second = publisher(tmp_path, redis, certs, {"only-second": {"pool": "shared"}}, name="second")
         with second:
             assert within(5, lambda: state(second) == "standby")
+            # Nothing waits where another node writes.
+            second.write_tenant("only-second", {"pool": "shared", "name": "Changed"})
+            until(lambda: second.admin_json("/v1/tenants/only-second")["tenant"].get("name") == "Changed", 5)
+            assert second.admin_json("/v1/node")["publisher"]["waiting"] == 0
             assert any("center publishes this registry" in w for w in second.admin_json("/v1/node")["warnings"])
             until(lambda: "center publishes this registry" in second.stderr())
             assert signed(redis, "tenant:only-second") is None
