@@ -88,9 +88,14 @@ store::failure pipeline::write(store::change rows) {
         later_.push_back(std::move(rows));
         return {};
     }
+    auto why = write_later();
+    return why ? why : db_->write(rows);
+}
+
+store::failure pipeline::write_later() {
     for (; !later_.empty(); later_.pop_front())
         if (auto why = db_->write(later_.front()); why) return why;
-    return db_->write(rows);
+    return {};
 }
 
 outcome pipeline::take_over() {
@@ -368,7 +373,10 @@ outcome pipeline::change_access(const access_change& c) {
     audit_draft log(auditor_, utc_now());
     log.add(c.events, c.author);
     rows.audit = housed(std::move(log.rows));
-    if (const auto why = db_->write_access(rows); why)
+    // Rows of the log that wait come before these.
+    auto why = write_later();
+    if (!why) why = db_->write_access(rows);
+    if (why)
         out.report.refused = why.text;
     else
         auditor_.stored(rows.audit);

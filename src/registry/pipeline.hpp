@@ -88,6 +88,7 @@ class pipeline {
  private:
     outcome store(change_set c);
     store::failure write(store::change rows);
+    store::failure write_later();
     store::failure open_beside(store::backend& backend) const;
     change_set try_one(const tenant_change& c, std::chrono::seconds delete_grace, change_answer& answer,
                        std::vector<trial>& kept);
@@ -105,7 +106,7 @@ class pipeline {
     store::state_lock lock_;
     std::unique_ptr<store::central_store> db_;
     int beside_ = -1;
-    std::deque<store::change> later_;   // what waits for take_over()
+    std::deque<store::change> later_;   // what waits for take_over(), and for room then
     std::mutex quota_mutex_;
     std::unique_ptr<store::quota_store> quota_db_;
     std::mutex usage_mutex_;

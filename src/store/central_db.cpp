@@ -464,7 +464,7 @@ failure central_db::write_audit(const std::vector<audit_row>& rows) {
     failure why = put_audit(db_, rows, false);
     if (why) return why;
     auto head = db_.prepare("INSERT INTO audit_heads(tenant,number,hash,home) VALUES(?1,?2,?3,?4) ON CONFLICT DO UPDATE SET "
-                            "number=?2, hash=?3, home=CASE WHEN ?4='' THEN home ELSE ?4 END",
+                            "number=?2, hash=?3, home=CASE WHEN ?4='' THEN home ELSE ?4 END WHERE excluded.number>audit_heads.number",
                             why);
     if (why) return why;
     for (const auto& r : rows)

@@ -1,11 +1,14 @@
 // A registry that takes over a state_dir which another one has.
+#include "faulty_disk.hpp"
 #include "node.hpp"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <gatehouse/store/central_db.hpp>
 
 using namespace gatehouse::test;
 using namespace gatehouse;
+namespace disk = gatehouse::test::faulty_disk;
 
 namespace {
 
@@ -46,6 +49,7 @@ TEST_CASE("beside another registry nothing is written until it takes over") {
     node old(f);
     REQUIRE_FALSE(old.start().first);
     pause(old);
+    write(f.tenant("a"), toml("a", "hosts = [\"a.example\"]\nplan = \"pro\""));
     write(f.tenant("b"), with_host("b", "b.example"));
     node next(f);
     start_beside(next, old);
@@ -62,6 +66,29 @@ TEST_CASE("beside another registry nothing is written until it takes over") {
         CHECK(stored(f).tenants.size() == 3);
         node third(f);   // the lock went with it
         CHECK(third.start().first);
+    }
+    SECTION("and what cannot be yet comes before what is asked for then") {
+        old.service().unlock();
+        disk::arm({.what = disk::operation::write, .code = SQLITE_IOERR_WRITE});
+        next.service().take_over();
+        REQUIRE(next.until([&] { return !next.service().trouble().empty(); }));
+        CHECK(stored(f).tenants.size() == 1);
+        registry::access_change c;
+        c.events.push_back({.tenant = "a", .action = "token-created", .before = {}, .after = {}});
+        std::optional<std::string> why;
+        next.service().change_access(std::move(c), [&](std::string w) { why = std::move(w); });
+        REQUIRE(next.until([&] { return why.has_value(); }));
+        disk::disarm();
+        CHECK(*why == "");
+        REQUIRE(next.until([&] { return next.service().trouble().empty(); }, 8000ms));
+        CHECK(stored(f).tenants.size() == 2);
+        std::optional<registry::audit_verdict> log;
+        store::failure failed;
+        next.service().with_tenant_data([&](registry::tenant_data& d) { log = d.verify("a", failed); }, [] {});
+        REQUIRE(next.until([&] { return log.has_value(); }));
+        CHECK(failed.text.empty());
+        CHECK(log->wrong.empty());
+        CHECK(log->rows == 2);
     }
     SECTION("and when it is given up, the old one goes on") {
         next.stop();
