@@ -110,7 +110,8 @@ void write_location(std::string& out, const http::request_head& request, const c
     out += route.redirect;
     std::string_view rest = path_and_query;
     if (route.path != "/") rest.remove_prefix(std::min(route.path.size(), rest.size()));
-    if (!out.empty() && out.back() == '/' && rest.starts_with('/')) rest.remove_prefix(1);
+    // All slashes: "/" and "//host" would lead to another site.
+    while (out.ends_with('/') && rest.starts_with('/')) rest.remove_prefix(1);
     if (rest != "/") out += rest;
 }
 
