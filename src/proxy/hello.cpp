@@ -111,7 +111,10 @@ tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record
     state->tenant = r->id;
     state->party = {.id = reinterpret_cast<std::uintptr_t>(r->state.get())};
     r->state->last_used_s.store(static_cast<std::uint32_t>(gate_.loop.unix_seconds()), std::memory_order_relaxed);
-    if (!r->tenant) return with_certificate(host, r->id, {}, state);   // gone: so that 410 can be said
+    if (!r->tenant) {   // gone: so that 410 can be said. It may come back on this connection, and want a client's certificate
+        state->tls_policy = tenant::tls_policy_text({}, *gate_.directory.current_platform());
+        return with_certificate(host, r->id, {}, state);
+    }
     const binding_ptr& b = gate_.bindings.get(r);
     const tenant::client_tls& wanted = b->effective->own.tls;
     loaded_trust trust;

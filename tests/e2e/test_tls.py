@@ -236,6 +236,29 @@ def test_client_certificate_lets_in(connect, authority, version):
     assert mutual(connect, str(authority.leaf("client.example", client=True)), version) == 200
 
 
+def test_a_connection_from_when_the_tenant_was_gone_is_not_let_in(connect, world, authority):
+    gate = world.gate
+    authority.leaf("returned.localhost", gate.certs_dir / "returned.localhost.pem")
+    gate.write_tenant("returned", {"pool": "main"})
+
+    def status():
+        with connect("returned.localhost") as probe:
+            return probe.get("/", host="returned.localhost").status
+    until(lambda: gate.get("/", host="returned.localhost").status == 200)
+    assert status() == 200
+    gate.delete_tenant("returned")
+    until(lambda: status() == 410)
+    with connect("returned.localhost") as client:
+        assert client.get("/", host="returned.localhost").status == 410
+        gate.write_tenant("returned", {"pool": "main", "tls": {"client_ca": "clients-ca.pem"}})
+        until(lambda: gate.get("/", host="returned.localhost").status == 200)
+        with world.upstream.silent():
+            answer = client.get("/", host="returned.localhost")
+            assert answer.status == 421 and answer.problem() == "misdirected"
+        assert client.closed()
+    gate.delete_tenant("returned")
+
+
 def test_client_certificate_of_another_ca(connect, tmp_path, world):
     from kit.certs import Authority
     stranger = Authority(tmp_path, "stranger").leaf("client.example", client=True)

@@ -1,4 +1,4 @@
-// A hello that waits for its certificate, while the file is replaced.
+// A hello that waits for its certificate, while the file is replaced; and what one of a tenant that is gone binds its connection to.
 #include <catch2/catch.hpp>
 #include <gatehouse/proxy/hello.hpp>
 #include <vector>
@@ -47,4 +47,36 @@ TEST_CASE(
     run_jobs();
     REQUIRE(net::test::drive(w.loop, [&] { return next->ready.is_set(); }));
     CHECK(hello.on_hello(site, &next).certificate != verdict.certificate);
+}
+
+TEST_CASE("who opened a session while the tenant was gone comes in only where no certificate of a client is wanted") {
+    world w;
+    tls::test::temporary_folder folder;
+    const tls::test::authority ca;
+    folder.write("acme.example.pem", ca.issue_for("acme.example").pem());
+    const auto in_pool = [](const std::function<void()>& job) { job(); };
+    tls::certificate_source source(folder.path(), 10, in_pool);
+    proxy::hello hello(w.g, source, in_pool, 10);
+    auto gone = std::make_shared<tenant::record>(*tenant_test::gone("acme", {"acme.example"}));
+    gone->state = (*w.directory.find_tenant("acme"))->state;
+    w.directory.put(gone);
+    auto state = std::make_shared<hello_state>(w.loop);
+    CHECK(hello.on_hello("acme.example", &state).what == tls::hello_verdict::kind::wait);
+    REQUIRE(net::test::drive(w.loop, [&] { return state->ready.is_set(); }));
+    CHECK(hello.on_hello("acme.example", &state).what == tls::hello_verdict::kind::serve);
+    const auto answer = [&] {
+        memory_client c(w.loop);
+        c.who.sni_tenant = state->tenant;
+        c.who.sni_tls_policy = state->tls_policy;
+        session_tenant session;
+        ending e{};
+        net::test::run_coro(w.loop, w.exchange(c, session, get(), e));
+        return c.refused;
+    };
+    CHECK(answer() == problem::tenant_gone);
+    w.put_acme();
+    CHECK(answer() == std::nullopt);
+    w.acme.tls.client_ca_file = folder.file("clients.pem");
+    w.put_acme();
+    CHECK(answer() == problem::misdirected);
 }
