@@ -309,6 +309,8 @@ class exchange {
 
     net::task<failure> bind_anew() {
         if (!admitted_by_) admitted_by_ = who_.kept();
+        bound_before_ = who_.kept();
+        route_ = nullptr;
         failure f = resolve(false);
         if (load_host_.size() + load_tenant_.size() > 0) {
             co_await load();
@@ -895,7 +897,8 @@ class exchange {
     tenant::guard_input guard_input_;
     limit::admission admission_;
     std::span<const limit::level> admitted_;   // charged until leave_admission(); empty: nothing
-    binding_ptr admitted_by_;                  // whose `admission_` is, where it is not binding_
+    // Of a request that was held: whose `admission_` is, and what binding_ still is where nothing comes of the last look.
+    binding_ptr admitted_by_, bound_before_;
     held_request held_{gate_.holds};
     under_way under_way_;
     tried_endpoints tried_;

@@ -137,6 +137,56 @@ TEST_CASE("what holds otherwise when the hold ends is asked again") {
     CHECK(w.state("acme").cells.concurrency.value() == 0);
 }
 
+// What a request was bound to between two holds is nobody's but its own: the session has moved on.
+TEST_CASE("what holds otherwise after a second hold is asked again too") {
+    moving w;
+    w.hold();
+    session_tenant other;
+    std::function<void()> at_the_second;
+    const auto beside = [&]() -> net::task<void> {
+        co_await w.when_held(1, [&] {
+            w.acme.name = "Acme since the first";
+            w.put_acme();
+            w.g.holds.begin({.tenant = "acme", .token = "u", .until_ns = w.loop.now_ns() + 20 * second, .waiting_max = 1});
+            w.g.holds.end("t");
+        });
+        const bool held_again = co_await net::test::until(w.loop, [&] { return w.g.holds.look("u").waiting == 1; });
+        CHECK(held_again);
+        at_the_second();
+        w.g.holds.end("u");
+    };
+    memory_client c(w.loop);
+    SECTION("a suspension") {
+        at_the_second = [&] {
+            w.acme.state = tenant::life::suspended;
+            w.acme.reason = tenant::suspension::billing;
+            w.put_acme();
+        };
+        w.run(c, get(), beside);
+        CHECK(c.refused == problem::suspended_billing);
+    }
+    SECTION("the host is of a tenant that has all the connections it may") {
+        at_the_second = [&] {
+            tenant_test::settings globex;
+            globex.id = "globex";
+            globex.pool = "app";
+            globex.limits.connections = 1;
+            w.put(w.acme, {"elsewhere.example"});
+            w.put(globex, {"acme.example"});
+            const limit::level* full = nullptr;
+            CHECK(other.enter(w.g.bindings.get(*w.directory.find_tenant("globex")), &full));
+        };
+        w.run(c, get(), beside);
+        CHECK(c.refused == problem::concurrency_limited);
+    }
+    const access_record record = w.last_record();
+    CHECK(record.tenant.view() == "acme");
+    CHECK(record.route.view().empty());   // no route was looked for after the second
+    CHECK(w.counters.requests_held_all.value() == 2);
+    CHECK(w.app.accepted == 0);
+    other.leave();
+}
+
 TEST_CASE("an exchange that began before the hold is under way until it has ended") {
     moving w;
     std::size_t during = 0;
