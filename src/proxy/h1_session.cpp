@@ -227,11 +227,13 @@ net::task<void> h1_session::refuse(problem p, std::string_view detail) {
     gate_.log->commit();
 }
 
-// What is left of a short body nobody wanted, so that the connection can go on.
+// What is left of a short body nobody wanted, so that the connection can go on. All of it has the time of one piece:
+// it counts as no request any more.
 net::task<bool> h1_session::drain_body() {
+    const std::int64_t deadline = gate_.loop.now_ns() + gate_.settings().timeouts.request_body_idle;
     while (!body_.done()) {
         if (quantum_.over()) co_await quantum_.next();
-        const body_piece piece = co_await read_body(gate_.settings().timeouts.request_body_idle);
+        const body_piece piece = co_await read_body(deadline - gate_.loop.now_ns());
         if (piece.ec) co_return false;
         quantum_.moved(piece.data.size());
     }

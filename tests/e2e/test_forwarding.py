@@ -436,6 +436,19 @@ def test_early_response_large_rest_closes(world):
         assert client.closed()
 
 
+def test_early_response_slow_rest_closes(world):
+    """The rest has the time of one piece in all: its bytes buy no more."""
+    world.upstream.on("/early-slow", raw(b"HTTP/1.1 403 No\r\nContent-Length: 3\r\n\r\nno!", read_body=False, end="close"))
+    with world.client() as client:
+        client.send(b"POST /early-slow HTTP/1.1\r\nHost: acme.localhost\r\nContent-Length: 2000\r\n\r\n" + b"x" * 100)
+        assert client.response().status == 403
+        for _ in range(100):
+            if client.readable(0.1):
+                break
+            client.send(b"x")
+        assert client.closed()
+
+
 def test_request_framing_upstream(world):
     """A length stays a length, chunks stay chunks, nothing stays nothing."""
     with world.client() as client:
