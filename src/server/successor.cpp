@@ -149,6 +149,7 @@ std::string successor::start(int lock, const std::vector<int>& sockets, int& tal
     l.arguments = argument_list.data();
     l.environment = environment_list.data();
     pid_t pid = -1;
+    if (pidfd_ >= 0) ::close(std::exchange(pidfd_, -1));   // of one that failed
     if (copy_behind(handed, l.copies)) pid = clone_child(l, pidfd_);
     const int error = pid < 0 ? errno : l.error;
     close_all(l.copies);

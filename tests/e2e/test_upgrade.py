@@ -284,6 +284,18 @@ def test_a_new_program_that(tmp_path, app, how):
         ends_well(upgraded(gate))   # and the next one is taken
 
 
+def test_nothing_is_left_of_those_that_failed(tmp_path, app):
+    def processes_named():
+        folder = f"/proc/{gate.process.pid}/fd"
+        return sum("pidfd" in os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder))
+    with made(tmp_path, app) as gate:
+        put_script(tmp_path / "gate/gatehouse", "#!/bin/sh\nexit 3\n")
+        for _ in range(3):
+            refused(gate, "ended before it was ready")
+            Child(state(gate)["pid"]).wait(5)
+        assert processes_named() == 1   # the last one's, until the next or the end
+
+
 def test_a_program_that_is_gone(tmp_path, app):
     with made(tmp_path, app) as gate, Load(gate):
         (tmp_path / "gate/gatehouse").unlink()
