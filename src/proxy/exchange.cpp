@@ -348,7 +348,12 @@ class exchange {
         in_flight_guard in_flight(*endpoint_->state);
 
         client_.watch_gone(&exchange::on_client_gone, this);
-        if (choice == upstream_choice::any) lease_ = gate_.upstreams.take_idle(*route_->pool, *endpoint_);
+        write_request(s_.upstream_out, upstream_host(route_->pool->spec, *endpoint_));
+        if (choice == upstream_choice::any) {
+            co_await gate_.loop.after_events();   // the end of a kept connection may be among them
+            if (ended_) co_return client_lost(errc::client_gone);
+            lease_ = gate_.upstreams.take_idle(*route_->pool, *endpoint_);
+        }
         if (!lease_) {
             const std::int64_t before = gate_.loop.now_ns();
             upstream::connections::opened opened =
@@ -375,6 +380,10 @@ class exchange {
             lease_ = std::move(opened.lease);
         }
         if (client_.gone()) co_return client_lost(errc::client_gone);
+        if (lease_.reused() && lease_.stream().stirred()) {   // handed on, and ended on the way
+            lease_.discard();
+            co_return upstream_lost(errc::end_of_stream, "The backend closed the connection.", retry::nothing_sent);
+        }
         upload sender(client_, lease_.stream(), up_, request_.body == http::body_kind::chunked,
                       {.client_idle_ns = route_->timeouts.request_body_idle,
                        .upstream_idle_ns = route_->timeouts.upstream_body_idle,
@@ -407,11 +416,8 @@ class exchange {
     net::task<failure> converse(upload& sender) {
         const bool reused = lease_.reused();
         net::stream& up = lease_.stream();
-        write_request(s_.upstream_out, upstream_host(route_->pool->spec, *endpoint_));
         const bool has_body = request_.body != http::body_kind::none;
         const std::string_view with_head = has_body && body_is_whole_ ? whole_body_ : std::string_view{};
-        co_await gate_.loop.after_events();
-        if (ended_) co_return client_lost(errc::client_gone);
         const net::io_result sent =
             co_await up.write(s_.upstream_out, with_head, {}, gate_.loop.now_ns() + route_->timeouts.upstream_body_idle);
         if (sent.ec && sent.ec == errc::client_gone) co_return client_lost(sent.ec);

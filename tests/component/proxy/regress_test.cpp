@@ -1,5 +1,10 @@
 // Defects of the exchange that were found and fixed; one case each.
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
 
 #include "choose_endpoint.hpp"
 #include "sockets.hpp"
@@ -8,6 +13,32 @@
 using namespace gatehouse;
 using namespace gatehouse::proxy;
 using namespace gatehouse::proxy::test;
+
+namespace {
+
+// Does something in the middle of a turn's events: before those of the sockets that were written to after it rang.
+class bell final : public net::event_source {
+ public:
+    explicit bell(net::loop& l) : loop_(l), fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+        error_code ec;
+        place_ = l.add(fd_.get(), *this, ec);
+        REQUIRE_FALSE(ec);
+    }
+    ~bell() { loop_.remove(place_); }
+    void ring() const { CHECK(::eventfd_write(fd_.get(), 1) == 0); }
+    void on_events(std::uint32_t events) override {
+        if (events & EPOLLIN) rung();
+    }
+    void on_sweep(std::int64_t) override {}
+    std::function<void()> rung;
+
+ private:
+    net::loop& loop_;
+    const net::test::owned_fd fd_;
+    net::loop::registration* place_ = nullptr;
+};
+
+}  // namespace
 
 TEST_CASE("a client whose body breaks while it is answered is not the endpoint's failure") {
     world w;
@@ -115,4 +146,45 @@ TEST_CASE("after one kept connection was found closed a new one is made") {
     CHECK(w.g.upstreams.counts().open == 4);
     w.run(e, get());
     CHECK(e.status == 200);
+}
+
+TEST_CASE("a kept connection whose end is among the events of the turn is not taken") {
+    world w;
+    std::string folder = (std::filesystem::temp_directory_path() / "gatehouse-XXXXXX").string();
+    REQUIRE(::mkdtemp(folder.data()));
+    scripted_upstream app(w.loop, "unix:" + folder + "/app.sock");   // what is sent there is an event at once
+    w.set_endpoints({app.address()});
+    bell asks(w.loop);
+    net::event go(w.loop);
+    const bool speaks = GENERATE(false, true);
+    app.scripts = {[&, speaks](upstream_side& side) -> net::task<void> {
+                       net::event& started = go;
+                       const bell& asked = asks;
+                       const bool answers_nobody = speaks;
+                       static_cast<void>(co_await side.request());
+                       co_await side.send(ok_text);
+                       static_cast<void>(co_await started.wait(0));
+                       asked.ring();
+                       if (!answers_nobody) co_return;
+                       co_await side.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray");
+                       static_cast<void>(co_await side.ended());
+                   },
+                   scripted_upstream::always(ok_text)};
+    memory_client first(w.loop), second(w.loop);
+    w.run(first, get());
+    CHECK(first.body == "ok");
+    second.pieces = {"abc"};
+    second.in_one_piece = true;
+    net::task_group group;
+    ending e = ending::close;
+    asks.rung = [&] { group.spawn(w.exchange(second, w.session, post("Content-Length: 3"), e)); };
+    go.set();
+    REQUIRE(net::test::drive(w.loop, [&] { return e == ending::keep_alive; }));
+    CHECK(second.status == 200);   // by a new one: a POST is not sent twice
+    CHECK(second.body == "ok");
+    CHECK(app.accepted == 2);
+    CHECK(w.counters.retries.value() == 0);
+    w.settle();
+    CHECK(net::test::drive(w.loop, [&] { return app.open() == 0; }));
+    std::filesystem::remove_all(folder);
 }

@@ -69,8 +69,8 @@ void upstream_side::reset() {
     ::setsockopt(stream.native_handle(), SOL_SOCKET, SO_LINGER, &abrupt, sizeof abrupt);
 }
 
-scripted_upstream::scripted_upstream(net::loop& l) : loop_(l) {
-    const int fd = *net::open_listener(*net::parse_address("127.0.0.1:0"));
+scripted_upstream::scripted_upstream(net::loop& l, const std::string& at) : loop_(l) {
+    const int fd = *net::open_listener(*net::parse_address(at));
     address_.bytes = sizeof address_.storage;
     REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&address_.storage), &address_.bytes) ==
             0);

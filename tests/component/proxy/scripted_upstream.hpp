@@ -34,7 +34,7 @@ class upstream_side {
 class scripted_upstream {
  public:
     using script = std::function<net::task<void>(upstream_side&)>;
-    explicit scripted_upstream(net::loop& l);
+    explicit scripted_upstream(net::loop& l, const std::string& at = "127.0.0.1:0");
     ~scripted_upstream();   // its connections are shut down; waits for their scripts
     scripted_upstream(const scripted_upstream&) = delete;
     scripted_upstream& operator=(const scripted_upstream&) = delete;
