@@ -67,7 +67,7 @@ struct upstream_context::sessions {
     static int keep(SSL* ssl, SSL_SESSION* session) {
         auto* self = static_cast<sessions*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
         const std::string name = verified_name(ssl);
-        if (self == nullptr || name.empty()) return 0;
+        if (name.empty()) return 0;
         session_ptr copy{SSL_SESSION_dup(session)};
         if (copy == nullptr) return 0;
         const std::lock_guard lock(self->mutex);
@@ -106,12 +106,7 @@ upstream_context::upstream_context(const tenant::upstream_tls& t)
     ctx_ = ctx.release();
 }
 
-upstream_context::~upstream_context() {
-    // An SSL may live longer and still be sent a ticket.
-    SSL_CTX_sess_set_new_cb(ctx_, nullptr);
-    SSL_CTX_set_app_data(ctx_, nullptr);
-    SSL_CTX_free(ctx_);
-}
+upstream_context::~upstream_context() { SSL_CTX_free(ctx_); }
 
 SSL* upstream_context::make(const std::string& name) const {
     std::string host = name;

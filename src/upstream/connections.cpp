@@ -199,6 +199,7 @@ net::task<connections::opened> connections::open(const pool& p, const endpoint& 
     const net::io_result connected = co_await c->stream.connected(deadline_ns);
     out.ec = connected.ec;
     if (!out.ec && p.tls) {
+        c->tls = p.tls;
         SSL* ssl = p.tls->make(p.spec.tls->server_name.empty() ? e.name : p.spec.tls->server_name);
         if (ssl) {
             c->stream.start_tls(ssl);

@@ -107,7 +107,7 @@ class server_context {
 };
 
 // Verified by default: hostname or IP check through X509_VERIFY_PARAM; sessions kept for
-// resumption, behind a short lock. make(): any thread.
+// resumption, behind a short lock: it outlives what it made. make(): any thread.
 class upstream_context {
  public:
     // Throws std::runtime_error naming the file when it cannot be used.

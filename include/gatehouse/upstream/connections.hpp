@@ -26,6 +26,7 @@ struct connection {
     // Its place among the endpoint's connections has been taken already.
     connection(net::loop& l, int fd, std::shared_ptr<endpoint_state> s, connections& c);
     ~connection();   // gives the place back
+    std::shared_ptr<const tls::upstream_context> tls;   // the stream's, whose pool may have another by now; null: plain
     net::stream stream;
     const std::shared_ptr<endpoint_state> state;
     connections& owner;

@@ -109,16 +109,6 @@ TEST_CASE("the last session of a name is offered again, to that name alone") {
     CHECK(resumed("b.example"));
 }
 
-TEST_CASE("a connection may outlive its context") {
-    const fixture f;
-    const upstream server(f.ca.issue_for("a.example"));
-    auto c = std::make_unique<upstream_context>(f.settings());
-    duet d(ssl_ptr(c->make("a.example")), server.make());
-    d.step();
-    c.reset();
-    CHECK(d.run());
-}
-
 TEST_CASE("a client certificate is shown to upstreams that ask") {
     const fixture f;
     const authority gates("gates");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "pki.hpp"
 #include "run_coro.hpp"
 #include "scripted_upstream.hpp"
 
@@ -291,4 +292,29 @@ TEST_CASE("a worker with nobody waiting lets a few in above the bound") {
     REQUIRE(net::test::drive(w.loop, [&] { return group.size() == 0; }));
     CHECK(quiet.got);
     CHECK(elsewhere[1].full);
+}
+
+// A ticket may still come, on another worker's thread, when the pool has been replaced.
+TEST_CASE("a connection keeps the TLS context that it was made with") {
+    world w(0);
+    const tls::ssl_ctx_ptr server(SSL_CTX_new(TLS_server_method()));
+    const tls::test::issued site = tls::test::authority().issue_for("app.example");
+    REQUIRE(SSL_CTX_use_cert_and_key(server.get(), site.cert.get(), site.key.get(), nullptr, 1) == 1);
+    w.app.scripts = {[&](proxy::test::upstream_side& side) -> net::task<void> {
+        SSL* ssl = SSL_new(server.get());
+        SSL_set_accept_state(ssl);
+        side.stream.start_tls(ssl);
+        static_cast<void>(co_await side.stream.handshake(side.stream.owner_loop().now_ns() + 4000 * ms, nullptr, 0));
+        static_cast<void>(co_await side.ended());
+    }};
+    w.made.spec.tls = tenant::upstream_tls{.verify = false};
+    w.made.tls = std::make_shared<tls::upstream_context>(*w.made.spec.tls);
+    const std::weak_ptr<const tls::upstream_context> context = w.made.tls;
+    asker one{.name = '1'};
+    net::test::run_coro(w.loop, ask(w, one));
+    CHECK(one.got);
+    w.made.tls.reset();
+    CHECK_FALSE(context.expired());
+    w.here.close_idle();
+    CHECK(context.expired());
 }
