@@ -510,5 +510,6 @@ def test_the_access_log_has_as_much_of_an_address_as_it_may(build, how, shown, d
         assert client.response().status == 400
     assert world.gate.access_lines("/whole")[0]["client"] == shown
     assert world.gate.access_lines("/direct")[0]["client"] == direct
-    assert world.gate.access_lines(at_least=3)[2]["client"] == direct
+    # By status: the lines of two workers come in either order.
+    assert [line["client"] for line in world.gate.access_lines(at_least=3) if line["status"] == 400] == [direct]
     world.gate.stop()
