@@ -97,8 +97,11 @@ bool state::is_suspended_for_arrears(const entry& e) const {
 std::optional<tenant::utc_time> state::due_at(std::string_view id) const {
     const auto it = owing_.find(id);
     const entry* e = find(id);
-    if (it == owing_.end() || it->second.due || e == nullptr || !e->good) return std::nullopt;
-    return it->second.since + grace_of(*e);
+    if (it == owing_.end() || e == nullptr || !e->good) return std::nullopt;
+    if (!it->second.due) return it->second.since + grace_of(*e);
+    // An administrator's suspension stands above: when it is over, this one holds.
+    const auto over = overlays_.find(id);
+    return over != overlays_.end() && over->second.state == tenant::life::suspended ? over->second.until : std::nullopt;
 }
 
 std::optional<tenant::utc_time> state::next_due() const {

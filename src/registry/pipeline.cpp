@@ -476,6 +476,8 @@ outcome pipeline::store(change_set c) {
     stored_revision_ = state_.revision();
     out.changes = std::exchange(waiting_, {});
     out.platform = std::exchange(waiting_platform_, nullptr);
+    for (const auto& [id, over] : out.changes.overlays)
+        out.next_due = sooner(out.next_due, state_.due_at(id));
     for (const auto& [id, owing] : out.changes.owing) {
         out.next_due = sooner(out.next_due, state_.due_at(id));
         if (owing) tell(id, *owing);

@@ -142,6 +142,20 @@ TEST_CASE("an administrator's word stands above what is owed") {
     }
 }
 
+TEST_CASE("an administrator's suspension that ends is looked at when it does: what is owed holds then") {
+    model m;
+    say(m, true, payer("past_due"));
+    m.now += 2h;
+    m.expire();
+    CHECK_FALSE(m.get().next_due());
+    REQUIRE(m.change(over(overlay{.state = tenant::life::suspended, .reason = tenant::suspension::abuse, .until = m.now + 90s})));
+    CHECK(m.get().next_due() == m.now + 90s);
+    m.now += 90s;
+    m.expire();
+    CHECK(is_suspended(m));
+    CHECK_FALSE(m.get().next_due());
+}
+
 TEST_CASE("a trial that is taken back neither begins nor ends what is owed") {
     model m;
     say(m, true, payer("past_due"));
