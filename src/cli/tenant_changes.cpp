@@ -25,7 +25,7 @@ std::optional<json::object> read_document(const std::string& file) {
         complain(fmt::format("{} is no JSON object", file));
         return std::nullopt;
     }
-    const auto read = config::parse_tenant(*text, file, {});
+    const auto read = config::parse_tenant(*text, file, {}, {});   // the node judges it
     if (read.value) return config::to_json(*read.value);
     complain(fmt::format("{} is no tenant:\n{}", file, check_text(read.diagnostics)));
     return std::nullopt;

@@ -59,10 +59,11 @@ json::object object_of(const std::string& text) {
 
 // --- JSON to TOML ---
 
-// "2026-12-01T02:00:00Z" where a date belongs; all else is a text.
-bool is_date(std::string_view key, std::string_view text) noexcept {
+// "2026-12-01T02:00:00Z" where a date belongs; all else is a text, and so is what a context calls the same.
+bool is_date(std::string_view key, std::string_view path, std::string_view text) noexcept {
     constexpr std::string_view shape = "0000-00-00T00:00:00Z";
-    if (key != "until" && key != "from" && key != "to") return false;
+    const bool of_window = path.starts_with("maintenance[") && (key == "from" || key == "to");
+    if (path != "until" && !of_window) return false;
     if (text.size() != shape.size()) return false;
     for (std::size_t i = 0; i < shape.size(); ++i) {
         const bool digit = text[i] >= '0' && text[i] <= '9';
@@ -113,7 +114,7 @@ class tree_maker {
 
     template <class Insert>
     void put_text(std::string text, const std::string& key, const std::string& path, const Insert& insert) {
-        if (!is_date(key, text)) return insert(std::move(text));
+        if (!is_date(key, path, text)) return insert(std::move(text));
         try {
             const toml::table one = toml::parse("at = " + text);
             insert(one["at"].as_date_time()->get());

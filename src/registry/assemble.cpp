@@ -66,7 +66,7 @@ void add_tenant(const std::string& id, std::size_t depth, work& w) {
     assembled_tenant t;
     t.id = id;
     if (found->value) {
-        const tenant_reading r = read_tenant(*found->value, id, w.who.reader(), w.who.own.platform);
+        const tenant_reading r = read_tenant(*found->value, id, w.who.reader());
         const tenant_document& d = r.document;
         if (r.what == reading::refused) {
             w.out.refused = fmt::format("tenant {} {}", id, r.why);

@@ -255,9 +255,9 @@ struct parsed_tenant {
     std::shared_ptr<const tenant::tenant> value;
     std::string why;
 };
-parsed_tenant parsed(const json::object& o, const std::string& id, const config::platform_settings& platform) {
+parsed_tenant parsed(const json::object& o, const std::string& id) {
     config::unknown_keys ignored;
-    auto loaded = config::parse_tenant(o, fmt::format("redis tenant {}", id), {}, platform.context_prefix, ignored);
+    auto loaded = config::parse_tenant(o, fmt::format("redis tenant {}", id), {}, {}, ignored);   // judged where it was published
     if (!loaded.value || loaded.value->id != id)
         return {.value = nullptr, .why = fmt::format("needs a later gatehouse: {}", first_error(loaded.diagnostics))};
     return {.value = std::make_shared<const tenant::tenant>(std::move(*loaded.value)), .why = {}};
@@ -265,8 +265,7 @@ parsed_tenant parsed(const json::object& o, const std::string& id, const config:
 
 }  // namespace
 
-tenant_reading read_tenant(std::string_view text, std::string_view id, const reader& r,
-                           const config::platform_settings& platform) {
+tenant_reading read_tenant(std::string_view text, std::string_view id, const reader& r) {
     opened from = open(text, "tenant", id, r);
     tenant_reading out;
     out.why = std::move(from.why);
@@ -284,7 +283,7 @@ tenant_reading read_tenant(std::string_view text, std::string_view id, const rea
     if (d.strict && d.region != r.region) {
         out.what = reading::elsewhere;
         const json::object* known = object_in(o, "known");
-        if (known != nullptr) d.tenant = parsed(*known, d.id, platform).value;
+        if (known != nullptr) d.tenant = parsed(*known, d.id).value;
         return out;
     }
     if (const json::object* files = object_in(o, "files")) d.files = files_in(*files);
@@ -303,7 +302,7 @@ tenant_reading read_tenant(std::string_view text, std::string_view id, const rea
         out.why = "cannot be unsealed: it was changed since it was written";
         return out;
     }
-    auto loaded = parsed(body->get_object(), d.id, platform);
+    auto loaded = parsed(body->get_object(), d.id);
     if (!loaded.value) {
         // Signed, so a publisher meant it: a value that this version does not know.
         out.what = reading::not_understood;

@@ -29,7 +29,7 @@ judged judge(const Reading& r) {
 judged judge(std::string_view key, std::string_view value, const follower_identity& who) {
     const auto colon = std::min(key.find(':'), key.size());
     const std::string_view kind = key.substr(0, colon), name = key.substr(std::min(colon + 1, key.size()));
-    if (kind == "tenant") return judge(read_tenant(value, name, who.reader(), who.own.platform));
+    if (kind == "tenant") return judge(read_tenant(value, name, who.reader()));
     if (kind == "cert") return judge(read_certificate(value, name, who.reader()));
     if (kind == "platform") return judge(read_platform(value, who.reader(), who.own));
     // Whose a host is counts only where the tenant's document lists the host.

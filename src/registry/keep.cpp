@@ -20,8 +20,8 @@ std::uint64_t content_of(std::string_view file_hash) noexcept {
 
 // For the rows of a program that packed tenants in another way, or not at all.
 tenant_ptr from_document(const store::tenant_row& row) {
-    // Hosts under the domain are judged by the state: a new domain must not lose the document.
-    const auto loaded = config::parse_tenant(row.document, row.source, {});
+    // It was judged: a new domain (hosts under it the state judges) or another prefix must not lose the document.
+    const auto loaded = config::parse_tenant(row.document, row.source, {}, {});
     return loaded.value && loaded.value->id == row.id ? tenant::pack(*loaded.value) : nullptr;
 }
 

@@ -26,7 +26,7 @@ result<batch> read_folder(const config::settings& s, const state& known) {
     batch b;
     for (const auto& file : names) {
         document d;
-        if (read_tenant_file(file, s.platform.domain, known.known_mark(file), d) == finding::read)
+        if (read_tenant_file(file, s.platform.domain, s.platform.context_prefix, known.known_mark(file), d) == finding::read)
             b.seen.push_back(std::move(d));
     }
     known.for_each_file([&](std::string_view file) {

@@ -196,10 +196,11 @@ std::string pipeline::home_of(const std::string& tenant) const {
 }
 
 void pipeline::read(std::span<const std::string> files, batch& into) const {
+    const auto& platform = *state_.current_rules().platform;
     for (const auto& file : files) {
         document d;
         const auto known = state_.known_mark(file);
-        switch (read_tenant_file(file, state_.current_rules().platform->domain, known, d)) {
+        switch (read_tenant_file(file, platform.domain, platform.context_prefix, known, d)) {
             case finding::read:
                 into.seen.push_back(std::move(d));
                 break;

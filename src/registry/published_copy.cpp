@@ -79,7 +79,7 @@ class looker {
         tenant_reading best;
         best.why = "this node holds no key of a region";
         for (const auto& [region, ring] : keys_) {
-            best = read_tenant(text, id, {.region = region, .keys = ring}, settings_.platform);
+            best = read_tenant(text, id, {.region = region, .keys = ring});
             if (best.what == reading::whole) break;
         }
         if (best.what == reading::elsewhere) best.why = fmt::format("sealed for region {}, whose key this node does not hold", best.document.region);

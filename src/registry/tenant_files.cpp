@@ -79,7 +79,7 @@ std::int64_t wall_clock_ns() {
     return std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-finding read_tenant_file(const std::string& file, std::string_view domain, const file_mark& known,
+finding read_tenant_file(const std::string& file, std::string_view domain, std::string_view context_prefix, const file_mark& known,
                          document& out) {
     const open_file f(file);
     if (f.get() < 0) {
@@ -93,7 +93,7 @@ finding read_tenant_file(const std::string& file, std::string_view domain, const
     mark.content = content_mark(bytes);
     out.mark = mark;
     if (mark.content != 0 && mark.content == known.content) return finding::unchanged;
-    auto loaded = config::parse_tenant(bytes, file, domain);
+    auto loaded = config::parse_tenant(bytes, file, domain, context_prefix);
     out = {.file = file,
            .mark = mark,
            .parsed = nullptr,

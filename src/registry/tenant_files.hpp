@@ -14,8 +14,8 @@ inline constexpr std::string_view tenant_file_suffix = ".toml";
 enum class finding : std::uint8_t { read, unchanged, vanished };
 
 // `out` is set with finding::read; with finding::unchanged its mark alone is.
-finding read_tenant_file(const std::string& file, std::string_view domain, const file_mark& known,
-                         document& out);
+finding read_tenant_file(const std::string& file, std::string_view domain, std::string_view context_prefix,
+                         const file_mark& known, document& out);
 
 // Of bytes; 0 where none can be made.
 std::uint64_t content_mark(std::string_view bytes);

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from kit.client import Client, chunked, request
-
+from kit.gate import until
 from kit.upstream import ok, raw
 
 
@@ -93,6 +93,16 @@ def test_context_prefix_is_configurable(build):
     world = build(settings={"platform": {"context_prefix": "Customer-"}})
     fields = seen(world, fields=[("Customer-Plan", "gold"), ("X-Tenant-Plan", "gold")])
     assert fields.all("customer-id") == ["acme"] and fields.all("customer-plan") == ["free"]
+    # What a tenant's file may set is judged by it too.
+    edits = lambda field: [{"path": "/", "pool": "main", "request_fields": {"set": {field: "gold"}}}]
+    tenant = {"id": "acme", "name": "Acme Corp", "pool": "main"}
+    world.gate.write_tenant("acme", {**tenant, "routes": edits("X-Tenant-Tier")})
+    until(lambda: seen(world).all("x-tenant-tier") == ["gold"], 5)
+    world.gate.write_tenant("acme", {**tenant, "routes": edits("Customer-Tier")})
+    out = world.gate.run("check")
+    assert out.returncode == 1 and "begins with the prefix of the context fields" in out.stdout + out.stderr
+    until(lambda: world.gate.run("tenant", "show", "acme", "--json").stdout.count("begins with the prefix") == 1, 5)
+    assert seen(world).all("x-tenant-tier") == ["gold"]     # the version before is in force
     world.gate.stop()
 
 

@@ -66,8 +66,7 @@ struct tenant_reading {
 // A strict tenant's body is sealed for its home region; without that region's key it cannot be
 // written: std::invalid_argument.
 std::string write_tenant(const tenant_document& d, const region_keys& keys);
-tenant_reading read_tenant(std::string_view text, std::string_view id, const reader& r,
-                           const config::platform_settings& platform);
+tenant_reading read_tenant(std::string_view text, std::string_view id, const reader& r);
 
 struct certificate_document {
     std::string name;                   // "shop.acme.example", "*.acme.example"

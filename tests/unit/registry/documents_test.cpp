@@ -20,10 +20,9 @@ struct fleet {
     region_keys all{{"eu-west", eu}, {"us-east", us}};
     reader in_eu{.region = "eu-west", .keys = eu};
     reader in_us{.region = "us-east", .keys = us};
-    config::platform_settings platform;
 
     tenant_reading read(const std::string& text, const reader& r) const {
-        return read_tenant(text, "acme", r, platform);
+        return read_tenant(text, "acme", r);
     }
 };
 
@@ -32,7 +31,13 @@ tenant_document acme(bool strict) {
     t->id = t->label = "acme";
     t->name = "Acme \"Corp\"},\"signed\":{";
     t->hosts = {"shop.acme.example"};
-    t->context = {{"database", "acme_prod"}};
+    // Values that look like dates, and fields that are no context where it was judged.
+    t->context = {{"database", "acme_prod"}, {"from", "2026-12-01T00:00:00Z"}, {"until", "2026-12-31T00:00:00Z"}};
+    tenant::route r;
+    r.path = "/";
+    r.pool = "main";
+    r.request_fields.set = {{"X-Tenant-Tier", "gold"}};
+    t->routes = {r};
     return {.id = "acme",
             .at = {.epoch = 3, .revision = 14},
             .region = "eu-west",
@@ -69,7 +74,7 @@ TEST_CASE("of a strict tenant another region reads id, hosts, home and what bind
     const auto home = f.read(text, f.in_eu);
     REQUIRE(home.what == reading::whole);
     CHECK(home.document.strict);
-    CHECK(home.document.tenant->context.size() == 1);
+    CHECK(home.document.tenant->context.size() == 3);
     const auto away = f.read(text, f.in_us);
     REQUIRE(away.what == reading::elsewhere);
     CHECK(away.document.region == "eu-west");
@@ -125,7 +130,7 @@ TEST_CASE("a reader without the right key is told which") {
 TEST_CASE("a document stands for nobody else") {
     const fleet f;
     const std::string text = write_tenant(acme(false), f.all);
-    const auto got = read_tenant(text, "pixel", f.in_eu, f.platform);
+    const auto got = read_tenant(text, "pixel", f.in_eu);
     CHECK(got.what == reading::refused);
     CHECK(got.why.find("another one's") != std::string::npos);
     CHECK(read_certificate(text, "acme", f.in_eu).what == reading::refused);
