@@ -47,13 +47,15 @@ int export_document(const options& o) {
         return refused;
     }
     config::unknown_keys unknown;
-    const auto read = config::parse_tenant(document->get_object(), o.tenant, {}, "X-Tenant-", unknown);
+    const auto read = config::parse_tenant(document->get_object(), o.tenant, {}, {}, unknown);
     if (!read.value || !unknown.empty()) {
         complain(fmt::format("the node's tenant {} is not understood here; is it of another version?\n{}", o.tenant,
                              check_text(read.diagnostics)));
         return refused;
     }
-    print(o.json ? json::serialize(config::to_json(*read.value)) + "\n" : config::to_toml(*read.value));
+    const auto text = o.json ? json::serialize(config::to_json(*read.value)) + "\n" : config::to_toml(*read.value);
+    if (!o.file.empty() && o.file != "-") return write_new(o.file, text) ? done : refused;
+    print(text);
     return done;
 }
 
@@ -110,7 +112,11 @@ int back_up_all(const options& o) {
 }  // namespace
 
 int run_tenant_export(const options& o) {
-    if (o.toml || o.json) return export_document(o);
+    if (o.toml && o.keys) {
+        complain("--keys: a document has none; leave out --toml for the archive");
+        return usage;
+    }
+    if (o.toml) return export_document(o);
     const auto archive = get_bytes(o, target(o, o.keys ? "/export?keys=1" : "/export"));
     if (!archive) return refused;
     if (o.file == "-") {
@@ -126,7 +132,7 @@ int run_tenant_export(const options& o) {
         file = fmt::format("{}-{}.tar", o.tenant, std::string_view(stamp, std::strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm)));
     }
     if (!write_new(file, *archive)) return refused;
-    print(fmt::format("{}: {} bytes\n", file, archive->size()));
+    print(o.json ? json::serialize(json::object{{"file", file}, {"bytes", archive->size()}}) + "\n" : fmt::format("{}: {} bytes\n", file, archive->size()));
     return done;
 }
 

@@ -330,7 +330,7 @@ struct command_line {
 
     void archives(CLI::App& tenant) {
         auto* out = add_for_one(tenant, "export", "All that a tenant has, as one archive to take along", verb::tenant_export);
-        out->add_option("--to", o.file, "Where to; default: a new file here, named by tenant and time; -: standard output")->type_name("FILE");
+        out->add_option("--to", o.file, "Where to; default: a new file here, named by tenant and time, or with --toml standard output, which - is")->type_name("FILE");
         out->add_flag("--keys", o.keys, "Private keys of its certificates too");
         out->add_flag("--toml", o.toml, "Its document alone, as TOML for a file of tenants_dir; with --json as JSON");
         auto* in = add(tenant, "import", "Bring in a tenant from such an archive, here or on another installation", verb::tenant_import);

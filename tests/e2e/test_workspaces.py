@@ -99,7 +99,12 @@ def test_they_go_with_the_tenant(site, tmp_path):
     put(site, "design", {"members": {"ada@acme.example": "owner", "bob@acme.example": "member"}})
     put(site, "press", {"name": "Press"})
     archive = tmp_path / "acme.tar"
-    assert site.gate.run("tenant", "export", "acme", "--to", str(archive)).returncode == 0
+    out = site.gate.run("tenant", "export", "acme", "--to", str(archive), "--json")
+    assert out.returncode == 0 and json.loads(out.stdout) == {"file": str(archive), "bytes": archive.stat().st_size}
+    document = tmp_path / "acme.toml"
+    assert site.gate.run("tenant", "export", "acme", "--toml", "--to", str(document)).returncode == 0
+    assert 'id = "acme"' in document.read_text()
+    assert site.gate.run("tenant", "export", "acme", "--toml", "--keys").returncode == 2
     assert site.gate.run("tenant", "backup", "acme").returncode == 0
     # As another tenant, and back over itself.
     out = site.gate.run("tenant", "import", str(archive), "--as", "copy")
