@@ -581,7 +581,7 @@ class exchange {
         http::response_forwarding f = response_forwarding();
         response_begun_ = true;
         error_code ec = co_await client_.respond(response_, f, first.data, first.last);
-        if (gate_.shadows.any()) mirror();
+        if (gate_.shadows.any() && !is_event_stream()) mirror();   // a copy of one would have no end
         ending_ = f.keep_alive && f.framing != http::body_kind::until_close ? ending::keep_alive : ending::close_after_draining;
         bool last = first.last;
         net::quantum quantum(gate_.loop, down_.party());
@@ -623,6 +623,7 @@ class exchange {
         const auto pool = gate_.bindings.pools().find((*of)->terms.to);
         if (pool == gate_.bindings.pools().end()) return;
         to.pool = pool->second;
+        to.cursor = gate_.random() >> 32;
         bind_endpoints(to, e);
         const upstream::endpoint* chosen = choose_endpoint(to, {}, choice_key(), gate_.random(), gate_.loop.now_ns());
         if (!chosen || !may_use(e, *chosen)) return;

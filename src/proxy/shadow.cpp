@@ -10,6 +10,7 @@
 namespace gatehouse::proxy {
 
 static constexpr std::uint64_t body_bytes_max = 1024 * 1024;   // longer ones are broken off
+static constexpr std::int64_t body_ns_max = 30'000'000'000;    // and slower ones, which may have no end
 static constexpr int interim_max = 16;
 
 // A copy under way. Its frame owns it; the list knows it until it has ended.
@@ -70,7 +71,8 @@ net::task<bool> shadow_list::converse(job& j) {
     upstream_body body(j.lease.stream(), j.in, j.response, j.c.timeouts.upstream_body_idle);
     std::uint64_t read = 0;
     bool last = false;
-    while (!last && read < body_bytes_max && !j.ended) {
+    const std::int64_t until_ns = loop_.now_ns() + std::min(body_ns_max, j.c.timeouts.upstream_body_idle);
+    while (!last && read < body_bytes_max && !j.ended && loop_.now_ns() < until_ns) {
         const upstream_body::piece p = co_await body.next(upstream_body::wait::yes);
         if (p.f) break;
         last = p.last;

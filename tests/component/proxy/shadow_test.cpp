@@ -131,6 +131,39 @@ TEST_CASE("a pool that does not answer costs the client nothing, and is counted"
     CHECK(w.new_pool->endpoints[0].state->failures == 0);   // nobody is left out for it
 }
 
+TEST_CASE("a copy whose answer has no end is given up, and an event stream is not copied") {
+    mirrored w;
+    w.settings.timeouts.upstream_body_idle = std::chrono::milliseconds(200);
+    w.set_settings(w.settings);
+    w.begin();
+    SECTION("it drips") {
+        w.other.scripts = {[&w](upstream_side& side) -> net::task<void> {
+            static_cast<void>(co_await side.request());
+            const std::string head = "HTTP/1.1 200 OK\r\n\r\n", piece = ": still here\n\n";
+            co_await side.send(head);
+            constexpr std::chrono::milliseconds every(50);
+            for (int i = 0; i < 100; ++i) {
+                co_await net::test::pause(w.loop, every);
+                co_await side.send(piece);
+            }
+        }};
+        const std::int64_t before = w.loop.now_ns();
+        memory_client c(w.loop);
+        CHECK(w.run(c, get()) == ending::keep_alive);
+        w.settle_copies();
+        CHECK(w.loop.now_ns() - before < 2 * second);
+        CHECK(w.g.shadows.end("s").compared == 1);
+    }
+    SECTION("the tenant's own streams") {
+        w.app.scripts = {scripted_upstream::always("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 2\r\n\r\n\n\n")};
+        memory_client c(w.loop);
+        w.run(c, get());
+        w.settle_copies();
+        CHECK(c.status == 200);
+        CHECK(w.other.requests.empty());
+    }
+}
+
 TEST_CASE("beyond so many at once they are dropped and counted; a drain ends them") {
     mirrored w;
     w.begin();
