@@ -32,8 +32,9 @@ void bind_endpoints(bound_route& r, const tenant::effective& e) {
     add_endpoints(r.endpoints, *r.pool, allowed.fallback);
 }
 
-binding_ptr bindings::make(const tenant::record_ptr& r) const {
+binding_ptr bindings::make(const tenant::record_ptr& r) {
     auto b = std::make_shared<binding>();
+    const std::uint64_t first = made_++;   // many tenants with few requests each are to reach all endpoints alike
     b->effective = tenant::make_effective(r, directory_);
     b->parameters = parameters_;
     b->pools = pools_;
@@ -41,6 +42,7 @@ binding_ptr bindings::make(const tenant::record_ptr& r) const {
     for (const tenant::effective_route& route : b->effective->routes) {
         bound_route bound;
         bound.route = &route;
+        bound.cursor = first;
         bound.timeouts = overlay(parameters_->timeouts, route.timeouts);
         if (route.pool) {
             const auto found = pools_->find(route.pool->name);

@@ -5,20 +5,27 @@
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/upstream/ejection.hpp>
 #include <gatehouse/upstream/standing.hpp>
+#include <span>
+#include <vector>
 
 namespace gatehouse::proxy {
 
-static constexpr std::size_t candidates_limit = 256;   // of a pool, at once
+// As many as the largest pool has had; made once.
+static std::span<balance::candidate> candidates_for(std::size_t count) {
+    static thread_local std::vector<balance::candidate> all;
+    if (all.size() < count) all.resize(count);
+    return std::span(all).first(count);
+}
 
 const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endpoints& tried, std::uint64_t key,
                                           std::uint64_t random, std::int64_t now_ns) {
-    const std::size_t count = std::min(r.endpoints.size(), candidates_limit);
+    const std::size_t count = r.endpoints.size();
     if (count == 1) {
         const upstream::endpoint* only = r.endpoints[0];
         return upstream::in_service(*only) && !tried.has(*only) ? only : nullptr;
     }
     if (r.pool == nullptr) return nullptr;   // the tenant names one that is not here
-    std::array<balance::candidate, candidates_limit> candidates;
+    const std::span<balance::candidate> candidates = candidates_for(count);
     std::size_t live = 0;
     for (std::size_t i = 0; i < count; ++i) live += upstream::in_service(*r.endpoints[i]) ? 1 : 0;
     std::size_t may_be_ejected = live / 2;   // never more than half of those that could serve
@@ -38,7 +45,7 @@ const upstream::endpoint* choose_endpoint(const bound_route& r, const tried_endp
         slow_start = slow_start || (usable && candidates[i].share_percent < 100);
     }
     const auto choose = [&](std::size_t from, std::size_t to) -> const upstream::endpoint* {
-        const std::span<balance::candidate> some(candidates.data() + from, to - from);
+        const std::span<balance::candidate> some = candidates.subspan(from, to - from);
         const tenant::balance how = r.pool->spec.balance;
         const std::size_t i = slow_start ? balance::choose_in_slow_start(how, some, key, random, r.cursor)
                                          : balance::choose(how, some, key, random, r.cursor);

@@ -55,13 +55,14 @@ class bindings {
     static constexpr std::size_t kept = 20'000;
 
    private:
-    binding_ptr make(const tenant::record_ptr& r) const;
+    binding_ptr make(const tenant::record_ptr& r);
 
     const tenant::directory& directory_;
     std::shared_ptr<const upstream::pool_map> pools_ = std::make_shared<upstream::pool_map>();
     parameters_ptr parameters_;
     std::unordered_map<std::string, binding_ptr, text_hash, std::equal_to<>> kept_;
     std::uint64_t generation_ = 1;
+    std::uint64_t made_ = 0;
 };
 
 }  // namespace gatehouse::proxy

@@ -199,6 +199,12 @@ TEST_CASE("what this exchange has tried is not tried again") {
     CHECK(f.chosen(tried) == set{-1});
 }
 
+TEST_CASE("the last of many is chosen when it alone serves") {
+    fixture f(1'000);
+    for (std::size_t i = 0; i + 1 < 1'000; ++i) f.at(i).weight = 0;
+    CHECK(f.chosen() == set{999});
+}
+
 TEST_CASE("preferred endpoints come first, the others when none of them is left") {
     fixture f(4, 2, tenant::balance::random2);
     CHECK(f.chosen() == set{0, 1});
