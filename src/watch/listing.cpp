@@ -24,6 +24,11 @@ constexpr std::uint64_t mix(std::uint64_t n) noexcept {
     return n ^ (n >> 31);
 }
 
+// Gone since it was read, or a link that dangles. Any other error says nothing about the file.
+bool leads_nowhere(int error) noexcept {
+    return error == ENOENT || error == ENOTDIR || error == ELOOP;
+}
+
 struct folder_closer {
     void operator()(DIR* d) const noexcept { ::closedir(d); }
 };
@@ -82,11 +87,11 @@ result<listing> list_folder(const std::string& path, std::string_view suffix) {
         if (entry == nullptr) break;
         if (!counts(entry->d_name, suffix)) continue;
         struct stat s {};
-        if (::fstatat(::dirfd(folder.get()), entry->d_name, &s, 0) != 0 || S_ISDIR(s.st_mode)) {
-            errno = 0;
-            continue;
+        if (::fstatat(::dirfd(folder.get()), entry->d_name, &s, 0) != 0) {
+            if (leads_nowhere(errno)) continue;
+            break;
         }
-        found.add(entry->d_name, stamp_of(s));
+        if (!S_ISDIR(s.st_mode)) found.add(entry->d_name, stamp_of(s));
     }
     // Half a listing would look like files that vanished.
     if (errno != 0) return error_code(errno, boost::system::system_category());
