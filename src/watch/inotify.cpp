@@ -77,7 +77,8 @@ void inotify::drain(const std::function<void(signal, std::string_view)>& tell) {
                 if (name == base_) tell(signal::replaced, {});
             } else if (head.wd != folder_watch_) {
                 continue;  // left over from a watch that attach() gave up
-            } else if ((head.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) != 0) {
+            } else if ((head.mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)) != 0) {
+                device_ = inode_ = 0;  // the next folder there may get this one's number
                 tell(signal::replaced, {});
             } else if (name.empty() || (head.mask & IN_ISDIR) != 0) {
                 continue;

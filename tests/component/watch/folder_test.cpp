@@ -187,6 +187,17 @@ TEST_CASE("a folder swapped by its link is read anew") {
     }
 }
 
+TEST_CASE("a folder removed and made anew at once, perhaps with its inode's number, is watched") {
+    temp_folder f;
+    fs::create_directory(f / "tenants");
+    observed o(f / "tenants", {.run_in_pool = {}, .debounce = 10ms, .vanish = 150ms, .poll = 1h});
+    fs::remove(f / "tenants");
+    fs::create_directory(f / "tenants");
+    o.run(100ms);
+    write(f / "tenants/a.toml", "1");
+    CHECK(o.await("a.toml", watch::kind::changed) < 1000ms);
+}
+
 TEST_CASE("files led through a hidden link, as mounted maps are") {
     temp_folder f;
     fs::create_directory(f / "..1");
