@@ -49,6 +49,8 @@ std::string verdict_of(int status) {
 
 std::string run_hook(const std::string& command, const std::vector<std::pair<std::string, std::string>>& environment,
                      std::chrono::milliseconds patience) {
+    // A caller may have left it ignored: then no child's end is kept for waitpid.
+    ::signal(SIGCHLD, SIG_DFL);
     const waited_signals signals;
     const auto end = std::chrono::steady_clock::now() + patience;
     const pid_t child = ::fork();
@@ -65,7 +67,9 @@ std::string run_hook(const std::string& command, const std::vector<std::pair<std
     std::string why;
     for (;;) {
         int status = 0;
-        if (::waitpid(child, &status, WNOHANG) == child) return verdict_of(status);
+        const pid_t ended = ::waitpid(child, &status, WNOHANG);
+        if (ended == child) return verdict_of(status);
+        if (ended < 0) return fmt::format("how the hook ended is not known: {}", std::generic_category().message(errno));
         const auto left = end - std::chrono::steady_clock::now();
         const int s = left.count() <= 0 ? 0 : signals.next(left);
         if (s == SIGCHLD) continue;

@@ -14,6 +14,14 @@ TEST_CASE("a hook that ends with 0 is fine, and has its environment") {
     CHECK(run_hook("test \"$GATEHOUSE_TENANT\" = 'acme corp'", {{"GATEHOUSE_TENANT", "acme corp"}}, 10s).empty());
 }
 
+TEST_CASE("a hook's end is known though who started the verb ignored ends of children") {
+    const auto before = ::signal(SIGCHLD, SIG_IGN);
+    CHECK(run_hook("exit 0", {}, 10s).empty());
+    ::signal(SIGCHLD, SIG_IGN);
+    CHECK(run_hook("exit 3", {}, 10s) == "the hook ended with exit code 3");
+    ::signal(SIGCHLD, before);
+}
+
 TEST_CASE("how a hook failed is said") {
     CHECK(run_hook("exit 3", {}, 10s) == "the hook ended with exit code 3");
     CHECK(run_hook("kill -9 $$", {}, 10s) == "the hook was ended by signal 9");
