@@ -7,8 +7,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <charconv>
-#include <fstream>
 #include <gatehouse/base/log.hpp>
+#include <gatehouse/base/secret.hpp>
 #include <gatehouse/base/text.hpp>
 #include <gatehouse/redis/script.hpp>
 #include <gatehouse/registry/publisher.hpp>
@@ -496,13 +496,11 @@ namespace {
 // Contents of a file that a document takes along; throws what is wrong with it.
 std::string contents_of(const std::string& file) {
     constexpr std::size_t bytes_max = 256 * 1024;
-    std::ifstream in(file, std::ios::binary);
-    std::string text(bytes_max + 1, '\0');
-    in.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(in.gcount()));
-    if (!in.is_open() || in.bad()) throw std::runtime_error(fmt::format("{} cannot be read", file));
-    if (text.size() > bytes_max) throw std::runtime_error(fmt::format("{} is larger than {}", file, size_text(bytes_max)));
-    return text;
+    const auto text = read_secret(file, bytes_max + 1);
+    if (!text) throw std::runtime_error(fmt::format("{} cannot be read: {}", file, text.error().message()));
+    if (text->empty()) throw std::runtime_error(fmt::format("{} is empty", file));   // a FIFO without a writer too
+    if (text->size() > bytes_max) throw std::runtime_error(fmt::format("{} is larger than {}", file, size_text(bytes_max)));
+    return std::string(text->view());
 }
 
 writing make_tenant(const item& i, const region_keys& keys, position at) {

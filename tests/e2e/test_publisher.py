@@ -1,5 +1,6 @@
 """A node that publishes its registry into a real Redis: what stands there, and when."""
 import json
+import os
 import subprocess
 import time
 
@@ -226,6 +227,18 @@ def test_a_strict_tenant_without_its_regions_key_is_not_published(tmp_path, redi
         assert within(5, lambda: signed(redis, "tenant:acme") is None)
         assert "no key of its home region" in gate.admin_json("/v1/node")["publisher"]["refused"][0]
         assert gate.get(host="acme.apps.example").status in (200, 502)
+
+
+def test_a_client_ca_that_is_no_file_holds_up_nobody(tmp_path, redis, certs):
+    fifo = tmp_path / "clients-ca.pem"
+    os.mkfifo(fifo)
+    with publisher(tmp_path, redis, certs) as gate:
+        assert within(10, lambda: is_current(gate))
+        gate.write_tenant("acme", {"pool": "shared", "tls": {"client_ca": str(fifo)}})
+        assert within(5, lambda: any(f"{fifo} is empty" in r for r in gate.admin_json("/v1/node")["publisher"]["refused"]))
+        assert "client_ca" not in json.dumps(signed(redis, "tenant:acme"))   # the older one stands
+        gate.write_tenant("late", {"pool": "shared"})
+        assert within(5, lambda: signed(redis, "tenant:late"))
 
 
 def test_metrics_and_a_wrong_key_file(tmp_path, redis, certs):
