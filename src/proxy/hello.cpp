@@ -1,4 +1,3 @@
-#include <fstream>
 #include <gatehouse/balance/choose.hpp>
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/proxy/hello.hpp>
@@ -117,24 +116,24 @@ tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record
     }
     const binding_ptr& b = gate_.bindings.get(r);
     const tenant::client_tls& wanted = b->effective->own.tls;
-    loaded_trust trust;
+    tls::trust_ptr trust;
     if (!wanted.client_ca_file.empty()) {
         const auto found = trusts_.find(wanted.client_ca_file);
         const bool handed = found == trusts_.end() && state->trust_file == wanted.client_ca_file;
         if (found == trusts_.end() && !handed) {
             if (state->waited_for_trust) return refuse(SSL_AD_INTERNAL_ERROR);
             state->waited_for_trust = true;
-            load_trust(wanted.client_ca_file, state);
+            load_trust(r->id, wanted.client_ca_file, state);
             return wait();
         }
         trust = handed ? state->trust : found->second;
-        if (!trust.trust) return refuse(SSL_AD_INTERNAL_ERROR);
+        if (!trust) return refuse(SSL_AD_INTERNAL_ERROR);
     }
     state->tls_policy = b->effective->tls_policy;
     std::string bound_to = b->effective->tls_policy;
-    if (trust.content != 0) bound_to += ' ' + std::to_string(trust.content);
+    if (trust) bound_to += ' ' + std::to_string(trust->content);
     tls::hello_verdict v = with_certificate(host, r->id, bound_to, state);
-    v.client_ca = trust.trust.get();
+    v.client_ca = trust.get();
     if (wanted.min_version == "1.3") v.min_version = TLS1_3_VERSION;
     if (wanted.min_version == "1.2") v.min_version = TLS1_2_VERSION;
     return v;
@@ -169,15 +168,17 @@ tls::hello_verdict hello::with_certificate(std::string_view host, std::string_vi
     return wait();
 }
 
-void hello::load_trust(const std::string& file, const std::shared_ptr<hello_state>& state) {
+void hello::load_trust(const std::string& tenant, const std::string& file, const std::shared_ptr<hello_state>& state) {
     net::loop& loop = gate_.loop;
-    run_in_pool_([weak = std::weak_ptr<hello*>(self_), &loop, file, state] {
+    run_in_pool_([weak = std::weak_ptr<hello*>(self_), &loop, tenant, file, state] {
         std::string error;
-        loaded_trust trust;
-        std::ifstream content(file, std::ios::binary);
-        trust.content = hash_text(std::string(std::istreambuf_iterator<char>(content), {})) | 1;
-        trust.trust = tls::load_trust(file, error);
-        if (!trust.trust) log::error("{}", error);
+        tls::trust_ptr trust;
+        try {
+            trust = tls::load_trust(file, error);
+        } catch (const std::exception& e) {   // whatever it is, the hello is answered
+            error = file + ": " + e.what();
+        }
+        if (!trust) log::error("tenant {}: tls.client_ca: {}", tenant, error);
         loop.post([weak, file, state, trust = std::move(trust)] {
             if (const auto self = weak.lock()) (*self)->trusts_[file] = trust;
             state->trust = trust;

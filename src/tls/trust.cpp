@@ -1,6 +1,7 @@
 // CA files.
 #include <openssl/err.h>
 
+#include <gatehouse/base/text.hpp>
 #include <gatehouse/tls/context.hpp>
 
 #include "certificate_file.hpp"
@@ -44,6 +45,7 @@ trust_ptr load_trust(const std::string& ca_file, std::string& error) {
     auto trust = std::make_shared<trust_store>();
     trust->store = X509_STORE_new();
     trust->names = sk_X509_NAME_new_null();
+    trust->content = hash_text(file.text.view());
     if (trust->store == nullptr || trust->names == nullptr) error = "cannot be read: no memory";
     for (int i = 0; error.empty() && i < sk_X509_num(all); ++i)
         if (!add(*trust, sk_X509_value(all, i)))

@@ -1,5 +1,6 @@
 """Real handshakes: certificates by name, names that agree, tickets that stay with their tenant."""
 import json
+import os
 import shutil
 import ssl
 import time
@@ -91,6 +92,20 @@ def test_default_tenant_without_sni(build, dev_certs):
         assert client.get("/", host="globex.localhost").status == 200
     with world.gate.tls_client(None, dev_certs / "ca.pem") as client:
         assert client.get("/", host="acme.localhost").status == 421
+    world.gate.stop()
+
+
+def test_a_client_ca_that_is_no_file_holds_up_nobody(build, dev_certs, tmp_path):
+    fifo = tmp_path / "clients-ca.pem"
+    os.mkfifo(fifo)
+    world = build(tenants={"acme": {"pool": "main", "tls": {"client_ca": str(fifo)}}, "globex": {"pool": "main"}},
+                  certs=dev_certs)
+    for _ in range(5):   # one more than the pool has threads
+        with pytest.raises(ssl.SSLError):
+            world.gate.tls_client("acme.localhost", dev_certs / "ca.pem")
+    with world.gate.tls_client("globex.localhost", dev_certs / "ca.pem") as client:
+        assert client.get("/", host="globex.localhost").status == 200
+    until(lambda: f"tenant acme: tls.client_ca: {fifo}: is not a regular file" in world.gate.stderr())
     world.gate.stop()
 
 

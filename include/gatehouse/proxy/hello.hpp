@@ -17,11 +17,6 @@
 
 namespace gatehouse::proxy {
 
-struct loaded_trust {
-    tls::trust_ptr trust;        // null: the file cannot be used
-    std::uint64_t content = 0;   // hash of the file: a session made under another one is not resumed
-};
-
 // A connection's side of the hello: what it learns, and how it is woken. Shared with what is being
 // loaded for it, so that a connection may end meanwhile.
 struct hello_state {
@@ -30,7 +25,7 @@ struct hello_state {
     bool waited_for_tenant = false, waited_for_trust = false, waited_for_certificate = false;   // it had its turn to wait
     bool tenant_loaded = false;      // or nobody's
     // What came of it, and for what: this handshake's, though the caches may have been emptied since.
-    loaded_trust trust;
+    tls::trust_ptr trust;
     tls::certificate_ptr certificate;
     std::string trust_file, certificate_host;
     balance::party party;            // whose steps the handshake's are: the client's network, then the tenant
@@ -69,13 +64,13 @@ class hello final : public tls::hello_policy {
     std::optional<tls::hello_verdict> relay(std::string_view host, const tenant::record_ptr& r, hello_state& state);
     std::optional<tls::hello_verdict> load_first(std::string_view host, std::string_view id,
                                                  const std::shared_ptr<hello_state>& state);
-    void load_trust(const std::string& file, const std::shared_ptr<hello_state>& state);
+    void load_trust(const std::string& tenant, const std::string& file, const std::shared_ptr<hello_state>& state);
 
     gate& gate_;
     tls::certificate_source& source_;
     executor run_in_pool_;
     tls::certificate_cache cache_;
-    std::map<std::string, loaded_trust, std::less<>> trusts_;
+    std::map<std::string, tls::trust_ptr, std::less<>> trusts_;   // by file; null: it cannot be used
     // Callbacks of what is still being loaded find out here that this worker is gone.
     std::shared_ptr<hello*> self_;
 };

@@ -19,6 +19,7 @@ namespace gatehouse::tls {
 struct trust_store {
     X509_STORE* store = nullptr;
     STACK_OF(X509_NAME) * names = nullptr;
+    std::uint64_t content = 0;  // hash of the file: a session made under another one is not resumed
     trust_store() = default;
     ~trust_store();
     trust_store(const trust_store&) = delete;
