@@ -44,8 +44,7 @@ tls::hello_verdict hello::look_up(std::string_view server_name, const std::share
         if (platform.default_tls_tenant.empty()) return refuse(SSL_AD_UNRECOGNIZED_NAME);
         if (const auto first = load_first({}, platform.default_tls_tenant, state)) return *first;
         const tenant::record_ptr* r = gate_.directory.find_tenant(platform.default_tls_tenant);
-        if (!r || (*r)->hosts.empty()) return refuse(SSL_AD_UNRECOGNIZED_NAME);
-        return for_tenant((*r)->hosts.front(), *r, state);
+        return r ? for_default_tenant(*r, state) : refuse(SSL_AD_UNRECOGNIZED_NAME);
     }
     if (platform.shared_hosts.contains(server_name)) {
         state->shared_host = true;
@@ -60,6 +59,22 @@ tls::hello_verdict hello::look_up(std::string_view server_name, const std::share
     }
     if (const auto elsewhere = relay(server_name, *r, *state)) return *elsewhere;
     return for_tenant(server_name, *r, state);
+}
+
+// With the first of its names that has a certificate. They are asked for one after the other, so not without end.
+tls::hello_verdict hello::for_default_tenant(const tenant::record_ptr& r, const std::shared_ptr<hello_state>& state) {
+    tls::hello_verdict v = refuse(SSL_AD_UNRECOGNIZED_NAME);
+    std::size_t number = 0;
+    for (const std::string_view host : r->hosts) {
+        if (host.starts_with('*')) continue;   // stands for names that nobody has said
+        if (number == names_tried) break;
+        if (number++ < state->names_refused) continue;
+        v = for_tenant(host, r, state);
+        if (v.what != tls::hello_verdict::kind::refuse) break;
+        ++state->names_refused;
+        state->waited_for_certificate = false;
+    }
+    return v;
 }
 
 // What is to be done before the directory is asked; nothing: it has all there is to know.

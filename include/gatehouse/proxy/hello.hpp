@@ -23,6 +23,7 @@ struct hello_state {
     explicit hello_state(net::loop& l) : ready(l) {}
     net::event ready;
     bool waited_for_tenant = false, waited_for_trust = false, waited_for_certificate = false;   // it had its turn to wait
+    std::size_t names_refused = 0;   // of tls.default_tenant: they have no certificate
     bool tenant_loaded = false;      // or nobody's
     // What came of it, and for what: this handshake's, though the caches may have been emptied since.
     tls::trust_ptr trust;
@@ -54,6 +55,7 @@ class hello final : public tls::hello_policy {
     void forget_trust() { trusts_.clear(); }   // CA files are read again at their next use
 
     static constexpr std::int64_t patience_ns = 250'000'000;
+    static constexpr std::size_t names_tried = 8;   // of tls.default_tenant, for a hello without a name
 
    private:
     tls::hello_verdict look_up(std::string_view server_name, const std::shared_ptr<hello_state>& state);
@@ -61,6 +63,7 @@ class hello final : public tls::hello_policy {
                                         const std::shared_ptr<hello_state>& state);
     tls::hello_verdict for_tenant(std::string_view host, const tenant::record_ptr& r,
                                   const std::shared_ptr<hello_state>& state);
+    tls::hello_verdict for_default_tenant(const tenant::record_ptr& r, const std::shared_ptr<hello_state>& state);
     std::optional<tls::hello_verdict> relay(std::string_view host, const tenant::record_ptr& r, hello_state& state);
     std::optional<tls::hello_verdict> load_first(std::string_view host, std::string_view id,
                                                  const std::shared_ptr<hello_state>& state);

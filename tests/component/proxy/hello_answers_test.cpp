@@ -102,3 +102,60 @@ TEST_CASE("a session is bound to the content of the client CA's file") {
     at.folder.write("clients.pem", at.ca.pem() + tls::test::authority("another").pem());
     CHECK(context() != before);
 }
+
+TEST_CASE("a hello without a name gets the first certificate that the default tenant has") {
+    hello_world at;
+    tenant::platform platform = *at.w.directory.current_platform();
+    platform.default_tls_tenant = "acme";
+    at.w.directory.set_platform(std::make_shared<const tenant::platform>(platform));
+    const auto pattern = [&] {
+        const verdict v = at.answer("", at.connection());
+        return v.what == verdict::kind::serve ? v.certificate->pattern : "alert " + std::to_string(v.alert);
+    };
+    const std::string no_name = "alert " + std::to_string(SSL_AD_UNRECOGNIZED_NAME);
+    const std::string no_certificate = "alert " + std::to_string(SSL_AD_INTERNAL_ERROR);
+
+    SECTION("names with a star are none") {
+        at.write_certificate("*.acme.example");
+        at.write_certificate("acme.example");
+        at.w.put(at.w.acme, {"*.acme.example", "acme.example"});
+        CHECK(pattern() == "acme.example");
+        at.w.put(at.w.acme, {"*.acme.example"});
+        CHECK(pattern() == no_name);
+        at.w.put(at.w.acme, {});
+        CHECK(pattern() == no_name);
+    }
+    SECTION("names without a certificate are passed over, again where the cache knows them") {
+        at.write_certificate("shop.acme.example");
+        at.w.put(at.w.acme, {"acme.platform.example", "*.acme.example", "www.acme.example", "shop.acme.example"});
+        CHECK(pattern() == "shop.acme.example");
+        CHECK(pattern() == "shop.acme.example");
+        at.write_certificate("acme.platform.example");
+        at.source.file_changed("acme.platform.example.pem");
+        CHECK(pattern() == "acme.platform.example");
+    }
+    SECTION("a name under a certificate with a star has it") {
+        at.write_certificate("*.acme.example");
+        at.w.put(at.w.acme, {"acme.platform.example", "shop.acme.example"});
+        CHECK(pattern() == "*.acme.example");
+    }
+    SECTION("as many as are tried, and no more") {
+        std::vector<std::string> names;
+        for (std::size_t i = 1; i < proxy::hello::names_tried; ++i)
+            names.push_back(std::to_string(i) + ".acme.example");
+        names.emplace_back("shop.acme.example");
+        at.write_certificate("shop.acme.example");
+        at.w.put(at.w.acme, names);
+        CHECK(pattern() == "shop.acme.example");
+        names.insert(names.begin(), "0.acme.example");
+        at.w.put(at.w.acme, names);
+        CHECK(pattern() == no_certificate);
+    }
+    SECTION("with a client CA, which is loaded once") {
+        at.folder.write("clients.pem", at.ca.pem());
+        at.write_certificate("shop.acme.example");
+        at.w.acme.tls.client_ca_file = at.folder.file("clients.pem");
+        at.w.put(at.w.acme, {"acme.example", "shop.acme.example"});
+        CHECK(pattern() == "shop.acme.example");
+    }
+}
