@@ -1,6 +1,7 @@
 #include "quota_sync.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace gatehouse::server {
@@ -25,19 +26,17 @@ void quota_sync::moved(account a) {
 void quota_sync::tick(std::int64_t unix_s) {
     if (!others_ || others_->waiting > 0 || !others_->exchange.is_up()) return;
     if (all_again_) add_all_again(unix_s);
+    if (moved_.empty()) return tell({}, unix_s);
     std::vector<account> some;
-    std::size_t told = 0;
-    std::map<account, unsigned> again;
-    while (!moved_.empty() && told + some.size() < accounts_at_once) {
-        auto one = moved_.extract(moved_.begin());
-        some.push_back(one.key());
-        if (--one.mapped() > 0) again.insert(std::move(one));
-        if (some.size() < fleet::quota_exchange::uses_a_call) continue;
-        tell(some, unix_s);
-        told += std::exchange(some, {}).size();
+    // In turns: those that move all the time must not keep the others from being told.
+    auto next = moved_.upper_bound(last_told_);
+    for (std::size_t left = std::min(moved_.size(), accounts_at_once); left > 0; --left) {
+        if (next == moved_.end()) next = moved_.begin();
+        some.push_back(last_told_ = next->first);
+        next = --next->second > 0 ? std::next(next) : moved_.erase(next);
+        if (some.size() == fleet::quota_exchange::uses_a_call) tell(std::exchange(some, {}), unix_s);
     }
-    if (told == 0 || !some.empty()) tell(some, unix_s);
-    moved_.merge(again);
+    if (!some.empty()) tell(some, unix_s);
 }
 
 void quota_sync::add_all_again(std::int64_t unix_s) {

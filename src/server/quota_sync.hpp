@@ -37,6 +37,7 @@ class quota_sync {
     limit::quota_book& book_;
     std::shared_ptr<other_nodes> others_;
     std::map<account, unsigned> moved_;   // how often each is still told
+    account last_told_;
     std::int64_t epoch_ = 0;
     bool all_again_ = false;            // every account is told, from here on
     limit::quota_book::key after_;

@@ -4,6 +4,7 @@
 #include <gatehouse/fleet/quotas.hpp>
 
 #include "../redis/redis_server.hpp"
+#include "quota_sync.hpp"
 
 using namespace gatehouse;
 using fleet::quota_exchange;
@@ -78,6 +79,35 @@ TEST_CASE("each is answered what the others have, told twice is told once") {
         CAPTURE(k.text);
         CHECK(other.ask({"PTTL", k.text})->integer > 0);
     }
+}
+
+TEST_CASE("every account is told in its turn, however many move all the time") {
+    constexpr quota plenty{1000, quota_period::day};
+    constexpr std::size_t accounts = 2500, ticks = 3;   // a thousand a tick
+    world w;
+    const auto book = std::make_shared<limit::quota_book>();
+    server::quota_sync sync(*book);
+    sync.set_fleet(&w.a.nodes, "a@1");
+    std::vector<std::shared_ptr<limit::quota_account>> all;
+    for (std::size_t i = 0; i < accounts; ++i)
+        all.push_back(book->account("t" + std::to_string(i), "", plenty));
+    CHECK(w.tell(w.a, {}).has_value());
+    for (std::size_t i = 0; i < ticks; ++i) {
+        for (const auto& one : all) {
+            one->take(plenty, now);
+            sync.moved(one);
+        }
+        sync.tick(now);
+        CHECK(w.tell(w.a, {}).has_value());   // behind those on the same connection
+    }
+    std::size_t untold = 0;
+    for (std::size_t i = 0; i < accounts; i += quota_exchange::uses_a_call) {
+        std::vector<limit::quota_use> uses;
+        for (std::size_t n = i; n < i + quota_exchange::uses_a_call; ++n)
+            uses.push_back({all[n]->owner(), "", today, 0});
+        for (const std::uint64_t count : w.others(w.b, uses)) untold += count == 0 ? 1 : 0;
+    }
+    CHECK(untold == 0);
 }
 
 TEST_CASE("a Redis that lost what it had has another epoch") {
