@@ -25,6 +25,26 @@ void client_memory::give_back(std::size_t bytes) noexcept {
 void client_memory::add(const std::shared_ptr<client_cells>& cells) {
     const std::lock_guard lock(mutex_);
     all_.push_back(cells);
+    // More than are added: however many rules come and go, those gone are some times those that live at most.
+    for (int n = 0; n < 2; ++n) next();
+}
+
+std::size_t client_memory::rules() const {
+    const std::lock_guard lock(mutex_);
+    return all_.size();
+}
+
+std::shared_ptr<client_cells> client_memory::next() {
+    if (all_.empty()) return nullptr;
+    if (next_ >= all_.size()) next_ = 0;
+    auto cells = all_[next_].lock();
+    if (cells) {
+        ++next_;
+    } else {
+        all_[next_] = std::move(all_.back());
+        all_.pop_back();
+    }
+    return cells;
 }
 
 std::vector<std::shared_ptr<const void>> client_memory::take_unused(std::int64_t now_ns) {
@@ -35,16 +55,8 @@ std::vector<std::shared_ptr<const void>> client_memory::take_unused(std::int64_t
     std::vector<std::shared_ptr<client_cells>> some;
     {
         const std::lock_guard lock(mutex_);
-        for (std::size_t n = 0; n < rules_at_once && !all_.empty(); ++n) {
-            if (next_ >= all_.size()) next_ = 0;
-            if (auto cells = all_[next_].lock()) {
-                some.push_back(std::move(cells));
-                ++next_;
-            } else {
-                all_[next_] = std::move(all_.back());
-                all_.pop_back();
-            }
-        }
+        for (std::size_t n = 0; n < rules_at_once; ++n)
+            if (auto cells = next()) some.push_back(std::move(cells));
     }
     std::size_t looked_at = 0;
     for (const auto& cells : some)

@@ -28,17 +28,21 @@ class client_memory {
     void give_back(std::size_t bytes) noexcept;
     std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
 
-    // Takes a lock; once a rule, off the path of requests.
+    // Takes a lock; once a rule, off the path of requests. Forgets some that are gone.
     void add(const std::shared_ptr<client_cells>& cells);
+    std::size_t rules() const;   // known, some of them gone; takes a lock
     // When more than half is taken: the tables of some rules (the next ones with each call) that
     // nobody has used for a while. To be destroyed when no thread can be inside them any more. One
     // thread at a time.
     std::vector<std::shared_ptr<const void>> take_unused(std::int64_t now_ns);
 
    private:
+    // Under the lock: the next one, forgotten and null when it is gone.
+    std::shared_ptr<client_cells> next();
+
     const std::size_t bytes_max_;
     std::atomic<std::size_t> bytes_{0};
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::vector<std::weak_ptr<client_cells>> all_;
     std::size_t next_ = 0;
 };

@@ -155,6 +155,20 @@ TEST_CASE("tables that nobody uses are given back when memory is short") {
     CHECK(memory->bytes() == 0);
 }
 
+TEST_CASE("rules that came and went are forgotten without their tables being short of memory") {
+    const auto memory = memory_of(plenty);
+    std::vector<std::shared_ptr<limit::client_cells>> living(100);
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < 100'000; ++i) {
+        auto& place = living[i % living.size()];
+        place = std::make_shared<limit::client_cells>(memory);
+        memory->add(place);
+        most = std::max(most, memory->rules());
+    }
+    CHECK(most >= living.size());
+    CHECK(most <= 5 * living.size());
+}
+
 TEST_CASE("property: threads on the same keys, among floods of others, never pass more than the burst") {
     limit::client_cells cells(memory_of(plenty));
     const auto p = limit::make_parameters({1, 3600s}, 50);
