@@ -13,7 +13,7 @@ constexpr std::int64_t ms = 1'000'000;
 pulse_answer share_bank::pulse(const std::string& node, std::int64_t now_ms) {
     std::int64_t last = 0;
     for (const auto& [name, at] : nodes_) last = std::max(last, at);
-    if (since_ms_ == 0 || last < now_ms - present_for_ms) since_ms_ = now_ms;
+    if (since_ms_ == 0 || since_ms_ > now_ms || last < now_ms - present_for_ms) since_ms_ = now_ms;
     nodes_[node] = now_ms;
     std::erase_if(nodes_, [&](const auto& n) { return n.second < now_ms - counted_for_ms; });
     const auto present = std::count_if(nodes_.begin(), nodes_.end(),

@@ -5,14 +5,15 @@
 namespace gatehouse::fleet::scripts {
 
 // KEYS nodes (a sorted set by time), since. ARGV node, latest time to be done (0: any), present and
-// counted for, ms. {now, since, nodes, present}; {now, 0, 0, 0}: too late, not done.
+// counted for, ms. {now, since, nodes, present}; {now, 0, 0, 0}: too late, not done. A clock that was set back begins `since`
+// anew: nothing would be gained until it has caught up.
 inline constexpr const char* pulse = R"(
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 if ARGV[2] ~= '0' and now > tonumber(ARGV[2]) then return {now, 0, 0, 0} end
 local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
 local since = tonumber(redis.call('GET', KEYS[2]))
-if not since or not last[2] or tonumber(last[2]) < now - ARGV[3] then since = now end
+if not since or since > now or not last[2] or tonumber(last[2]) < now - ARGV[3] then since = now end
 redis.call('SET', KEYS[2], string.format('%.0f', since), 'PX', 60000)
 redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. string.format('%.0f', now - ARGV[4]))

@@ -78,6 +78,30 @@ TEST_CASE("scripts: what they grant and count is what the values say") {
     CHECK(granted_at_all > 0);
 }
 
+TEST_CASE("scripts: a clock that was set back by an hour is gone by at once") {
+    redis_server server;
+    desk d(server);
+    limit::share_bank bank;
+    const std::int64_t ahead = d.pulse("a").now_ms + 3'600'000;
+    bank.pulse("a", ahead);
+    bank.ask("t", 5, 1000, 100, ahead);
+    d.s.ask({"SET", "g:shares-since", std::to_string(ahead)});
+    d.s.ask({"ZADD", "g:nodes", std::to_string(ahead), "a"});
+    d.s.ask({"SET", "g:share:t", fmt::format("0 {}", ahead)});
+    const auto a = d.pulse("a");
+    const auto b = bank.pulse("a", a.now_ms);
+    CHECK(a.since_ms == a.now_ms);
+    CHECK(b.since_ms == a.since_ms);
+    std::int64_t granted = 0;
+    for (int i = 0; i < 2; ++i) {
+        const auto r = d.ask("t", 5, 1000, 100, any_time);
+        CHECK(r.items.at(1).integer == bank.ask("t", 5, 1000, 100, r.items[0].integer));
+        granted += r.items[1].integer;
+        std::this_thread::sleep_for(20ms);
+    }
+    CHECK(granted == 5);   // by the second: what was gained since the first
+}
+
 TEST_CASE("scripts: what comes too late is not done, every key ends by itself") {
     redis_server server;
     desk d(server);
