@@ -90,10 +90,10 @@ void hold_exchange::give(const hold_order& o, std::function<void(std::optional<s
     });
 }
 
-void hold_exchange::take_back(const hold_order& o, std::function<void()> done) {
+void hold_exchange::take_back(const hold_order& o, std::function<void(bool)> done) {
     const std::string key = fleet_.key("holds");
     const std::string_view keys[] = {key}, arguments[] = {o.tenant, o.token};
-    fleet_.run(take_back_, keys, arguments, [done = std::move(done)](const result<redis::reply>&) { done(); });
+    fleet_.run(take_back_, keys, arguments, [done = std::move(done)](const result<redis::reply>& r) { done(r && r->kind == redis::kind::integer); });
 }
 
 }  // namespace gatehouse::fleet

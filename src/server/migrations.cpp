@@ -40,6 +40,7 @@ auto migrations::while_in(const move_ptr& m, phase p, F f) {
 void migrations::set_fleet(fleet::fleet* f, const std::string& node) {
     const auto all = std::exchange(moves_, {});
     for (const auto& [tenant, m] : all) go_back(m, migration_refusal::fleet, "The node now talks to another Redis; begin again.");
+    taken_back_.clear();
     others_ = f != nullptr ? std::make_shared<fleet::hold_exchange>(*f, node) : nullptr;
     node_ = node;
 }
@@ -149,8 +150,7 @@ void migrations::hold(const move_ptr& m) {
     m->until_ns = now + hold_ns;
     deps_.here.begin({.tenant = m->wish.tenant, .token = m->order.token, .until_ns = m->until_ns, .waiting_max = m->wish.waiting_max});
     enter(*m, phase::quieting, std::min(hold_ns, quiet_patience_ns));
-    m->order.step = fleet::hold_step::hold;
-    give(m, m->wish.hold.count());
+    order(m, fleet::hold_step::hold, m->wish.hold.count());
     look(m);
     if (!ticking_) wait();
 }
@@ -160,8 +160,7 @@ void migrations::keep(const move_ptr& m) {
     m->until_ns = monotonic_ns() + kept_for_ms * ms;
     deps_.here.extend(m->order.token, m->until_ns);
     enter(*m, phase::keeping, keep_patience_ns);
-    m->order.step = fleet::hold_step::keep;
-    give(m, kept_for_ms);
+    order(m, fleet::hold_step::keep, kept_for_ms);
     look(m);
 }
 
@@ -186,9 +185,8 @@ void migrations::changed(const move_ptr& m) {
     m->until_ns = monotonic_ns();
     log::info("tenant {} has moved to {}; its requests waited for {} ms", m->wish.tenant, shown(m->to),
               (m->until_ns - m->held_since_ns) / ms);
-    m->order.step = fleet::hold_step::release;
     m->order.revision = deps_.revision_of(m->wish.tenant);
-    give(m, kept_for_ms);
+    order(m, fleet::hold_step::release, kept_for_ms);
 }
 
 void migrations::confirmed(const move_ptr& m) {
@@ -201,7 +199,7 @@ void migrations::confirmed(const move_ptr& m) {
         m->notes.push_back(fmt::format("Node {} has not confirmed that it sends requests to the new pool; look at it.", node));
         log::warn("tenant {} has moved, and node {} has not confirmed it", m->wish.tenant, node);
     }
-    if (others_ && m->nodes && late.empty()) others_->take_back(m->order, [] {});
+    if (others_ && m->nodes && late.empty()) take_back(m);
     if (others_ && !m->nodes) m->notes.emplace_back("Redis does not answer: other nodes may send requests to the old pool until it does.");
     finish(m, answer_of(*m));
 }
@@ -228,21 +226,47 @@ void migrations::enter(move& m, phase p, std::int64_t patience_ns) {
     m.nodes.reset();
 }
 
-// left_ms 0: asks the nodes' words alone.
-void migrations::give(const move_ptr& m, std::int64_t left_ms) {
+void migrations::order(const move_ptr& m, fleet::hold_step step, std::int64_t left_ms) {
+    m->order.step = step;
+    m->ordered_until_ns = monotonic_ns() + left_ms * ms;
+    m->ordered = false;
+    give(m);
+}
+
+// Again until it is answered. Once the order stands the nodes' words are asked alone.
+void migrations::give(const move_ptr& m) {
     if (!others_) return;
     m->asking = true;
-    m->order.left_ms = left_ms;
-    others_->give(m->order, while_in(m, m->phase, [this, round = m->round, left_ms](const move_ptr& one, const auto& nodes) {
+    m->order.left_ms = m->ordered ? 0 : std::max<std::int64_t>(0, (m->ordered_until_ns - monotonic_ns()) / ms);
+    others_->give(m->order, while_in(m, m->phase, [this, round = m->round](const move_ptr& one, const auto& nodes) {
         if (one->round != round) return;
         one->asking = false;
         if (!nodes) return;
         one->heard_ns = monotonic_ns();
         // Words are of the step only when it stands in Redis.
-        if (left_ms != 0) return look(one);
+        if (!std::exchange(one->ordered, true)) return look(one);
         one->nodes = nodes;
         judge(one, one->heard_ns);
     }));
+}
+
+// As it ends, and until Redis has answered or the order has ended by itself.
+void migrations::take_back(const move_ptr& m) {
+    if (taken_back_.size() >= taken_back_max) taken_back_.erase(taken_back_.begin());
+    taken_back_.push_back(m);
+    if (!ticking_) wait();
+}
+
+void migrations::take_back_rest(std::int64_t now) {
+    std::erase_if(taken_back_, [now](const move_ptr& m) { return now >= m->ordered_until_ns; });
+    if (!others_ || !others_->is_up()) return;
+    for (const move_ptr& m : taken_back_) {
+        if (std::exchange(m->asking, true)) continue;
+        others_->take_back(m->order, while_in(m, phase::ended, [this](const move_ptr& one, bool done) {
+            one->asking = false;
+            if (done) std::erase(taken_back_, one);
+        }));
+    }
 }
 
 void migrations::wait() {
@@ -252,7 +276,7 @@ void migrations::wait() {
         ticking_ = false;
         if (ec) return;
         tick();
-        if (!moves_.empty()) wait();
+        if (!moves_.empty() || !taken_back_.empty()) wait();
     });
 }
 
@@ -260,6 +284,7 @@ void migrations::tick() {
     const std::int64_t now = monotonic_ns();
     const auto all = moves_;   // each may end
     for (const auto& [tenant, m] : all) tick(m, now);
+    take_back_rest(now);
 }
 
 void migrations::tick(const move_ptr& m, std::int64_t now) {
@@ -281,7 +306,7 @@ void migrations::tick(const move_ptr& m, std::int64_t now) {
 }
 
 void migrations::look(const move_ptr& m) {
-    if (!m->asking) give(m, 0);
+    if (!m->asking) give(m);
     if (m->looking || m->phase == phase::confirming) return;
     m->looking = true;
     deps_.here.look(m->order.token, while_in(m, m->phase, [this, round = m->round](const move_ptr& one, const proxy::hold_progress& p) {
@@ -346,7 +371,7 @@ void migrations::refuse(const move_ptr& m, migration_refusal why, std::string de
 void migrations::go_back(const move_ptr& m, migration_refusal why, std::string detail, registry::change_answer change) {
     if (m->held_since_ns != 0) {
         deps_.here.end(m->order.token);
-        if (others_ && others_->is_up()) others_->take_back(m->order, [] {});
+        if (others_) take_back(m);
         if (m->phase == phase::confirming) return finish(m, answer_of(*m));   // it has moved
         if (m->phase == phase::changing && change.refused == registry::refusal::none)
             detail += " The change was being stored: look at the tenant for what holds.";
@@ -357,8 +382,9 @@ void migrations::go_back(const move_ptr& m, migration_refusal why, std::string d
 
 void migrations::finish(const move_ptr& m, admin::migration_answer a) {
     if (const auto mine = moves_.find(m->wish.tenant); mine != moves_.end() && mine->second == m) moves_.erase(mine);
+    enter(*m, phase::ended, 0);
+    take_back_rest(monotonic_ns());
     if (m->done) std::exchange(m->done, nullptr)(std::move(a));
-    m->phase = phase::ended;
 }
 
 }  // namespace gatehouse::server

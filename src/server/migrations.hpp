@@ -57,7 +57,7 @@ class migrations {
     // The node ends: every move goes back, and none begins any more.
     void stop();
 
-    static constexpr std::size_t at_once_max = 16;
+    static constexpr std::size_t at_once_max = 16, taken_back_max = 64;
 
    private:
     enum class phase : std::uint8_t { checking, quieting, held, keeping, changing, confirming, ended };
@@ -69,6 +69,8 @@ class migrations {
         std::int64_t held_since_ns = 0, until_ns = 0;   // of the hold
         std::int64_t patience_ns = 0;                   // of this phase
         std::int64_t heard_ns = 0;                      // when Redis last answered
+        std::int64_t ordered_until_ns = 0;              // of the order, as nodes have it
+        bool ordered = true;                            // it stands in Redis
         std::uint64_t waited = 0;
         unsigned round = 0;                             // of looks; an older one's answer is worth nothing
         bool looking = false, asking = false;
@@ -95,7 +97,10 @@ class migrations {
     // Along the way.
     registry::tenant_change change_of(const move& m) const;
     void enter(move& m, phase p, std::int64_t patience_ns);
-    void give(const move_ptr& m, std::int64_t left_ms);
+    void order(const move_ptr& m, fleet::hold_step step, std::int64_t left_ms);
+    void give(const move_ptr& m);
+    void take_back(const move_ptr& m);
+    void take_back_rest(std::int64_t now);
     void wait();
     void tick();
     void tick(const move_ptr& m, std::int64_t now);
@@ -111,6 +116,7 @@ class migrations {
     std::shared_ptr<fleet::hold_exchange> others_;
     std::string node_;
     std::map<std::string, move_ptr> moves_;   // by tenant
+    std::vector<move_ptr> taken_back_;        // ended; that their orders are gone Redis has not said yet
     bool ticking_ = false, stopped_ = false;
 };
 

@@ -1,9 +1,11 @@
 """A tenant moves to other backends: nobody fails, nobody is seen by both, and whatever goes wrong it stays where it is."""
 import collections
+import contextlib
 import json
 import os
 import re
 import signal
+import sqlite3
 import threading
 import time
 
@@ -534,6 +536,51 @@ def test_an_edge_does_not_move_tenants(fleet):
     site.gate = fleet.edges[0]
     status, problem = site.migrate("acme", to="pool:new")
     assert status == 409 and "ask the node that publishes" in problem["detail"]
+
+
+def test_a_hold_is_taken_back_when_redis_answers_again(fleet):
+    status, held = fleet.site.migrate("acme", to="pool:new", hold="60s", step="hold")
+    assert status == 200, held
+    fleet.redis.freeze()
+    try:
+        time.sleep(1.2)    # by then the connection is given up, and nothing is asked
+        assert fleet.site.migrate("acme", step="abort", token=held["token"])[1]["step"] == "taken-back"
+    finally:
+        fleet.redis.thaw()
+    until(lambda: fleet.redis.ask("HLEN", "gatehouse:holds") == 0, 10)
+    for edge in fleet.edges:
+        with edge.client(timeout=10) as client:
+            assert client.get("/", "acme.localhost").body == b"old"
+    until(lambda: is_current(fleet.center), 20, 0.1)
+
+
+def test_edges_let_go_though_redis_was_away_at_the_cut(fleet):
+    status, held = fleet.site.migrate("acme", to="pool:new", hold="20s", step="hold")
+    assert status == 200, held
+    answers = []
+    commit = threading.Thread(target=lambda: answers.append(fleet.site.migrate("acme", step="commit", token=held["token"])))
+    words = lambda: fleet.redis.ask("HVALS", f"gatehouse:hold:{held['token']}")
+    # The cut waits for the database meanwhile, so that it comes when Redis is away.
+    with contextlib.closing(sqlite3.connect(fleet.center.folder / "state/central.db", isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        commit.start()
+        until(lambda: words() == ["kept", "kept"], 5, 0.01)
+        time.sleep(0.2)
+        fleet.redis.freeze()
+    try:
+        until(lambda: fleet.site.pool_of("acme") == "new", 5, 0.01)
+        time.sleep(1.2)    # what it was asked it does not do any more
+    finally:
+        fleet.redis.thaw()
+    commit.join()
+    (status, moved), = answers
+    assert status == 200 and moved["notes"] == [], moved
+    for edge in fleet.edges:
+        with edge.client(timeout=5) as client:
+            assert client.get("/", "acme.localhost").body == b"new"
+    until(lambda: fleet.redis.ask("HLEN", "gatehouse:holds") == 0, 5)
+    until(lambda: is_current(fleet.center), 20, 0.1)
+    assert fleet.site.migrate("acme", rollback=True)[0] == 200
 
 
 def test_without_redis_nothing_is_moved(fleet):

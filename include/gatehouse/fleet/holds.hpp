@@ -59,7 +59,8 @@ class hold_exchange {
     // this one came to Redis late. To be asked once before anything is ordered, for Redis' time.
     void give(const hold_order& o, std::function<void(std::optional<std::vector<node_word>>)> done);
     // The order goes, unless another one stands in its place; nodes let go what they hold by it.
-    void take_back(const hold_order& o, std::function<void()> done);
+    // False: Redis did not answer.
+    void take_back(const hold_order& o, std::function<void(bool)> done);
 
  private:
     fleet& fleet_;

@@ -54,7 +54,7 @@ struct world {
     }
     void take_back(node& n, const hold_order& o) {
         bool did = false;
-        n.exchange.take_back(o, [&did] { did = true; });
+        n.exchange.take_back(o, [&did](bool answered) { did = answered; });
         REQUIRE(until([&] { return did; }));
     }
 };
