@@ -5,7 +5,7 @@ import time
 import pytest
 
 from kit.client import Client, chunked, request
-from kit.gate import until
+from kit.gate import metric, until
 
 
 def hold(conn, r):
@@ -241,6 +241,7 @@ def test_concurrency_is_given_back_when_clients_vanish(world):
         for c in clients:
             c.reset()
         until(lambda: world.get("/", host="narrow.localhost").status == 200, 3)
+        until(lambda: metric(world.gate, "gatehouse_requests") == 0, 5)     # the other one, too
     world.upstream.gate_open.set()
 
 
