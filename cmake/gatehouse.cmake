@@ -36,6 +36,13 @@ if(GATEHOUSE_SANITIZE)
   endif()
 endif()
 
+# Tests themselves are not instrumented for undefined behaviour, what they test is: another fifth.
+add_library(gatehouse_tests INTERFACE)
+target_link_libraries(gatehouse_tests INTERFACE gatehouse_options)
+if(GATEHOUSE_SANITIZE MATCHES undefined)
+  target_compile_options(gatehouse_tests INTERFACE -fno-sanitize=undefined)
+endif()
+
 if(GATEHOUSE_FUZZ)
   target_compile_options(gatehouse_options INTERFACE -fsanitize=fuzzer-no-link)   # coverage of the libraries
 endif()
@@ -79,7 +86,7 @@ function(gatehouse_test name)
   cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${arg_SOURCES} $<TARGET_OBJECTS:gatehouse_catch_main>)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  target_link_libraries(${name} PRIVATE gatehouse_options ${arg_LINKS})
+  target_link_libraries(${name} PRIVATE gatehouse_options ${arg_LINKS} gatehouse_tests)
   target_precompile_headers(${name} REUSE_FROM gatehouse_precompiled_tests)
   add_test(NAME ${name} COMMAND ${name})
   if(NOT arg_TIMEOUT)
