@@ -44,7 +44,7 @@ std::string url_of(const explain_input& in) {
 
 tenant::guard_input guard_input_of(const walk& w) {
     return {.client = w.in.client.value_or(ip_address{}),
-            .client_known = w.in.client.has_value(),
+            .look_at_addresses = w.in.client.has_value(),
             .now = w.in.now,
             .node_region = w.node_region()};
 }

@@ -150,7 +150,6 @@ tls::hello_verdict hello::for_tenant(std::string_view host, const tenant::record
     tls::hello_verdict v = with_certificate(host, r->id, bound_to, state);
     v.client_ca = trust.get();
     if (wanted.min_version == "1.3") v.min_version = TLS1_3_VERSION;
-    if (wanted.min_version == "1.2") v.min_version = TLS1_2_VERSION;
     return v;
 }
 

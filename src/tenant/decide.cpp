@@ -141,9 +141,9 @@ guard_verdict guard_maintenance(const tenant_type& t, utc_time now) noexcept {
 
 guard_verdict guard_addresses(const std::vector<ip_network>& allow,
                               const std::vector<ip_network>& deny, const guard_input& in) noexcept {
-    if (!in.client_known) return {};
-    const bool out =
-        any_contains(deny, in.client) || (!allow.empty() && !any_contains(allow, in.client));
+    if (!in.look_at_addresses) return {};
+    const auto is_in = [&in](const std::vector<ip_network>& list) { return in.client_known && any_contains(list, in.client); };
+    const bool out = is_in(deny) || (!allow.empty() && !is_in(allow));
     return out ? guard_verdict{.refused = problem::forbidden,
                                .detail = "This address may not come here."}
                : guard_verdict{};

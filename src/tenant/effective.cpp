@@ -321,8 +321,9 @@ void make_texts(draft& w) {
     w.out.tls_policy = tls_policy_text(t.tls, *w.out.platform);
 }
 
+// "1.2" or "1.3": the newer of both, the tenant's empty where it says none.
 std::string_view at_least(std::string_view min_version, const platform& p) noexcept {
-    return min_version.empty() ? p.min_tls_version : min_version;
+    return std::max<std::string_view>(min_version, p.min_tls_version);
 }
 
 const record* find_or_null(const directory& d, std::string_view id) noexcept {

@@ -322,9 +322,13 @@ def test_tls_min_version_and_default_tenant(own):
             Client(gate.tls_port, tls={"sni": "acme.localhost"}) as modern:
         assert kept.get("/").status == 200 and modern.get("/").status == 200
         gate.settings["tls"]["min_version"] = "1.3"
+        gate.write_tenant("globex", {"name": "Globex", "pool": "main", "hosts": ["globex.localhost"], "tls": {"min_version": "1.2"}})
         reload(gate)
         with pytest.raises(ssl.SSLError):
             tls_version(gate, **old)
+        with pytest.raises(ssl.SSLError):
+            tls_version(gate, "globex.localhost", **old)     # a tenant may ask for more than the node, not for less
+        assert tls_version(gate, "globex.localhost") == "TLSv1.3"
         assert kept.get("/").status == 421, "a session below the floor went on"
         assert modern.get("/").status == 200, "a session that is good enough was cut"
     with pytest.raises(ssl.SSLError):

@@ -41,7 +41,8 @@ resolution resolve(const directory& d, const resolve_input& in) noexcept;
 
 struct guard_input {
     ip_address client;
-    bool client_known = true;          // false on a Unix socket: allow and deny by address do not apply
+    bool client_known = true;          // false on a Unix socket: in no list of addresses, so a tenant's `allow` keeps it out
+    bool look_at_addresses = true;     // false: who asks was not said (explain), and neither list is looked at
     utc_time now;
     std::string_view node_region;
 };

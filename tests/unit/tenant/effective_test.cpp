@@ -445,6 +445,17 @@ TEST_CASE("tls policy: its text, and the comparison that makes none") {
                   (y.text.substr(0, 3) >= x.text.substr(0, 3) && y.text.substr(4) == x.text.substr(4)));
         CHECK_FALSE(tenant::meets_tls_policy("", x.tls.min_version, x.tls.client_ca_file, p));
     }
+    // A tenant may ask for more than the node, not for less.
+    auto newer = std::make_shared<tenant::platform>(p);
+    newer->min_tls_version = "1.3";
+    d.set_platform(newer);
+    for (const char* own : {"", "1.2", "1.3"}) {
+        t.tls = {own, ""};
+        d.put(record_of(t, {}));
+        CHECK(effective_of(d, "acme")->tls_policy == "1.3 ");
+        CHECK_FALSE(tenant::meets_tls_policy("1.2 ", own, "", *newer));
+        CHECK(tenant::meets_tls_policy("1.3 ", own, "", *newer));
+    }
 }
 
 TEST_CASE("current: until any record it came from, or the platform, is replaced") {

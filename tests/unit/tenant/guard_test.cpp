@@ -229,7 +229,8 @@ TEST_CASE("guard: deny before allow; a list of those allowed refuses all others"
         {{"2001:db8::/32"}, {}, "2001:db8::1", true},
         {{"2001:db8::/32"}, {}, "192.0.2.7", false},
         {{"0.0.0.0/0"}, {}, "2001:db8::1", false},
-        {{"192.0.2.0/24"}, {}, nullptr, true},  // a Unix socket has no address
+        {{"192.0.2.0/24"}, {}, nullptr, false},  // a Unix socket has no address
+        {{"0.0.0.0/0", "::/0"}, {}, nullptr, false},
         {{}, {"::/0"}, nullptr, true},
     };
     for (const auto& x : rows) {
