@@ -55,6 +55,7 @@ net::task<void> shadow_list::run(std::shared_ptr<job> j) {
 net::task<bool> shadow_list::converse(job& j) {
     co_await loop_.yield();   // behind the answer that it copies
     j.began_ns = loop_.now_ns();
+    co_await loop_.after_events();   // as of an exchange: the end of a kept connection may be among them
     j.lease = connections_.take_idle(*j.c.pool, *j.c.endpoint);
     if (!j.lease) {
         upstream::connections::opened opened =
