@@ -28,7 +28,7 @@ void add_node(families& out, const node_view& node) {
                          "Tenants or files whose newest version is not in force.", gauge,
                          {metric(gauge, static_cast<double>(node.quarantined_count()))}));
     out.push_back(family("gatehouse_control_loop_lag_seconds",
-                         "The longest control's loop was late in the last ten seconds.", gauge,
+                         "How late control's loop was at its last look, two a second.", gauge,
                          {metric(gauge, node.control_loop_lag_s())}));
 }
 

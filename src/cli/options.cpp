@@ -39,7 +39,8 @@ constexpr const char* footer = R"(Examples:
       Reads all files again, and goes on with a mass removal that is held back.
 
 The settings are --config FILE, else ./gatehouse.toml, else /etc/gatehouse/gatehouse.toml.
-All verbs but serve, check and version ask the running node through its admin address.
+All verbs but serve, check, completion and version ask the running node through its admin address; explain
+goes by the files where none answers.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 Documentation: docs/ of the source, /usr/share/doc/gatehouse when installed.)";
@@ -87,7 +88,7 @@ struct command_line {
         auto* check = add(app, "check", "Look for mistakes in the settings and all tenant files; runs nothing",
                           verb::check);
         check->add_flag("--repair", o.repair,
-                        "Before that, make a damaged central.db anew: from files, backups and the tenants' databases. No node may run");
+                        "Before that, make a damaged central.db anew: from files, Redis,\nbackups and the tenants' databases. No node may run");
         auto* reload = add(app, "reload", "Have the node read all its files again", verb::reload);
         reload->add_flag("--force", o.force, "Go on with a mass removal that is held back");
         add(app, "upgrade",
@@ -125,7 +126,7 @@ struct command_line {
     void tenant_verbs() {
         auto* tenant = app.add_subcommand(
             "tenant", "Tenants: list, show, tree, usage, create, update, suspend, reactivate, delete, export,\n"
-            "import, backup, backups, restore,"
+            "import, backup, backups, restore, migrate,"
             " requests, approve, refuse, prove, grants, grant, revoke-grant");
         tenant->require_subcommand(1);
         tenant->fallthrough();
