@@ -131,6 +131,12 @@ api_answer not_kept(std::string_view why) {
     return api_problem(503, "not-stored", "Nothing was changed", why);
 }
 
+std::optional<bool> flag(std::string_view word) noexcept {
+    if (word == "1" || word == "true") return true;
+    if (word.empty() || word == "0" || word == "false") return false;
+    return std::nullopt;
+}
+
 api_answer bad_query(std::string_view detail) {
     return api_problem(400, "bad-request", "The query is not understood", detail);
 }
@@ -492,11 +498,11 @@ api_answer api::explain(const parsed& p) {
 }
 
 api_answer api::reload(const parsed& p) {
-    const auto word = p.get("force");
-    const bool force = word == "1" || word == "true";
+    const auto force = flag(p.get("force"));
+    if (!force) return bad_query("force: 0 or 1");
     auto a = api_problem(504, "reload-slow", "The reload goes on",
                          "It took longer than expected; look at /v1/node for the revision.");
-    a.action = [this, force](std::function<void(api_answer)> done) {
+    a.action = [this, force = *force](std::function<void(api_answer)> done) {
         node_.reload(force, [done](const registry::change_report& r) {
             done(json_answer(report_json(r), r.refused.empty() && r.held.empty() ? 200 : 409));
         });

@@ -107,10 +107,10 @@ class api {
     api_answer ask_for_deletion(const parsed&);
     std::vector<std::string> waiting_hosts(const std::string& tenant) const;
     json::object row_for(const identity& who, const registry::tenant_row& r) const;
-    using with_people_done = std::function<void(const people&, std::function<void(api_answer)>)>;
-    void read_people(const std::string& tenant, const with_people_done& then, const std::function<void(api_answer)>& done);
-    api_answer with_people(const std::string& tenant, with_people_done then);
-    api_answer change_people(const std::string& tenant, with_people_done then);
+    using people_then = std::function<void(const people&, std::function<void(api_answer)>)>;
+    void read_people(const std::string& tenant, const people_then& then, const std::function<void(api_answer)>& done);
+    api_answer with_people(const std::string& tenant, people_then then);
+    api_answer change_people(const std::string& tenant, people_then then);
     api_answer in_turn(const identity& who, api_answer a);
     void keep_people(people_wish wish, const registry::author& by, unsigned status, const std::function<void(api_answer)>& done);
     api_answer users(const parsed&);
@@ -133,6 +133,7 @@ class api {
     api_answer restore(const parsed&);
     struct import_work;
     void take_archive(const std::shared_ptr<import_work>& w);
+    void look_at_what_is_here(const std::shared_ptr<import_work>& w);
     void change_by_archive(const std::shared_ptr<import_work>& w);
     void set_state_by_archive(const std::shared_ptr<import_work>& w);
     void put_certificates(const std::shared_ptr<import_work>& w);

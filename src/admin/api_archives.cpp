@@ -107,11 +107,12 @@ api_answer api::in_turn(const identity& who, api_answer a) {
 api_answer api::export_archive(const parsed& p) {
     auto* store = node_.archives();
     if (store == nullptr) return elsewhere();
-    const bool keys = p.get("keys") == "1";
-    if (keys && !p.who.is_platforms())
+    const auto keys = flag(p.get("keys"));
+    if (!keys) return bad_query("keys: 0 or 1");
+    if (*keys && !p.who.is_platforms())
         return api_problem(403, "forbidden", "This token may not do that", "Private keys are told to platform-admin alone; leave out keys.");
     auto a = slow();
-    a.action = [store, id = p.id, keys](const std::function<void(api_answer)>& done) {
+    a.action = [store, id = p.id, keys = *keys](const std::function<void(api_answer)>& done) {
         store->copy(id, keys, [done](archive_answer answer) { done(file_answer(std::move(answer), "No tenant has this id.")); });
     };
     return in_turn(p.who, std::move(a));
@@ -135,8 +136,9 @@ api_answer api::backups(const parsed& p) {
     auto* store = node_.archives();
     if (store == nullptr) return elsewhere();
     auto a = slow();
-    a.action = [store, id = p.id](const std::function<void(api_answer)>& done) {
-        store->backups(id, [id, done](const backups_answer& b) {
+    a.action = [this, store, id = p.id](const std::function<void(api_answer)>& done) {
+        store->backups(id, [this, id, done](const backups_answer& b) {
+            if (b.rows.empty() && node_.find_tenant(id) == nullptr) return done(no_tenant());
             json::array list;
             for (const auto& r : b.rows)
                 list.push_back(backup_json(r));
@@ -160,12 +162,14 @@ api_answer api::read_backup(const parsed& p) {
 api_answer api::import_archive(const parsed& p) {
     if (node_.archives() == nullptr) return elsewhere();
     if (p.body.empty()) return api_problem(400, "bad-request", "A body is needed", "Send the archive that an export gave.");
+    const auto replace = flag(p.get("replace")), dry_run = flag(p.get("dry_run"));
+    if (!replace || !dry_run) return bad_query("replace, dry_run: 0 or 1");
     auto w = std::make_shared<import_work>();
     w->bytes = p.body;
     w->id = p.get("id");
     w->action = "imported";
-    w->replace = p.get("replace") == "1";
-    w->dry_run = p.get("dry_run") == "1";
+    w->replace = *replace;
+    w->dry_run = *dry_run;
     w->author = p.author();
     auto a = slow();
     a.action = [this, w](const std::function<void(api_answer)>& done) {
@@ -178,6 +182,8 @@ api_answer api::import_archive(const parsed& p) {
 api_answer api::restore(const parsed& p) {
     auto* store = node_.archives();
     if (store == nullptr) return elsewhere();
+    const auto dry_run = flag(p.get("dry_run"));
+    if (!dry_run) return bad_query("dry_run: 0 or 1");
     std::string name;
     if (!p.body.empty()) {
         auto body = body_of(p.content_type, p.body);
@@ -188,7 +194,7 @@ api_answer api::restore(const parsed& p) {
     w->id = p.id;
     w->action = "restored";
     w->replace = true;
-    w->dry_run = p.get("dry_run") == "1";
+    w->dry_run = *dry_run;
     w->author = p.author();
     auto a = slow();
     a.action = [this, store, w, name](const std::function<void(api_answer)>& done) {
@@ -213,20 +219,31 @@ void api::take_archive(const std::shared_ptr<import_work>& w) {
     node_.in_pool(read, [this, w] {
         if (!w->copy) return w->done(api_problem(422, "invalid", "The archive is not accepted", fmt::format("It cannot be brought in: {}.", w->why)));
         if (w->id.empty()) w->id = w->copy->id;
-        const auto here = [w](registry::tenant_data& d) {
-            std::vector<store::audit_row> last;
-            auto why = d.newest(w->id, 0, 1, last);
-            if (!last.empty()) w->log_rows_now = last.front().number;
-            if (!why) why = d.users(w->id, w->people_now.users);
-            if (!why) why = d.workspaces(w->id, w->people_now.workspaces);
-            w->why = why.text;
-        };
-        const auto then = [this, w] {
-            if (!w->why.empty()) return w->done(cannot_now(w->why));
-            change_by_archive(w);
-        };
-        if (!node_.with_tenant_data(here, then)) w->done(elsewhere());
+        people_turns_.take(w->id, [this, w](const turns::turn& t) {
+            w->done = [done = std::move(w->done), turn = t](api_answer a) mutable {
+                turn.reset();
+                done(std::move(a));
+            };
+            look_at_what_is_here(w);
+        });
     });
+}
+
+// Its people stay as they are read until the change is made.
+void api::look_at_what_is_here(const std::shared_ptr<import_work>& w) {
+    const auto here = [w](registry::tenant_data& d) {
+        std::vector<store::audit_row> last;
+        auto why = d.newest(w->id, 0, 1, last);
+        if (!last.empty()) w->log_rows_now = last.front().number;
+        if (!why) why = d.users(w->id, w->people_now.users);
+        if (!why) why = d.workspaces(w->id, w->people_now.workspaces);
+        w->why = why.text;
+    };
+    const auto then = [this, w] {
+        if (!w->why.empty()) return w->done(cannot_now(w->why));
+        change_by_archive(w);
+    };
+    if (!node_.with_tenant_data(here, then)) w->done(elsewhere());
 }
 
 void api::change_by_archive(const std::shared_ptr<import_work>& w) {
@@ -308,11 +325,11 @@ void api::finish_import(const std::shared_ptr<import_work>& w) {
             w->kept.push_back(c.host);
             continue;
         }
-        return node_.archives()->put_certificate(c.host, secret_text(c.chain).append(c.key.view()), [this, w, host = c.host](const std::string& why_not) {
-            if (why_not.empty())
+        return node_.archives()->put_certificate(c.host, secret_text(c.chain).append(c.key.view()), [this, w, host = c.host](const tls::certificate_change& change) {
+            if (change.why.empty())
                 w->put.push_back(host);
             else
-                w->missing.push_back(fmt::format("{}: {}", host, why_not));
+                w->missing.push_back(fmt::format("{}: {}", host, change.why));
             finish_import(w);
         });
     }
@@ -363,8 +380,9 @@ api_answer api::put_certificate(const parsed& p) {
     if (p.body.empty()) return api_problem(400, "bad-request", "A body is needed", "Send chain and private key in PEM, the leaf first.");
     auto a = slow();
     a.action = [this, store, id = p.id, host, pem = secret_text(p.body), by = p.author()](const std::function<void(api_answer)>& done) {
-        store->put_certificate(host, pem, [this, id, host, by, done](const std::string& why_not) {
-            if (!why_not.empty()) return done(api_problem(422, "invalid", "The certificate is not accepted", why_not));
+        store->put_certificate(host, pem, [this, id, host, by, done](const tls::certificate_change& c) {
+            if (c.refused) return done(api_problem(422, "invalid", "The certificate is not accepted", c.why));
+            if (!c.why.empty()) return done(not_kept(c.why));
             note_certificate(id, host, "certificate-set", by, done);
         });
     };
@@ -378,8 +396,9 @@ api_answer api::remove_certificate(const parsed& p) {
     if (!has_host(p.id, host)) return not_found("This tenant has no such host.");
     auto a = slow();
     a.action = [this, store, id = p.id, host, by = p.author()](const std::function<void(api_answer)>& done) {
-        store->remove_certificate(host, [this, id, host, by, done](const std::string& why_not) {
-            if (!why_not.empty()) return done(not_found(why_not));
+        store->remove_certificate(host, [this, id, host, by, done](const tls::certificate_change& c) {
+            if (c.refused) return done(not_found(c.why));
+            if (!c.why.empty()) return done(not_kept(c.why));
             note_certificate(id, host, "certificate-removed", by, done);
         });
     };

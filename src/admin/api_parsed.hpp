@@ -50,6 +50,8 @@ api_answer bad_query(std::string_view detail);
 api_answer bad_limit();
 bool is_id(std::string_view s) noexcept;  // [a-z0-9-]{1,63}, no '-' at an end
 std::optional<std::size_t> to_number(std::string_view text) noexcept;
+// Of a query: "1" or "true", and "0", "false" or nothing. Another word is no answer.
+std::optional<bool> flag(std::string_view word) noexcept;
 // Of a body that is one JSON object; else `wrong` says what to send.
 struct read_body {
     json::object object;

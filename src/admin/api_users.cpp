@@ -19,7 +19,7 @@ api_answer slow() {
 }  // namespace
 
 // Reads them, then goes on with `then`, which gets `done`.
-void api::read_people(const std::string& tenant, const with_people_done& then, const std::function<void(api_answer)>& done) {
+void api::read_people(const std::string& tenant, const people_then& then, const std::function<void(api_answer)>& done) {
     const auto read = std::make_shared<reading>();
     const auto job = [read, tenant](registry::tenant_data& d) {
         read->why = d.users(tenant, read->there.users);
@@ -34,14 +34,14 @@ void api::read_people(const std::string& tenant, const with_people_done& then, c
         done(api_problem(409, "not-this-node", "This node has no users", "Its tenants come from Redis; ask the node that publishes them."));
 }
 
-api_answer api::with_people(const std::string& tenant, with_people_done then) {
+api_answer api::with_people(const std::string& tenant, people_then then) {
     auto a = slow();
     a.action = [this, tenant, then = std::move(then)](const std::function<void(api_answer)>& done) { read_people(tenant, then, done); };
     return a;
 }
 
 // Of one tenant one after another: of two owners who remove each other one stays.
-api_answer api::change_people(const std::string& tenant, with_people_done then) {
+api_answer api::change_people(const std::string& tenant, people_then then) {
     auto a = slow();
     a.action = [this, tenant, then = std::move(then)](const std::function<void(api_answer)>& done) {
         people_turns_.take(tenant, [this, tenant, then, done](const turns::turn& t) {

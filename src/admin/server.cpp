@@ -46,6 +46,8 @@ using asio::use_awaitable;
 
 constexpr std::uint32_t head_limit_bytes = 64 * 1024;
 constexpr std::size_t request_id_bytes = 8;
+// Archives are passed on at a MiB a second at least.
+constexpr std::uint64_t least_bytes_per_s = 1024 * 1024;
 constexpr auto accept_pause = std::chrono::milliseconds(100);
 
 [[noreturn]] void fail(const std::string& address, std::string_view what, int error) {
@@ -100,6 +102,8 @@ std::string peer_of(int fd) {
     const auto ip = a.ip();
     return ip ? ip->to_string() : "unix:";
 }
+
+std::chrono::seconds time_for(std::uint64_t bytes) { return std::chrono::seconds(bytes / least_bytes_per_s); }
 
 std::string hash_of(const secret_text& token) {
     return token.empty() ? std::string() : seal::sha256(token.view());
@@ -272,7 +276,9 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
         s.expires_after(self.options_.deadline);
         auto [ec, bytes] = co_await http::async_read_header(s, buffer, parser, as_tuple(use_awaitable));
         if (!ec && !parser.is_done()) {
-            parser.body_limit(body_limit(self, parser.get()));
+            const auto limit = body_limit(self, parser.get());
+            parser.body_limit(limit);
+            s.expires_after(self.options_.deadline + time_for(std::min(parser.content_length().value_or(0), limit)));
             std::tie(ec, bytes) = co_await http::async_read(s, buffer, parser, as_tuple(use_awaitable));
         }
         response out;
@@ -294,7 +300,7 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
             turn = std::move(answer.turn);
             wipe(answer.body);
         }
-        s.expires_after(self.options_.deadline);
+        s.expires_after(self.options_.deadline + time_for(out.body().size()));
         const auto [write_ec, written] =
             co_await http::async_write(s, out, as_tuple(use_awaitable));
         if (write_ec) co_return;

@@ -7,6 +7,7 @@
 #include <gatehouse/config/json.hpp>
 #include <utility>
 
+#include "api_parsed.hpp"
 #include "users.hpp"
 
 namespace gatehouse::admin {
@@ -15,12 +16,6 @@ namespace {
 using registry::refusal;
 using verb = registry::tenant_change::verb;
 constexpr std::chrono::hours longest_grace{24 * 366};
-
-std::optional<bool> flag(std::string_view word) noexcept {
-    if (word == "1" || word == "true") return true;
-    if (word.empty() || word == "0" || word == "false") return false;
-    return std::nullopt;
-}
 
 // RFC 9110, section 13.1.1, of the entity tags that we give.
 std::optional<std::uint64_t> revision_of(std::string_view tag) noexcept {

@@ -15,6 +15,9 @@
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/tls/certificates.hpp>
 #include <optional>
+#include <tuple>
+
+#include "in_pool.hpp"
 
 namespace gatehouse::server {
 
@@ -48,10 +51,13 @@ std::optional<std::uint64_t> number(std::string_view text) {
     return n;
 }
 
-// "20261122T134700Z-r41-a7.tar": made then, of revision 41, with 7 rows in the audit log.
-std::string backup_name(std::int64_t at, std::uint64_t revision, std::uint64_t audit_rows) {
-    return fmt::format("{}-r{}-a{}{}", stamp(at), revision, audit_rows, suffix);
+// "20261122T134700Z-r41-a7.tar": made then by schedule, of revision 41, with 7 rows in the audit log; "...-a7-asked.tar"
+// where somebody asked for it.
+constexpr std::string_view asked_suffix = "-asked.tar";
+std::string backup_name(std::int64_t at, std::uint64_t revision, std::uint64_t audit_rows, bool asked) {
+    return fmt::format("{}-r{}-a{}{}", stamp(at), revision, audit_rows, asked ? asked_suffix : suffix);
 }
+bool was_asked(const backup_row& r) { return r.name.ends_with(asked_suffix); }
 
 std::optional<backup_row> parse_name(const std::string& name) {
     std::tm tm{};
@@ -59,7 +65,8 @@ std::optional<backup_row> parse_name(const std::string& name) {
     if (end == nullptr) return std::nullopt;
     std::string_view rest(end);
     if (!rest.starts_with("-r") || !rest.ends_with(suffix)) return std::nullopt;
-    rest = rest.substr(2, rest.size() - 2 - suffix.size());
+    rest.remove_prefix(2);
+    rest.remove_suffix(rest.ends_with(asked_suffix) ? asked_suffix.size() : suffix.size());
     const auto dash = rest.find("-a");
     if (dash == rest.npos) return std::nullopt;
     const auto revision = number(rest.substr(0, dash)), rows = number(rest.substr(dash + 2));
@@ -77,7 +84,8 @@ std::vector<backup_row> list(const std::string& folder) {
         row->bytes = fs::file_size(i->path(), ignored);
         out.push_back(std::move(*row));
     }
-    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.name > b.name; });
+    const auto age = [](const backup_row& r) { return std::tie(r.made_at, r.revision, r.audit_rows, r.name); };
+    std::sort(out.begin(), out.end(), [age](const auto& a, const auto& b) { return age(a) > age(b); });
     return out;
 }
 
@@ -123,11 +131,15 @@ packed pack(registry::tenant_copy& t, const std::string& certs_dir, bool with_ke
     return out;
 }
 
-// The newest one as it is, where it is of the same revision and log.
-backups_answer write_backup(const std::string& folder, registry::tenant_copy& t, const std::string& certs_dir, bool with_keys, std::uint32_t keep) {
+// The newest one as it is, where it is of the same revision and log. `keep` of those that were asked for stay, and as many of
+// the others: who may ask cannot push out those on schedule.
+backups_answer write_backup(const std::string& folder, registry::tenant_copy& t, const std::string& certs_dir, bool with_keys, std::uint32_t keep,
+                            bool asked) {
     backups_answer out{.known = true, .why = {}, .rows = list(folder)};
     const auto audit_rows = t.audit.empty() ? 0 : t.audit.back().number;
-    if (!out.rows.empty() && out.rows.front().revision == t.revision && out.rows.front().audit_rows == audit_rows) return out;
+    const auto same = [&](const backup_row& r) { return r.revision == t.revision && r.audit_rows == audit_rows; };
+    const auto newest = std::find_if(out.rows.begin(), out.rows.end(), [asked](const auto& r) { return asked || !was_asked(r); });
+    if (newest != out.rows.end() && same(*newest)) return out;
     std::error_code ec;
     fs::create_directories(folder, ec);
     if (ec) out.why = fmt::format("{}: {}", folder, ec.message());
@@ -135,15 +147,18 @@ backups_answer write_backup(const std::string& folder, registry::tenant_copy& t,
     const auto archive = out.why.empty() ? pack(t, certs_dir, with_keys, at) : packed();
     if (out.why.empty()) out.why = archive.why;
     if (!out.why.empty()) return out;
-    const auto name = backup_name(at, t.revision, audit_rows);
+    const auto name = backup_name(at, t.revision, audit_rows, asked);
     if (const auto why = write_whole(folder + '/' + name, archive.bytes); !why.empty()) {
         out.why = fmt::format("the backup cannot be written: {}", why);
         return out;
     }
     out.rows = list(folder);
-    for (std::size_t i = keep; i < out.rows.size(); ++i)
-        fs::remove(folder + '/' + out.rows[i].name, ec);
-    if (out.rows.size() > keep) out.rows.resize(keep);
+    std::uint32_t kept = 0;
+    std::erase_if(out.rows, [&](const backup_row& r) {
+        if (was_asked(r) != asked || ++kept <= keep) return false;
+        fs::remove(folder + '/' + r.name, ec);
+        return true;
+    });
     return out;
 }
 
@@ -153,18 +168,9 @@ archives::archives(parts p) : parts_(std::move(p)), timer_(parts_.control) {}
 
 template <class T>
 void archives::in_pool(std::function<T()> job, std::function<void(T)> done) {
-    parts_.run_in_pool([&control = parts_.control, job = std::move(job), done = std::move(done)]() mutable {
-        std::shared_ptr<T> result;
-        try {
-            result = std::make_shared<T>(job());
-        } catch (const std::exception& e) {
-            log::error("archives: {}", e.what());
-        }
-        // Let go on control, whatever it holds.
-        asio::post(control, [result, done = std::move(done)] {
-            if (result) done(std::move(*result));
-        });
-    });
+    const auto result = std::make_shared<T>();
+    server::in_pool(parts_.run_in_pool, parts_.control, [result, job = std::move(job)] { *result = job(); },
+                    [result, done = std::move(done)] { done(std::move(*result)); });
 }
 
 std::string archives::folder_of(const std::string& tenant) const { return parts_.settings().backup.dir + '/' + tenant; }
@@ -192,15 +198,17 @@ void archives::copy(const std::string& tenant, bool with_keys, std::function<voi
     });
 }
 
-void archives::make_backup(const std::string& tenant, std::function<void(backups_answer)> done) {
+void archives::make_backup(const std::string& tenant, std::function<void(backups_answer)> done) { back_up(tenant, true, std::move(done)); }
+
+void archives::back_up(const std::string& tenant, bool asked, std::function<void(backups_answer)> done) {
     if (auto why = why_not_here(tenant); !why.empty()) return done({.known = true, .why = std::move(why), .rows = {}});
-    parts_.registry.copy(tenant, [this, done = std::move(done)](registry::tenant_copy t) {
+    parts_.registry.copy(tenant, [this, asked, done = std::move(done)](registry::tenant_copy t) {
         if (!t.known || !t.why.empty()) return done({.known = t.known, .why = t.why, .rows = {}});
         const auto copied = std::make_shared<registry::tenant_copy>(std::move(t));
         const auto& s = parts_.settings();
         in_pool<backups_answer>(
-            [copied, folder = folder_of(copied->id), certs = s.tls.certs_dir, keys = s.backup.keys, keep = s.backup.keep] {
-                return write_backup(folder, *copied, certs, keys, keep);
+            [copied, asked, folder = folder_of(copied->id), certs = s.tls.certs_dir, keys = s.backup.keys, keep = s.backup.keep] {
+                return write_backup(folder, *copied, certs, keys, keep, asked);
             },
             done);
     });
@@ -235,12 +243,12 @@ void archives::keep_usage(std::vector<store::usage_row> rows, std::function<void
                                [why, done = std::move(done)] { done(why->text); });
 }
 
-void archives::put_certificate(const std::string& host, const secret_text& pem, std::function<void(std::string)> done) {
-    in_pool<std::string>([host, pem, folder = parts_.settings().tls.certs_dir] { return tls::put_certificate(folder, host, pem.view()); },
-                         [this, host, done = std::move(done)](std::string why) {
-                             if (why.empty()) parts_.certificate_changed(host);
-                             done(std::move(why));
-                         });
+void archives::put_certificate(const std::string& host, const secret_text& pem, std::function<void(tls::certificate_change)> done) {
+    in_pool<tls::certificate_change>([host, pem, folder = parts_.settings().tls.certs_dir] { return tls::put_certificate(folder, host, pem.view()); },
+                                     [this, host, done = std::move(done)](tls::certificate_change c) {
+                                         if (c.why.empty()) parts_.certificate_changed(host);
+                                         done(std::move(c));
+                                     });
 }
 
 void archives::without_certificate(std::vector<std::string> hosts, std::function<void(std::vector<std::string>)> done) {
@@ -254,12 +262,12 @@ void archives::without_certificate(std::vector<std::string> hosts, std::function
         std::move(done));
 }
 
-void archives::remove_certificate(const std::string& host, std::function<void(std::string)> done) {
-    in_pool<std::string>([host, folder = parts_.settings().tls.certs_dir] { return tls::remove_certificate(folder, host); },
-                         [this, host, done = std::move(done)](std::string why) {
-                             if (why.empty()) parts_.certificate_changed(host);
-                             done(std::move(why));
-                         });
+void archives::remove_certificate(const std::string& host, std::function<void(tls::certificate_change)> done) {
+    in_pool<tls::certificate_change>([host, folder = parts_.settings().tls.certs_dir] { return tls::remove_certificate(folder, host); },
+                                     [this, host, done = std::move(done)](tls::certificate_change c) {
+                                         if (c.why.empty()) parts_.certificate_changed(host);
+                                         done(std::move(c));
+                                     });
 }
 
 void archives::schedule() {
@@ -294,7 +302,7 @@ void archives::back_up_all(std::string after, std::size_t made, std::size_t fail
     const auto& row = page.rows.front();
     const bool in_service = row.record && row.record->tenant;
     if (!in_service) return asio::post(parts_.control, [this, id = row.id, made, failed] { back_up_all(id, made, failed); });
-    make_backup(row.id, [this, id = row.id, made, failed](const backups_answer& a) {
+    back_up(row.id, false, [this, id = row.id, made, failed](const backups_answer& a) {
         const bool bad = !a.why.empty();
         static log::limiter often(1);
         if (std::uint64_t more = 0; bad && often.allow(&more)) log::error("backup of tenant {}: {}", id, a.why);

@@ -34,14 +34,15 @@ class archives : public admin::archive_store {
     void backups(const std::string& tenant, std::function<void(admin::backups_answer)> done) override;
     void read_backup(const std::string& tenant, const std::string& name, bool with_keys, std::function<void(admin::archive_answer)> done) override;
     void keep_usage(std::vector<store::usage_row> rows, std::function<void(std::string why_not)> done) override;
-    void put_certificate(const std::string& host, const secret_text& pem, std::function<void(std::string why_not)> done) override;
+    void put_certificate(const std::string& host, const secret_text& pem, std::function<void(tls::certificate_change)> done) override;
     void without_certificate(std::vector<std::string> hosts, std::function<void(std::vector<std::string>)> done) override;
-    void remove_certificate(const std::string& host, std::function<void(std::string why_not)> done) override;
+    void remove_certificate(const std::string& host, std::function<void(tls::certificate_change)> done) override;
 
  private:
-    // `job` in the pool, then `done` with what it gave.
+    // As server::in_pool(), with what `job` gives.
     template <class T>
     void in_pool(std::function<T()> job, std::function<void(T)> done);
+    void back_up(const std::string& tenant, bool asked, std::function<void(admin::backups_answer)> done);
     std::string folder_of(const std::string& tenant) const;
     std::string why_not_here(const std::string& tenant) const;
     void wait(milliseconds time);

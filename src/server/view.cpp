@@ -1,4 +1,5 @@
 // What the node shows of itself to the admin API.
+#include "in_pool.hpp"
 #include "node.hpp"
 
 #include <fmt/format.h>
@@ -217,19 +218,7 @@ std::optional<upstream::pool_row> node::pool(std::string_view name, std::size_t 
 }
 
 void node::in_pool(std::function<void()> job, std::function<void()> done) {
-    asio::post(pool_, [this, job = std::move(job), done = std::move(done)]() mutable {
-        bool did = true;
-        try {
-            job();
-        } catch (const std::exception& e) {
-            log::error("a job of the pool: {}", e.what());
-            did = false;
-        }
-        // Let go on control, whatever it holds.
-        asio::post(control_, [did, done = std::move(done)] {
-            if (did) done();
-        });
-    });
+    server::in_pool(pool_executor(), control_, std::move(job), std::move(done));
 }
 
 bool node::with_tenant_data(std::function<void(registry::tenant_data&)> job, std::function<void()> done) {

@@ -8,6 +8,7 @@
 #include <gatehouse/base/error.hpp>
 #include <gatehouse/base/file.hpp>
 #include <gatehouse/tls/certificates.hpp>
+#include <utility>
 
 #include "certificate_file.hpp"
 
@@ -18,19 +19,22 @@ std::string text_of(int number) {
     return error_code(number, boost::system::system_category()).message();
 }
 
+certificate_change refuse(std::string why) { return {.refused = true, .why = std::move(why)}; }
+
 }  // namespace
 
-std::string put_certificate(const std::string& certs_dir, const std::string& name, std::string_view pem) {
+certificate_change put_certificate(const std::string& certs_dir, const std::string& name, std::string_view pem) {
     const std::string file = file_of(name);
-    if (pattern_of(file) != name) return fmt::format("{} is no host name that a certificate can be for", name);
-    if (pem.size() > most_certificate_bytes) return fmt::format("it has more than {} bytes", most_certificate_bytes);
+    if (pattern_of(file) != name) return refuse(fmt::format("{} is no host name that a certificate can be for", name));
+    if (pem.size() > most_certificate_bytes) return refuse(fmt::format("it has more than {} bytes", most_certificate_bytes));
     std::string error;
     const auto c = parse_certificate(pem, error);
-    if (!c) return error;
-    if (auto wrong = name_error(*c, name); !wrong.empty()) return wrong;
-    if (c->not_after <= std::time(nullptr)) return "it is over: have it renewed";
+    if (!c) return refuse(error);
+    if (auto wrong = name_error(*c, name); !wrong.empty()) return refuse(wrong);
+    if (c->not_after <= std::time(nullptr)) return refuse("it is over: have it renewed");
     const auto why = write_whole(certs_dir + '/' + file, pem);
-    return why.empty() ? why : fmt::format("{} cannot be written: {}", file, why);
+    if (why.empty()) return {};
+    return {.refused = false, .why = fmt::format("{} cannot be written: {}", file, why)};
 }
 
 bool has_certificate(const std::string& certs_dir, const std::string& host) {
@@ -40,11 +44,12 @@ bool has_certificate(const std::string& certs_dir, const std::string& host) {
     return !host.starts_with('*') && dot != host.npos && there('*' + host.substr(dot));
 }
 
-std::string remove_certificate(const std::string& certs_dir, const std::string& name) {
+certificate_change remove_certificate(const std::string& certs_dir, const std::string& name) {
     const std::string file = file_of(name);
-    if (pattern_of(file) != name || ::access((certs_dir + '/' + file).c_str(), F_OK) != 0) return fmt::format("there is no certificate of {}'s own", name);
+    if (pattern_of(file) != name) return refuse(fmt::format("{} is no host name that a certificate can be for", name));
     if (::unlink((certs_dir + '/' + file).c_str()) == 0) return {};
-    return fmt::format("{} cannot be removed: {}", file, text_of(errno));
+    if (errno == ENOENT) return refuse(fmt::format("there is no certificate of {}'s own", name));
+    return {.refused = false, .why = fmt::format("{} cannot be removed: {}", file, text_of(errno))};
 }
 
 }  // namespace gatehouse::tls

@@ -122,7 +122,7 @@ def test_what_was_touched_is_not_brought_in(installation):
     connection.endheaders()
     assert connection.getresponse().status == 413
     connection.close()
-    for path in ("/v1/tenants/acme/backups/..%2F..%2Fcentral.db", "/v1/tenants/acme/backups/nothing"):
+    for path in ("/v1/tenants/acme/backups/..%2F..%2Fcentral.db", "/v1/tenants/acme/backups/nothing", "/v1/tenants/nobody/backups"):
         assert download(site, path)[0] == 404
 
 
@@ -151,6 +151,8 @@ def test_a_backup_brings_one_tenant_back(installation):
                 seen.append(client.get("/", host="filed.example").status)
     thread = threading.Thread(target=others)
     thread.start()
+    assert send(site, "POST", "/v1/tenants/acme/restore?dry_run=yes")[0] == 400
+    assert send(site, "POST", "/v1/tenants/acme/restore?dry_run=true")[1]["dry_run"] is True
     out = site.gate.run("tenant", "restore", "acme", "--dry-run")
     assert out.returncode == 0 and "would be" in out.stdout
     assert status_of(site, "shop.example") == 404
@@ -173,6 +175,30 @@ def test_a_backup_brings_one_tenant_back(installation):
     assert site.gate.run("audit", "verify").returncode == 0
 
 
+def test_a_restore_and_a_new_user_do_not_cross(installation):
+    site = installation()
+    a_tenant(site)
+    assert send(site, "POST", "/v1/tenants/acme/backup")[0] == 201
+    stop = threading.Event()
+
+    def restores():
+        while not stop.is_set():
+            assert send(site, "POST", "/v1/tenants/acme/restore")[0] == 200
+    thread = threading.Thread(target=restores)
+    thread.start()
+    added = [f"u{i}@acme.example" for i in range(40)]
+    for email in added:
+        assert send(site, "PUT", f"/v1/tenants/acme/users/{email}", {"role": "viewer"})[0] == 201
+    stop.set()
+    thread.join()
+    there = {u["email"] for u in send(site, "GET", "/v1/tenants/acme/users")[1]["users"]}
+    rows = send(site, "GET", "/v1/tenants/acme/audit?limit=1000")[1]["rows"]
+    # Of the log the newest comes first: who was added since the last restore is there, nobody else.
+    last = next(i for i, r in enumerate(rows) if r["action"] == "restored")
+    since = {json.dumps(r["after"]) for r in rows[:last] if r["action"] == "user-set"}
+    assert {e for e in added if e in there} == {e for e in added if any(e in text for text in since)}
+
+
 def test_backups_on_a_schedule_and_how_many_are_kept(installation):
     site = installation(backup={"every": "300ms", "keep": 2})
     a_tenant(site)
@@ -185,6 +211,16 @@ def test_backups_on_a_schedule_and_how_many_are_kept(installation):
         until(lambda: names()[0] != last, seconds=10, pause=0.1)
         assert len(names()) <= 2
     assert first not in names()
+    # Those that are asked for are counted apart: they push none out that were made on schedule.
+    site.gate.settings["backup"]["every"] = "0s"
+    site.gate.write_settings()
+    assert site.gate.run("reload").returncode == 0
+    on_schedule = names()
+    made = []
+    for i in range(4):
+        send(site, "PATCH", "/v1/tenants/acme", {"name": f"asked{i}"})
+        made.append(send(site, "POST", "/v1/tenants/acme/backup")[1]["name"])
+    assert names() == [made[3], made[2], *on_schedule] and not set(made) & set(on_schedule)
     assert site.gate.run("tenant", "backup", "--all").returncode == 0
     assert len(list((site.gate.folder / "state/backups/filed").glob("*.tar"))) >= 1      # of files too
     assert all(f.stat().st_mode & 0o077 == 0 for f in (site.gate.folder / "state/backups").rglob("*.tar"))
@@ -248,6 +284,13 @@ def test_certificates_by_the_api(installation, tmp_path):
         status, said = put(wrong)
         assert status == 422 and word in said["detail"], said
     assert put(good.read_bytes(), "/v1/tenants/acme/certificates/filed.example")[0] == 404       # not its host
+    (site.gate.certs_dir / "shop.example.pem").mkdir()                                           # the folder takes none
+    status, said = put(good.read_bytes())
+    assert status == 503 and "shop.example.pem" in said["detail"], said
+    status, said = send(site, "DELETE", path)
+    assert status == 503 and "cannot be removed" in said["detail"], said
+    (site.gate.certs_dir / "shop.example.pem").rmdir()
+    assert send(site, "DELETE", path)[0] == 404
     out = site.gate.run("cert", "add", "acme", "shop.example", str(good))
     assert out.returncode == 0, out.stderr
     with site.gate.tls_client("shop.example", ca=ca.cert) as client:

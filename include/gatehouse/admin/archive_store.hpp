@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <gatehouse/store/rows.hpp>
+#include <gatehouse/tls/certificates.hpp>
 #include <string>
 #include <vector>
 
@@ -34,18 +35,19 @@ class archive_store {
     virtual ~archive_store() = default;
     // Of now; with_keys: private keys of its certificates with it.
     virtual void copy(const std::string& tenant, bool with_keys, std::function<void(archive_answer)> done) = 0;
-    // Makes one, unless the newest is of the same revision and log; the first of the rows is it.
+    // Makes one, unless the newest is of the same revision and log; the first of the rows is it. Those that were asked for
+    // take no room from those on schedule.
     virtual void make_backup(const std::string& tenant, std::function<void(backups_answer)> done) = 0;
     virtual void backups(const std::string& tenant, std::function<void(backups_answer)> done) = 0;
     // name: of backups(); empty: the newest. Without keys: the certificates in it have none.
     virtual void read_backup(const std::string& tenant, const std::string& name, bool with_keys, std::function<void(archive_answer)> done) = 0;
     // Each count stays where it is the larger one.
     virtual void keep_usage(std::vector<store::usage_row> rows, std::function<void(std::string why_not)> done) = 0;
-    // In tls.certs_dir, checked: chain and key in PEM, for `host` ("*.x": the wildcard). `why_not` names what to do.
-    virtual void put_certificate(const std::string& host, const secret_text& pem, std::function<void(std::string why_not)> done) = 0;
+    // In tls.certs_dir, checked: chain and key in PEM, for `host` ("*.x": the wildcard).
+    virtual void put_certificate(const std::string& host, const secret_text& pem, std::function<void(tls::certificate_change)> done) = 0;
     // Those of `hosts` that no certificate is there for, neither their own nor a wildcard.
     virtual void without_certificate(std::vector<std::string> hosts, std::function<void(std::vector<std::string>)> done) = 0;
-    virtual void remove_certificate(const std::string& host, std::function<void(std::string why_not)> done) = 0;
+    virtual void remove_certificate(const std::string& host, std::function<void(tls::certificate_change)> done) = 0;
 };
 
 }  // namespace gatehouse::admin

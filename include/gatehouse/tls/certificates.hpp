@@ -167,12 +167,17 @@ struct certificate_pem {
     secret_text key;         // PEM
     std::int64_t not_after = 0;
 };
-// Puts chain and key (PEM, leaf first) where certificates of that name are read from, or says why not: it is checked as one
-// that is read, names `name` and is not over. `name`: a host, or "*.DOMAIN".
-std::string put_certificate(const std::string& certs_dir, const std::string& name, std::string_view pem);
+// What became of it: `why` is empty where it is done.
+struct certificate_change {
+    bool refused = false;   // it cannot be done as asked; otherwise the folder does not let it now
+    std::string why;
+};
+// Puts chain and key (PEM, leaf first) where certificates of that name are read from. It is checked as one that is read,
+// names `name` and is not over. `name`: a host, or "*.DOMAIN".
+certificate_change put_certificate(const std::string& certs_dir, const std::string& name, std::string_view pem);
 // Whether a file is there for that host, or for the wildcard that it is of. Its content is not looked at.
 bool has_certificate(const std::string& certs_dir, const std::string& host);
-std::string remove_certificate(const std::string& certs_dir, const std::string& name);  // the same
+certificate_change remove_certificate(const std::string& certs_dir, const std::string& name);
 certificate_pem read_certificate(const std::string& certs_dir, const std::string& name, std::string_view digest);
 
 }  // namespace gatehouse::tls
