@@ -719,6 +719,24 @@ TEST_CASE("usage that cannot be told") {
     CHECK(f.act("GET", "/v1/tenants/acme/usage").status == 503);
 }
 
+namespace {
+
+// Its status, its type and its fields.
+void check_described(const json::value& document, const json::object& operation, const api_answer& a) {
+    CAPTURE(a.status, a.body);
+    const auto* said = operation.at("responses").as_object().if_contains(std::to_string(a.status));
+    REQUIRE(said != nullptr);
+    const auto* ref = said->as_object().if_contains("$ref");
+    const auto& response = (ref == nullptr ? *said : document.at_pointer(ref->as_string().subview(1))).as_object();
+    CHECK(response.at("content").as_object().contains(a.content_type.substr(0, a.content_type.find(';'))));
+    for (const auto& field : a.fields) {
+        CAPTURE(field.first);
+        CHECK(response.at("headers").as_object().contains(field.first));
+    }
+}
+
+}  // namespace
+
 TEST_CASE("the document describes what exists, and nothing else") {
     fixture f;
     f.node.add("acme");
@@ -727,7 +745,9 @@ TEST_CASE("the document describes what exists, and nothing else") {
     f.node.access_rows.tokens[token] = {.id = token};
     f.node.access_rows.requests["acme"] = {{.tenant = "acme", .what = registry::request::kind::deletion}};
     f.node.access_rows.grants["acme"]["deletion"] = {};
-    const auto o = f.get("/v1/openapi.json");
+    const auto viewer = make_token();
+    f.node.access_rows.tokens[viewer.id] = {.id = viewer.id, .hash = viewer.hash, .tenant = "acme"};
+    const json::value o = f.get("/v1/openapi.json");
     CHECK(o.at("openapi") == "3.1.0");
     for (const auto& path : o.at("paths").as_object()) {
         std::string target(path.key());
@@ -739,9 +759,18 @@ TEST_CASE("the document describes what exists, and nothing else") {
             std::string method(verb.key());
             boost::to_upper(method);
             CAPTURE(target, method);
-            const auto status = f.ask(method, target).status;
-            CHECK(status != 404);
-            CHECK(status != 405);
+            const auto a = f.ask(method, target);   // what has an action: as if it took too long
+            CHECK(a.status != 404);
+            CHECK(a.status != 405);
+            const auto& operation = verb.value().as_object();
+            check_described(o, operation, a);
+            check_described(o, operation, f.ask(method, target, std::string(viewer.text.view())));
+            check_described(o, operation, f.ask(method, target, ""));
+            fixture other;   // without the tenant
+            check_described(o, operation, other.change(method, target, "x", {}, "text/plain"));
+            other.node.upgrading = {.at = upgrade_status::step::switching, .pid = 2, .from = 1, .version = "2", .why = ""};
+            other.node.following.emplace();   // it may still come from Redis
+            check_described(o, operation, other.ask(method, target));
         }
     }
     CHECK(o.at("paths").as_object().size() == 45);
