@@ -188,7 +188,8 @@ def test_a_restore_and_a_new_user_do_not_cross(installation):
     thread.start()
     added = [f"u{i}@acme.example" for i in range(40)]
     for email in added:
-        assert send(site, "PUT", f"/v1/tenants/acme/users/{email}", {"role": "viewer"})[0] == 201
+        status, said = send(site, "PUT", f"/v1/tenants/acme/users/{email}", {"role": "member"})
+        assert status == 201, said
     stop.set()
     thread.join()
     there = {u["email"] for u in send(site, "GET", "/v1/tenants/acme/users")[1]["users"]}

@@ -312,7 +312,7 @@ def test_log_keeps_its_old_file_when_it_cannot_be_opened_again(own):
 
 def tls_version(gate, sni="acme.localhost", **options):
     with Client(gate.tls_port, tls={"sni": sni, **options}) as client:
-        assert client.get("/").status == 200
+        assert client.get("/", host=sni or "acme.localhost").status == 200
         return client.socket.version()
 
 

@@ -79,10 +79,10 @@ def garbage(conn, request):
 
 def main():
     port, kind = int(sys.argv[1]), sys.argv[2]
-    upstream = ScriptedUpstream(kind, port=port)
+    # All with it: requests come as soon as it listens.
+    upstream = ScriptedUpstream(kind, port=port, default={"good": target, "stalls": stalls, "garbage": garbage}[kind],
+                                handlers={"/healthz": ok(), "/digest": digest, "/big": big, "/ws": ws.echo_upstream})
     upstream.requests, upstream.errors = Forgetful(), Forgetful()
-    upstream.default = {"good": target, "stalls": stalls, "garbage": garbage}[kind]
-    upstream.on("/healthz", ok()).on("/digest", digest).on("/big", big).on("/ws", ws.echo_upstream)
     signal.signal(signal.SIGUSR1, lambda *_: threading.Thread(target=upstream.drop_connections).start())
     while True:
         time.sleep(5)

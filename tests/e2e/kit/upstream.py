@@ -118,10 +118,10 @@ def ok(body=b"ok", fields=b"", status=b"200 OK"):
 class ScriptedUpstream:
     """`address` is what a pool's endpoint says: "127.0.0.1:PORT", "[::1]:PORT" or "unix:PATH"."""
 
-    def __init__(self, name="upstream", unix=None, ipv6=False, tls=None, port=0):
+    def __init__(self, name="upstream", unix=None, ipv6=False, tls=None, port=0, default=None, handlers=None):
         self.name = name
-        self.handlers = {}
-        self.default = echo
+        self.handlers = handlers or {}
+        self.default = default or echo
         self.on_connect = None           # called with the connection before any byte is read
         self.requests = []
         self.connections = []
