@@ -87,7 +87,8 @@ api_answer api::approve(const parsed& p) {
                        const std::function<void(api_answer)>& done) {
             first.action([then, done](const api_answer& changed) {
                 if (changed.status >= 300) return done(changed);
-                then.action(done);
+                // What is stored is not taken back because the wish cannot be crossed out: it is approved again.
+                then.action([changed, done](api_answer settled) { done(settled.status < 300 ? std::move(settled) : changed); });
             });
         };
         return a;
