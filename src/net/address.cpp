@@ -99,7 +99,7 @@ static bool somebody_listens(const address& a) noexcept {
     return listens;
 }
 
-result<int> open_listener(const address& a) {
+result<int> bind_listener(const address& a) {
     const int fd = ::socket(a.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return system_error();
     const int on = 1, off = 0;
@@ -113,10 +113,24 @@ result<int> open_listener(const address& a) {
         ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);   // accepted sockets inherit it
     }
     if (a.family() == AF_INET6) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    constexpr int backlog = 4096;
-    if (::bind(fd, a.get(), a.bytes) != 0 || ::listen(fd, backlog) != 0) {
+    if (::bind(fd, a.get(), a.bytes) != 0) {
         const error_code ec = system_error();
         ::close(fd);
+        return ec;
+    }
+    return fd;
+}
+
+error_code begin_listening(int fd) noexcept {
+    constexpr int backlog = 4096;
+    return ::listen(fd, backlog) == 0 ? error_code() : system_error();
+}
+
+result<int> open_listener(const address& a) {
+    const result<int> fd = bind_listener(a);
+    if (!fd) return fd;
+    if (const error_code ec = begin_listening(*fd)) {
+        ::close(*fd);
         return ec;
     }
     return fd;

@@ -28,11 +28,15 @@ static std::string advice(const error_code& ec) {
     return {};
 }
 
+static std::string cannot_listen(const config::listener_settings& l, const error_code& ec) {
+    return fmt::format("cannot listen on {}: {}{}", l.address, ec.message(), advice(ec));
+}
+
 // A worker more than there are sockets: one of its own where the kernel lets several listen, else one is shared.
 static result<int> another_socket(const net::address& a, const std::vector<int>& given) {
-    if (given.empty()) return net::open_listener(a);
+    if (given.empty()) return net::bind_listener(a);
     if (!a.is_unix()) {
-        if (const result<int> own = net::open_listener(a)) return own;
+        if (const result<int> own = net::bind_listener(a)) return own;
     }
     const int fd = ::fcntl(given.front(), F_DUPFD_CLOEXEC, 0);
     if (fd < 0) return error_code(errno, boost::system::system_category());
@@ -66,11 +70,17 @@ listener_rows open_listeners(const std::vector<config::listener_settings>& liste
         const result<net::address> address = net::parse_address(l.address);
         const error_code ec = listen_at(l, address ? inherited.take(*address) : std::vector<int>(), rows);
         if (!ec) continue;
-        error = fmt::format("cannot listen on {}: {}{}", l.address, ec.message(), advice(ec));
+        error = cannot_listen(l, ec);
         close_listeners(rows);
         return rows;
     }
     return rows;
+}
+
+void begin_listening(const listener_rows& rows, std::string& error) {
+    for (const auto& row : rows)
+        for (const bound_listener& b : row)
+            if (const error_code ec = b.fd < 0 ? error_code() : net::begin_listening(b.fd)) error = cannot_listen(b.settings, ec);
 }
 
 std::uint64_t raise_file_limit() noexcept {

@@ -152,6 +152,7 @@ int node::run() {
         for (const int fd : inherited.take(*a)) admin_socket_ = fd;   // there is one
     }
     listeners_ = open_listeners(settings_.listeners, {}, worker_count(settings_), std::move(inherited), error);
+    if (!takeover_) begin_listening(listeners_, error);   // who comes from now on waits for us, not for the node before us
     if (!error.empty()) {
         log::error("{}", error);
         return 1;
@@ -310,8 +311,14 @@ void node::watch_certificates() {
     certs_folder_->start();
 }
 
+void node::end_publisher() {
+    if (publisher_) written_before_ += publisher_->status().written;
+    publisher_.reset();
+}
+
 // With every reload: what the new one compares is what a reload may have changed.
 void node::start_publisher(registry::region_keys keys) {
+    end_publisher();
     publisher_ = make_publisher(settings_, std::move(keys), registry_.fleet_id(), {.control = control_,
                                     .run_in_pool = pool_executor(),
                                     .directory = directory_,

@@ -130,6 +130,7 @@ class node final : public admin::node_view {
     void certificate_file_changed(const std::string& file);
     void certificate_changed(const std::string& host);
     void start_publisher(registry::region_keys keys);
+    void end_publisher();
     void start_fleet();
     void hand_over(listener_rows rows);
     void directory_changed();
@@ -196,6 +197,7 @@ class node final : public admin::node_view {
     std::unique_ptr<watch::folder> certs_folder_;
     registry::region_keys region_keys_;   // until the publisher has them
     std::unique_ptr<registry::publisher> publisher_;   // null: none
+    std::uint64_t written_before_ = 0;                 // by those before it
     std::unique_ptr<gatehouse::fleet::fleet> fleet_;   // null: no Redis
     server::holds holds_;
     ordered_holds ordered_holds_;

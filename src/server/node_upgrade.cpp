@@ -27,7 +27,7 @@ upgrade::dependencies node::upgrade_parts() {
             .lock = [this] { return registry_.lock_descriptor(); },
             .pause = [this](std::function<void()> paused) { pause_changes(std::move(paused)); },
             .state = [this] { return state_of(ticket_keys_.current(), next_rotation_ns_ - monotonic_ns(), endpoints_down()); },
-            .let_go = [this] { publisher_.reset(); },
+            .let_go = [this] { end_publisher(); },
             .go_on = [this] { go_on(); },
             .handed_over = [this] { handed_over(); }};
 }
@@ -164,6 +164,9 @@ std::unique_ptr<takeover> node::begin_takeover() {
 
 void node::take_over() {
     if (phase_ != phase::starting) return;
+    std::string error;
+    begin_listening(listeners_, error);
+    if (!error.empty()) return fail(error);
     taken_over_from_ = takeover_->from();
     begin_serving();
     takeover_->say("serving");

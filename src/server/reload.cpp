@@ -181,6 +181,7 @@ void open_sockets(new_settings& n, const config::settings& now, std::size_t work
     const config::settings& s = n.settings;
     std::string error;
     if (s.listeners != now.listeners) n.listeners = open_listeners(s.listeners, now.listeners, worker_count, {}, error);
+    if (error.empty()) begin_listening(n.listeners, error);
     if (!error.empty()) return refuse(n, "listener.address", error, {});
     if (s.admin.address == now.admin.address || s.admin.address.empty()) return;
     try {

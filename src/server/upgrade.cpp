@@ -18,12 +18,17 @@ std::string upgrade::start(std::chrono::milliseconds patience) {
     if (status_.at == step::done) return fmt::format("process {} serves already, this one is ending", status_.pid);
     status_ = {.at = step::starting, .pid = 0, .from = ::getpid(), .version = {}, .why = {}};
     log::info("upgrade: {} is started, and has {} to get ready", program::own().path, to_text(patience));
-    timer_.expires_after(patience);
-    timer_.async_wait([this, patience](const boost::system::error_code& ec) {
-        if (!ec) abandon(fmt::format("process {} was not ready within {} (timeouts.upgrade)", status_.pid, to_text(patience)));
-    });
+    patience_ = patience;
+    wait();
     d_.sockets([this](std::vector<int> fds) { launch(std::move(fds)); });
     return {};
+}
+
+void upgrade::wait() {
+    timer_.expires_after(patience_);
+    timer_.async_wait([this](const boost::system::error_code& ec) {
+        if (!ec) abandon(fmt::format("process {} was not ready within {} (timeouts.upgrade)", status_.pid, to_text(patience_)));
+    });
 }
 
 void upgrade::launch(std::vector<int> sockets) {
@@ -58,6 +63,7 @@ void upgrade::said(const json::object& o) {
     } else if (word == "ready" && status_.at == step::loading) {
         status_.at = step::switching;
         d_.let_go();
+        wait();
         talk_->say({{"step", "go"}});
     } else if (word == "serving" && status_.at == step::switching) {
         status_.at = step::done;

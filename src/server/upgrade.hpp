@@ -31,7 +31,8 @@ class upgrade {
     };
     explicit upgrade(dependencies d);
 
-    // Why not; empty: it is under way, and ends one way or the other within `patience`.
+    // Why not; empty: it is under way, and ends one way or the other: the new one has `patience` to get ready, and as long to
+    // serve when it is told to go, which takes it milliseconds. Killed after that it might have clients.
     std::string start(std::chrono::milliseconds patience);
     // Where one is under way: kills the new process, and the node goes on.
     void abandon(const std::string& why);
@@ -41,12 +42,14 @@ class upgrade {
 
    private:
     using step = admin::upgrade_status::step;
+    void wait();
     void launch(std::vector<int> sockets);
     void said(const boost::json::object& o);
     void ended();
 
     const dependencies d_;
     boost::asio::steady_timer timer_;
+    std::chrono::milliseconds patience_{0};
     admin::upgrade_status status_;
     successor next_;
     std::unique_ptr<talk> talk_;

@@ -62,7 +62,9 @@ std::vector<std::string> node::warnings() const {
 
 std::optional<registry::publisher_status> node::publisher() const {
     if (!publisher_) return std::nullopt;
-    return publisher_->status();
+    auto out = publisher_->status();
+    out.written += written_before_;
+    return out;
 }
 
 std::optional<gatehouse::fleet::fleet_status> node::fleet() const {

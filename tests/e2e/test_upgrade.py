@@ -320,6 +320,24 @@ def test_settings_that_cannot_be_served(tmp_path, app, edit, said):
         assert gate.alive() and gate.run("reload", "--config", str(gate.config)).returncode == 0
 
 
+def test_more_workers_that_never_serve(tmp_path, app):
+    """Sockets of the new process's own get no connection before it serves: nobody is there to answer."""
+    many = {f"t{i}": {"pool": "main"} for i in range(5000)}   # so that it loads for a while
+    with made(tmp_path, app, tenants={**tenants, **many}, settings={"node": {"workers": 1}, "timeouts": {"upgrade": "3s"}}) as gate:
+        gate.settings["node"]["workers"] = 4
+        gate.write_settings()
+        gate.signal(signal.SIGUSR2)
+        until(lambda: state(gate)["state"] in ("loading", "done"), 10, pause=0.002)
+        os.kill(state(gate)["pid"], signal.SIGSTOP)
+        assert state(gate)["state"] != "done", "more tenants are needed here"
+        for _ in range(40):
+            assert gate.get("/").status == 200
+        until(lambda: state(gate)["state"] == "failed", 15)
+        assert "was not ready within 3s" in state(gate)["why"]
+        for _ in range(20):
+            assert gate.get("/").status == 200
+
+
 def test_changes_are_held_while_another_loads(tmp_path, app):
     with made(tmp_path, app, settings={"timeouts": {"upgrade": "2s"}}) as gate:
         put_script(tmp_path / "gate/gatehouse", actor("prepared", "time.sleep(600)"))

@@ -34,9 +34,11 @@ struct host_port {
 result<host_port> split_host_port(std::string_view text);
 address make_address(const ip_address& ip, std::uint16_t port) noexcept;
 
-// A bound, listening, non-blocking socket with SO_REUSEPORT (TCP); "[::]" takes IPv4 too.
-// A Unix path is replaced when nobody listens there any more.
-result<int> open_listener(const address& a);
+// A bound, non-blocking socket with SO_REUSEPORT (TCP); "[::]" takes IPv4 too. A Unix path is replaced when nobody listens
+// there any more. No connection comes to it before begin_listening().
+result<int> bind_listener(const address& a);
+error_code begin_listening(int fd) noexcept;
+result<int> open_listener(const address& a);   // both
 // A non-blocking socket whose connect() has begun; ready at once for a Unix socket. Where traffic may have
 // no more descriptors it is as if there were none.
 result<int> begin_connect(const address& a, descriptor_use use = descriptor_use::anything);
