@@ -19,14 +19,15 @@ namespace json = boost::json;
 
 namespace {
 
-std::string hex(const tls::ticket_keys::set& keys) {
+json::string hex(const tls::ticket_keys::set& keys) {
     static_assert(std::is_trivially_copyable_v<tls::ticket_keys::set>);
     constexpr std::string_view digits = "0123456789abcdef";
-    std::string out;
+    json::string out(wiping_storage());
+    out.reserve(2 * sizeof keys.keys);
     const auto* bytes = reinterpret_cast<const unsigned char*>(keys.keys.data());
     for (std::size_t i = 0; i < sizeof keys.keys; ++i) {
-        out += digits[bytes[i] >> 4U];
-        out += digits[bytes[i] & 15U];
+        out.push_back(digits[bytes[i] >> 4U]);
+        out.push_back(digits[bytes[i] & 15U]);
     }
     return out;
 }
@@ -52,7 +53,9 @@ limit::quota_use use_of(const json::value& v) {
 json::object state_of(const tls::ticket_keys::set& keys, std::int64_t rotate_in_ns, const endpoint_names& down) {
     json::array rows;
     for (const auto& [pool, address] : down) rows.push_back(json::array{pool, address});
-    return {{"ticket_keys", hex(keys)}, {"ticket_count", keys.count}, {"rotate_in_ns", rotate_in_ns}, {"down", std::move(rows)}};
+    json::object out({{"ticket_count", keys.count}, {"rotate_in_ns", rotate_in_ns}, {"down", std::move(rows)}}, wiping_storage());
+    out["ticket_keys"] = hex(keys);
+    return out;
 }
 
 json::object quotas_said(const std::vector<limit::quota_use>& uses) {
@@ -90,6 +93,7 @@ void takeover::said(const json::object& o) {
         const json::string& word = o.at("step").as_string();
         if (word == "take") {
             tls::ticket_keys::set keys{};
+            const std::unique_ptr<tls::ticket_keys::set, void (*)(tls::ticket_keys::set*)> wiped(&keys, [](tls::ticket_keys::set* k) { OPENSSL_cleanse(k, sizeof *k); });
             keys.count = o.at("ticket_count").to_number<std::uint8_t>();
             if (keys.count == 0 || keys.count > keys.keys.size() || !from_hex(o.at("ticket_keys").as_string(), keys))
                 throw std::invalid_argument("ticket keys");
@@ -98,7 +102,6 @@ void takeover::said(const json::object& o) {
             for (const json::value& row : o.at("down").as_array())
                 down.emplace(json::value_to<std::string>(row.at(0)), json::value_to<std::string>(row.at(1)));
             on_.take(keys, o.at("rotate_in_ns").to_number<std::int64_t>(), std::move(down));
-            OPENSSL_cleanse(&keys, sizeof keys);
         } else if (word == "go") {
             gone_ = true;
             on_.go();

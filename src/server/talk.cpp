@@ -1,7 +1,5 @@
 #include "talk.hpp"
 
-#include <openssl/crypto.h>
-
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/streambuf.hpp>
@@ -9,6 +7,7 @@
 #include <boost/json.hpp>
 #include <deque>
 #include <gatehouse/base/error.hpp>
+#include <gatehouse/base/secret.hpp>
 #include <string>
 #include <utility>
 
@@ -17,7 +16,42 @@ namespace gatehouse::server {
 namespace asio = boost::asio;
 namespace json = boost::json;
 
-static constexpr std::size_t line_max_bytes = 1024 * 1024;
+namespace {
+
+constexpr std::size_t line_max_bytes = 1024 * 1024;
+using line = std::basic_string<char, std::char_traits<char>, wiping_allocator<char>>;
+
+class wiping_resource final : public json::memory_resource {
+    void* do_allocate(std::size_t bytes, std::size_t) override { return wiping_allocator<std::max_align_t>().allocate(rows(bytes)); }
+    void do_deallocate(void* p, std::size_t bytes, std::size_t) override {
+        wiping_allocator<std::max_align_t>().deallocate(static_cast<std::max_align_t*>(p), rows(bytes));
+    }
+    bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+    static std::size_t rows(std::size_t bytes) { return (bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t); }
+};
+
+line serialized(const json::object& o) {
+    json::serializer writer;
+    writer.reset(&o);
+    line out;
+    secret_bytes<4096> piece;
+    while (!writer.done()) out += std::string_view(writer.read(reinterpret_cast<char*>(piece.data()), piece.size()));
+    return out += '\n';
+}
+
+json::value parsed(std::string_view text, error_code& ec) {
+    json::parser reader(wiping_storage());   // what it keeps meanwhile
+    reader.reset(wiping_storage());
+    reader.write(text, ec);
+    return ec ? json::value() : reader.release();
+}
+
+}  // namespace
+
+json::storage_ptr wiping_storage() noexcept {
+    static wiping_resource resource;
+    return &resource;
+}
 
 struct talk::impl : std::enable_shared_from_this<impl> {
     impl(asio::io_context& control, int fd) : socket(control, asio::local::stream_protocol(), fd) {}
@@ -30,8 +64,8 @@ struct talk::impl : std::enable_shared_from_this<impl> {
     void have(const error_code& ec, std::size_t n) {
         if (!said) return;
         error_code bad = ec;
-        const json::value v = ec ? json::value() : json::parse(std::string_view(in).substr(0, n), bad);
-        OPENSSL_cleanse(in.data(), ec ? 0 : n);   // there are keys among what is said
+        const json::value v = ec ? json::value() : parsed(std::string_view(in).substr(0, n), bad);
+        ::explicit_bzero(in.data(), ec ? 0 : n);   // there are keys among what is said
         if (bad || !v.is_object()) return end();
         in.erase(0, n);
         const auto hear = said;   // which may end us
@@ -46,7 +80,6 @@ struct talk::impl : std::enable_shared_from_this<impl> {
 
     void write() {
         asio::async_write(socket, asio::buffer(out.front()), [self = shared_from_this()](const error_code& ec, std::size_t) {
-            OPENSSL_cleanse(self->out.front().data(), self->out.front().size());
             self->out.pop_front();
             if (ec || self->out.empty()) return;   // who is gone is told by reading
             self->write();
@@ -54,8 +87,8 @@ struct talk::impl : std::enable_shared_from_this<impl> {
     }
 
     asio::local::stream_protocol::socket socket;
-    std::string in;
-    std::deque<std::string> out;
+    line in;
+    std::deque<line> out;
     std::function<void(const json::object&)> said;
     std::function<void()> ended;
 };
@@ -75,7 +108,7 @@ talk::~talk() {
 }
 
 void talk::say(const json::object& o) {
-    impl_->out.push_back(json::serialize(o) + '\n');
+    impl_->out.push_back(serialized(o));
     if (impl_->out.size() == 1) impl_->write();
 }
 

@@ -4,10 +4,14 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/storage_ptr.hpp>
 #include <functional>
 #include <memory>
 
 namespace gatehouse::server {
+
+// For what is said with keys in it: its bytes are overwritten when they are let go. Objects that are heard are of it.
+boost::json::storage_ptr wiping_storage() noexcept;
 
 class talk {
    public:
