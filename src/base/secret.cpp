@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <gatehouse/base/secret.hpp>
 
 namespace gatehouse {
@@ -31,6 +32,15 @@ result<secret_text> read_secret(const std::string& path, std::size_t most_bytes)
 bool others_may_read(const std::string& path) noexcept {
     struct stat s {};
     return ::stat(path.c_str(), &s) == 0 && S_ISREG(s.st_mode) && (s.st_mode & (S_IRGRP | S_IROTH)) != 0;
+}
+
+bool others_may_enter(const std::string& folder) {
+    namespace fs = std::filesystem;
+    constexpr auto pass = fs::perms::group_exec | fs::perms::others_exec;
+    std::error_code ec;
+    for (auto at = fs::canonical(folder, ec); !ec && at.has_relative_path(); at = at.parent_path())
+        if ((fs::status(at, ec).permissions() & pass) == fs::perms::none) return false;
+    return !ec;
 }
 
 }  // namespace gatehouse

@@ -50,7 +50,7 @@ void certificate_sweep::look_at(const std::string& certs_dir, const std::string&
     const std::string name = pattern_of(file);
     if (name.empty()) return;
     const leaf_facts leaf = read_leaf_facts(certs_dir, file, leaf_look::end);
-    if (leaf.shared && shared_count_++ == 0) shared_file_ = certs_dir + '/' + file;
+    if (leaf.shared && others_enter_ && shared_count_++ == 0) shared_file_ = certs_dir + '/' + file;
     if (leaf.missing)
         watch_.gone(name);
     else if (leaf.not_after != 0)
@@ -86,6 +86,7 @@ void certificate_sweep::go_round(const std::string& certs_dir, std::int64_t now)
         if (!std::exchange(again_, false) && (names_ || !is_over(began_, round_seconds, now))) return;
     }
     began_ = now;
+    others_enter_ = others_may_enter(certs_dir);
     names_.emplace(certs_dir);
     watch_.begin_round();
 }
@@ -124,7 +125,7 @@ void certificate_sweep::tell(std::int64_t now) {
             log::info("{}", l.text);
     }
     if (const auto n = std::exchange(shared_count_, 0); n != 0)
-        log::warn("certificates: others than their owner may read {} with a private key, {} for one: chmod 600 {}",
+        log::warn("certificates: others than their owner may read {} with a private key, {} for one: chmod 600 {}, which the user of this node has to own",
                   n == 1 ? std::string("a file") : std::to_string(n) + " files", shared_file_, n == 1 ? shared_file_ : "them");
     const std::lock_guard lock(mutex_);
     counts_ = o.counts;

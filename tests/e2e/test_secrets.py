@@ -6,6 +6,7 @@ import re
 import resource
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -203,9 +204,14 @@ def test_files_with_secrets_are_their_owners_alone(tmp_path):
     certs.mkdir()
     pem = Authority(tmp_path / "ca").leaf("acme.localhost", out=certs / "acme.localhost.pem")
     pem.chmod(0o644)
-    gate = Gate(tmp_path / "gate", {"main": ["127.0.0.1:9"]}, {"acme": {"pool": "main"}}, {"regions": {"eu-west": {"key_file": str(key)}}}, certs=certs)
-    with gate:
-        # Of a certificate it is told, once for all of them.
+    with tempfile.TemporaryDirectory() as folder, \
+            Gate(pathlib.Path(folder) / "gate", {"main": ["127.0.0.1:9"]}, {"acme": {"pool": "main"}},
+                 {"regions": {"eu-west": {"key_file": str(key)}}}, certs=certs) as gate:
+        # Of a certificate it is told, once for all of them, and only where others can enter the folder.
+        until(lambda: "acme.localhost" in json.dumps(gate.admin_json("/v1/certificates")), 5)
+        assert "others than their owner" not in gate.stderr()
+        pathlib.Path(folder).chmod(0o711)
+        assert gate.run("reload", "--config", str(gate.config)).returncode == 0
         until(lambda: f"chmod 600 {gate.certs_dir / pem.name}" in gate.stderr(), 5)
         token = gate.folder / "admin.token"
         for file, what in ((key, "regions.eu-west.key_file"), (token, "admin.token_file")):

@@ -64,6 +64,16 @@ TEST_CASE("a secret's file is read whole or up to a bound, and its mode is seen"
         ::chmod(file.c_str(), mode);
         CHECK(others_may_read(file) == open);
     }
+    // /tmp lets everybody pass.
+    CHECK_FALSE(others_may_enter(folder));
+    ::chmod(folder.c_str(), 0711);
+    CHECK(others_may_enter(folder));
+    REQUIRE(::mkdir((folder + "/inner").c_str(), 0755) == 0);
+    CHECK(others_may_enter(folder + "/inner"));
+    ::chmod(folder.c_str(), 0700);
+    CHECK_FALSE(others_may_enter(folder + "/inner"));
+    CHECK_FALSE(others_may_enter(folder + "/nothing"));
+    ::rmdir((folder + "/inner").c_str());
     ::unlink(file.c_str());
     REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
     CHECK(read_secret(file, 4)->empty());   // nobody writes: no wait
