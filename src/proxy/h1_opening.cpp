@@ -41,7 +41,15 @@ net::task<bool> h1_session::read_proxy_header() {
 
 void h1_session::learn_from_header(const http::proxy_header& header) {
     facts_.relayed_by = header.relayed_by;
-    if (!header.has_addresses) return;
+    if (!header.has_addresses) {
+        // A balancer that speaks for itself is the client. Another region's node has a client, who came over a Unix socket.
+        if (!header.relayed_by.empty()) {
+            facts_.ip_known = facts_.trusted = false;
+            facts_.ip_text = client_facts{}.ip_text;
+            facts_.port = 0;
+        }
+        return;
+    }
     facts_.ip = header.source;
     facts_.ip_known = true;
     facts_.ip_text = header.source.to_string();

@@ -224,6 +224,13 @@ def test_the_peers_own_address_holds_without_one(ports, world, dev_certs, header
             assert seen_by_application(client)["x-forwarded-for"] == "127.0.0.1"
 
 
+def test_a_relayed_client_without_an_address_is_not_the_relay(ports, world):
+    # The relay is one of trusted_proxies; its client, who came over a Unix socket, is not: what it says of itself is not believed.
+    with Behind(ports["plain"], pp.raw(pp.PROXY, pp.UNKNOWN, pp.relay_mark("us-east"))) as client:
+        seen = seen_by_application(client, fields=[("X-Forwarded-For", "192.0.2.99")])
+        assert "192.0.2.99" not in seen["x-forwarded-for"] and "127.0.0.1" not in seen["x-forwarded-for"]
+
+
 # --- what is closed ---
 
 v4 = pp.addresses("192.0.2.7")
