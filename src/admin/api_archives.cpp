@@ -123,10 +123,10 @@ api_answer api::make_backup(const parsed& p) {
     if (store == nullptr) return elsewhere();
     auto a = slow();
     a.action = [store, id = p.id](const std::function<void(api_answer)>& done) {
-        store->make_backup(id, [done](const backups_answer& b) {
+        store->make_backup(id, [done](const backup_answer& b) {
             if (!b.known) return done(no_tenant());
             if (!b.why.empty()) return done(cannot_now(b.why));
-            done(json_answer(backup_json(b.rows.front()), 201));
+            done(json_answer(backup_json(b.row), 201));
         });
     };
     return in_turn(p.who, std::move(a));

@@ -205,9 +205,9 @@ constexpr const char* text = R"json({
       "responses": { "200": { "description": "the archive", "headers": [ "Content-Disposition" ], "content": { "application/x-tar": { "schema": { "$ref": "Archive" } } } } },
       "problems": [ 403, 404, 409, 503, 504 ] } },
     "/v1/tenants/{id}/backup": { "post": {
-      "summary": "Keeps a copy of the tenant on this node, unless the newest is of the same revision and log", "operationId": "backupTenant",
+      "summary": "Keeps a copy of the tenant on this node, unless the newest that was asked for is of the same revision and log", "operationId": "backupTenant",
       "parameters": [ "id" ],
-      "responses": { "201": { "description": "the newest backup", "json": { "$ref": "Backup" } } },
+      "responses": { "201": { "description": "that backup", "json": { "$ref": "Backup" } } },
       "problems": [ 403, 404, 409, 503, 504 ] } },
     "/v1/tenants/{id}/backups": { "get": {
       "summary": "The tenant's backups on this node, the newest first", "operationId": "backups",

@@ -24,6 +24,7 @@ namespace gatehouse::server {
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
 using admin::archive_answer;
+using admin::backup_answer;
 using admin::backup_row;
 using admin::backups_answer;
 
@@ -131,15 +132,18 @@ packed pack(registry::tenant_copy& t, const std::string& certs_dir, bool with_ke
     return out;
 }
 
-// The newest one as it is, where it is of the same revision and log. `keep` of those that were asked for stay, and as many of
-// the others: who may ask cannot push out those on schedule.
-backups_answer write_backup(const std::string& folder, registry::tenant_copy& t, const std::string& certs_dir, bool with_keys, std::uint32_t keep,
-                            bool asked) {
-    backups_answer out{.known = true, .why = {}, .rows = list(folder)};
+// Of its kind the newest as it is, where that is of the same revision and log. `keep` of those that were asked for stay, and
+// as many of the others: who may ask cannot push out those on schedule.
+backup_answer write_backup(const std::string& folder, registry::tenant_copy& t, const std::string& certs_dir, bool with_keys, std::uint32_t keep,
+                           bool asked) {
+    backup_answer out;
     const auto audit_rows = t.audit.empty() ? 0 : t.audit.back().number;
-    const auto same = [&](const backup_row& r) { return r.revision == t.revision && r.audit_rows == audit_rows; };
-    const auto newest = std::find_if(out.rows.begin(), out.rows.end(), [asked](const auto& r) { return asked || !was_asked(r); });
-    if (newest != out.rows.end() && same(*newest)) return out;
+    const auto before = list(folder);
+    const auto newest = std::find_if(before.begin(), before.end(), [asked](const auto& r) { return was_asked(r) == asked; });
+    if (newest != before.end() && newest->revision == t.revision && newest->audit_rows == audit_rows) {
+        out.row = *newest;
+        return out;
+    }
     std::error_code ec;
     fs::create_directories(folder, ec);
     if (ec) out.why = fmt::format("{}: {}", folder, ec.message());
@@ -152,13 +156,13 @@ backups_answer write_backup(const std::string& folder, registry::tenant_copy& t,
         out.why = fmt::format("the backup cannot be written: {}", why);
         return out;
     }
-    out.rows = list(folder);
-    std::uint32_t kept = 0;
-    std::erase_if(out.rows, [&](const backup_row& r) {
-        if (was_asked(r) != asked || ++kept <= keep) return false;
-        fs::remove(folder + '/' + r.name, ec);
-        return true;
-    });
+    std::uint32_t kept = 1;
+    for (auto& r : list(folder)) {
+        if (r.name == name)
+            out.row = std::move(r);
+        else if (was_asked(r) == asked && ++kept > keep)
+            fs::remove(folder + '/' + r.name, ec);
+    }
     return out;
 }
 
@@ -198,17 +202,22 @@ void archives::copy(const std::string& tenant, bool with_keys, std::function<voi
     });
 }
 
-void archives::make_backup(const std::string& tenant, std::function<void(backups_answer)> done) { back_up(tenant, true, std::move(done)); }
+void archives::make_backup(const std::string& tenant, std::function<void(backup_answer)> done) { back_up(tenant, true, std::move(done)); }
 
-void archives::back_up(const std::string& tenant, bool asked, std::function<void(backups_answer)> done) {
-    if (auto why = why_not_here(tenant); !why.empty()) return done({.known = true, .why = std::move(why), .rows = {}});
+void archives::back_up(const std::string& tenant, bool asked, std::function<void(backup_answer)> done) {
+    if (auto why = why_not_here(tenant); !why.empty()) return done({.known = true, .why = std::move(why), .row = {}});
     parts_.registry.copy(tenant, [this, asked, done = std::move(done)](registry::tenant_copy t) {
-        if (!t.known || !t.why.empty()) return done({.known = t.known, .why = t.why, .rows = {}});
+        if (!t.known || !t.why.empty()) return done({.known = t.known, .why = t.why, .row = {}});
         const auto copied = std::make_shared<registry::tenant_copy>(std::move(t));
         const auto& s = parts_.settings();
-        in_pool<backups_answer>(
+        // Whatever fails is answered: the next on schedule waits for it.
+        in_pool<backup_answer>(
             [copied, asked, folder = folder_of(copied->id), certs = s.tls.certs_dir, keys = s.backup.keys, keep = s.backup.keep] {
-                return write_backup(folder, *copied, certs, keys, keep, asked);
+                try {
+                    return write_backup(folder, *copied, certs, keys, keep, asked);
+                } catch (const std::exception& e) {
+                    return backup_answer{.known = true, .why = e.what(), .row = {}};
+                }
             },
             done);
     });
@@ -302,7 +311,7 @@ void archives::back_up_all(std::string after, std::size_t made, std::size_t fail
     const auto& row = page.rows.front();
     const bool in_service = row.record && row.record->tenant;
     if (!in_service) return asio::post(parts_.control, [this, id = row.id, made, failed] { back_up_all(id, made, failed); });
-    back_up(row.id, false, [this, id = row.id, made, failed](const backups_answer& a) {
+    back_up(row.id, false, [this, id = row.id, made, failed](const backup_answer& a) {
         const bool bad = !a.why.empty();
         static log::limiter often(1);
         if (std::uint64_t more = 0; bad && often.allow(&more)) log::error("backup of tenant {}: {}", id, a.why);

@@ -30,7 +30,7 @@ class archives : public admin::archive_store {
     void stop();
 
     void copy(const std::string& tenant, bool with_keys, std::function<void(admin::archive_answer)> done) override;
-    void make_backup(const std::string& tenant, std::function<void(admin::backups_answer)> done) override;
+    void make_backup(const std::string& tenant, std::function<void(admin::backup_answer)> done) override;
     void backups(const std::string& tenant, std::function<void(admin::backups_answer)> done) override;
     void read_backup(const std::string& tenant, const std::string& name, bool with_keys, std::function<void(admin::archive_answer)> done) override;
     void keep_usage(std::vector<store::usage_row> rows, std::function<void(std::string why_not)> done) override;
@@ -42,7 +42,7 @@ class archives : public admin::archive_store {
     // As server::in_pool(), with what `job` gives.
     template <class T>
     void in_pool(std::function<T()> job, std::function<void(T)> done);
-    void back_up(const std::string& tenant, bool asked, std::function<void(admin::backups_answer)> done);
+    void back_up(const std::string& tenant, bool asked, std::function<void(admin::backup_answer)> done);
     std::string folder_of(const std::string& tenant) const;
     std::string why_not_here(const std::string& tenant) const;
     void wait(milliseconds time);

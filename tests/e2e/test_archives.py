@@ -207,10 +207,10 @@ def test_backups_on_a_schedule_and_how_many_are_kept(installation):
     until(lambda: len(names()) >= 1, seconds=10, pause=0.1)
     first = names()[-1]
     for i in range(4):
-        send(site, "PATCH", "/v1/tenants/acme", {"name": f"n{i}"})
         last = names()[0]
+        send(site, "PATCH", "/v1/tenants/acme", {"name": f"n{i}"})
         until(lambda: names()[0] != last, seconds=10, pause=0.1)
-        assert len(names()) <= 2
+        until(lambda: len(names()) <= 2, seconds=10, pause=0.1)     # the older ones go after the new one is there
     assert first not in names()
     # Those that are asked for are counted apart: they push none out that were made on schedule.
     site.gate.settings["backup"]["every"] = "0s"
@@ -222,6 +222,14 @@ def test_backups_on_a_schedule_and_how_many_are_kept(installation):
         send(site, "PATCH", "/v1/tenants/acme", {"name": f"asked{i}"})
         made.append(send(site, "POST", "/v1/tenants/acme/backup")[1]["name"])
     assert names() == [made[3], made[2], *on_schedule] and not set(made) & set(on_schedule)
+    # Each kind has its own newest: who asks is not given one that the schedule takes away.
+    site.gate.settings["backup"]["every"] = "300ms"
+    site.gate.write_settings()
+    assert site.gate.run("reload").returncode == 0
+    until(lambda: not names()[0].endswith("-asked.tar"), seconds=10, pause=0.1)
+    kept = send(site, "POST", "/v1/tenants/acme/backup")[1]["name"]
+    assert kept.endswith("-asked.tar") and kept in names()
+    assert send(site, "POST", "/v1/tenants/acme/backup")[1]["name"] == kept
     assert site.gate.run("tenant", "backup", "--all").returncode == 0
     assert len(list((site.gate.folder / "state/backups/filed").glob("*.tar"))) >= 1      # of files too
     assert all(f.stat().st_mode & 0o077 == 0 for f in (site.gate.folder / "state/backups").rglob("*.tar"))

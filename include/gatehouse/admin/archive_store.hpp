@@ -24,6 +24,11 @@ struct backup_row {
     std::uint64_t bytes = 0, revision = 0, audit_rows = 0;
     std::int64_t made_at = 0;  // Unix seconds
 };
+struct backup_answer {
+    bool known = true;
+    std::string why;
+    backup_row row;
+};
 struct backups_answer {
     bool known = true;
     std::string why;
@@ -35,9 +40,9 @@ class archive_store {
     virtual ~archive_store() = default;
     // Of now; with_keys: private keys of its certificates with it.
     virtual void copy(const std::string& tenant, bool with_keys, std::function<void(archive_answer)> done) = 0;
-    // Makes one, unless the newest is of the same revision and log; the first of the rows is it. Those that were asked for
+    // Makes one, unless the newest that was asked for is of the same revision and log: then that one is the answer. They
     // take no room from those on schedule.
-    virtual void make_backup(const std::string& tenant, std::function<void(backups_answer)> done) = 0;
+    virtual void make_backup(const std::string& tenant, std::function<void(backup_answer)> done) = 0;
     virtual void backups(const std::string& tenant, std::function<void(backups_answer)> done) = 0;
     // name: of backups(); empty: the newest. Without keys: the certificates in it have none.
     virtual void read_backup(const std::string& tenant, const std::string& name, bool with_keys, std::function<void(archive_answer)> done) = 0;
