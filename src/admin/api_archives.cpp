@@ -41,7 +41,7 @@ api_answer file_answer(archive_answer a, std::string_view unknown) {
 }
 
 json::object backup_json(const backup_row& r) {
-    return {{"name", r.name}, {"made_at", rfc3339(r.made_at)}, {"bytes", r.bytes}, {"revision", r.revision}, {"audit_rows", r.audit_rows}};
+    return {{"name", r.name}, {"made_at", rfc3339(r.stamp.made_at)}, {"bytes", r.bytes}, {"revision", r.stamp.revision}, {"audit_rows", r.stamp.audit_rows}};
 }
 
 // What makes `now` what `wanted` is (RFC 7396); the state has verbs of its own.

@@ -7,9 +7,12 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <gatehouse/registry/backup_stamp.hpp>
 #include <gatehouse/registry/repair.hpp>
 #include <iterator>
 #include <map>
+#include <optional>
+#include <utility>
 
 namespace gatehouse::registry {
 namespace {
@@ -26,13 +29,14 @@ std::vector<std::string> damaged_files(const std::string& state_dir) {
     return out;
 }
 
-// Names of backups sort by time.
+// An archive under a name of its own is taken where there is no backup.
 std::string newest_in(const fs::path& folder) {
-    std::string newest;
+    using archive = std::pair<std::optional<backup_stamp>, std::string>;
+    archive newest;
     std::error_code ec;
     for (fs::directory_iterator i(folder, ec), end; !ec && i != end; i.increment(ec))
-        if (i->path().extension() == ".tar") newest = std::max(newest, i->path().string());
-    return newest;
+        if (i->path().extension() == ".tar") newest = std::max(newest, archive(stamp_of(i->path().filename().string()), i->path().string()));
+    return newest.second;
 }
 
 std::map<std::string, std::string> newest_backups(const std::string& dir) {

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
-#include <charconv>
 #include <ctime>
 #include <filesystem>
 #include <gatehouse/base/error.hpp>
@@ -15,7 +14,6 @@
 #include <gatehouse/base/log.hpp>
 #include <gatehouse/tls/certificates.hpp>
 #include <optional>
-#include <tuple>
 
 #include "in_pool.hpp"
 
@@ -30,63 +28,23 @@ using admin::backups_answer;
 
 namespace {
 
-constexpr std::string_view suffix = ".tar";
 // After a start: one that was overdue is not put off by it, and what has not changed is not copied again.
 constexpr milliseconds soon{std::chrono::minutes(10)};
 constexpr std::size_t most_bytes = 256U * 1024 * 1024;
 
 std::int64_t now() { return std::time(nullptr); }
 
-std::string stamp(std::int64_t unix_s) {
-    const std::time_t t = unix_s;
-    std::tm tm{};
-    gmtime_r(&t, &tm);
-    char out[32];
-    return {out, std::strftime(out, sizeof out, "%Y%m%dT%H%M%SZ", &tm)};
-}
-
-std::optional<std::uint64_t> number(std::string_view text) {
-    std::uint64_t n = 0;
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
-    if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return n;
-}
-
-// "20261122T134700Z-r41-a7.tar": made then by schedule, of revision 41, with 7 rows in the audit log; "...-a7-asked.tar"
-// where somebody asked for it.
-constexpr std::string_view asked_suffix = "-asked.tar";
-std::string backup_name(std::int64_t at, std::uint64_t revision, std::uint64_t audit_rows, bool asked) {
-    return fmt::format("{}-r{}-a{}{}", stamp(at), revision, audit_rows, asked ? asked_suffix : suffix);
-}
-bool was_asked(const backup_row& r) { return r.name.ends_with(asked_suffix); }
-
-std::optional<backup_row> parse_name(const std::string& name) {
-    std::tm tm{};
-    const char* end = ::strptime(name.c_str(), "%Y%m%dT%H%M%SZ", &tm);
-    if (end == nullptr) return std::nullopt;
-    std::string_view rest(end);
-    if (!rest.starts_with("-r") || !rest.ends_with(suffix)) return std::nullopt;
-    rest.remove_prefix(2);
-    rest.remove_suffix(rest.ends_with(asked_suffix) ? asked_suffix.size() : suffix.size());
-    const auto dash = rest.find("-a");
-    if (dash == rest.npos) return std::nullopt;
-    const auto revision = number(rest.substr(0, dash)), rows = number(rest.substr(dash + 2));
-    if (!revision || !rows) return std::nullopt;
-    return backup_row{.name = name, .bytes = 0, .revision = *revision, .audit_rows = *rows, .made_at = ::timegm(&tm)};
-}
-
 std::vector<backup_row> list(const std::string& folder) {
     std::vector<backup_row> out;
     std::error_code ec;
     for (fs::directory_iterator i(folder, ec), end; !ec && i != end; i.increment(ec)) {
-        auto row = parse_name(i->path().filename().string());
-        if (!row) continue;
+        auto name = i->path().filename().string();
+        const auto stamp = registry::stamp_of(name);
+        if (!stamp) continue;
         std::error_code ignored;
-        row->bytes = fs::file_size(i->path(), ignored);
-        out.push_back(std::move(*row));
+        out.push_back({.name = std::move(name), .bytes = fs::file_size(i->path(), ignored), .stamp = *stamp});
     }
-    const auto age = [](const backup_row& r) { return std::tie(r.made_at, r.revision, r.audit_rows, r.name); };
-    std::sort(out.begin(), out.end(), [age](const auto& a, const auto& b) { return age(a) > age(b); });
+    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.stamp > b.stamp; });
     return out;
 }
 
@@ -139,8 +97,8 @@ backup_answer write_backup(const std::string& folder, registry::tenant_copy& t, 
     backup_answer out;
     const auto audit_rows = t.audit.empty() ? 0 : t.audit.back().number;
     const auto before = list(folder);
-    const auto newest = std::find_if(before.begin(), before.end(), [asked](const auto& r) { return was_asked(r) == asked; });
-    if (newest != before.end() && newest->revision == t.revision && newest->audit_rows == audit_rows) {
+    const auto newest = std::find_if(before.begin(), before.end(), [asked](const auto& r) { return r.stamp.asked == asked; });
+    if (newest != before.end() && newest->stamp.revision == t.revision && newest->stamp.audit_rows == audit_rows) {
         out.row = *newest;
         return out;
     }
@@ -151,18 +109,15 @@ backup_answer write_backup(const std::string& folder, registry::tenant_copy& t, 
     const auto archive = out.why.empty() ? pack(t, certs_dir, with_keys, at) : packed();
     if (out.why.empty()) out.why = archive.why;
     if (!out.why.empty()) return out;
-    const auto name = backup_name(at, t.revision, audit_rows, asked);
-    if (const auto why = write_whole(folder + '/' + name, archive.bytes); !why.empty()) {
+    const registry::backup_stamp stamp{.made_at = at, .revision = t.revision, .audit_rows = audit_rows, .asked = asked};
+    out.row = {.name = registry::backup_name(stamp), .bytes = archive.bytes.size(), .stamp = stamp};
+    if (const auto why = write_whole(folder + '/' + out.row.name, archive.bytes); !why.empty()) {
         out.why = fmt::format("the backup cannot be written: {}", why);
         return out;
     }
     std::uint32_t kept = 1;
-    for (auto& r : list(folder)) {
-        if (r.name == name)
-            out.row = std::move(r);
-        else if (was_asked(r) == asked && ++kept > keep)
-            fs::remove(folder + '/' + r.name, ec);
-    }
+    for (const auto& r : list(folder))
+        if (r.name != out.row.name && r.stamp.asked == asked && ++kept > keep) fs::remove(folder + '/' + r.name, ec);
     return out;
 }
 
@@ -196,7 +151,7 @@ void archives::copy(const std::string& tenant, bool with_keys, std::function<voi
             [copied, with_keys, certs = parts_.settings().tls.certs_dir] {
                 const auto at = now();
                 auto p = pack(*copied, certs, with_keys, at);
-                return archive_answer{.known = true, .why = std::move(p.why), .name = fmt::format("{}-{}{}", copied->id, stamp(at), suffix), .bytes = std::move(p.bytes)};
+                return archive_answer{.known = true, .why = std::move(p.why), .name = fmt::format("{}-{}.tar", copied->id, registry::compact_time(at)), .bytes = std::move(p.bytes)};
             },
             done);
     });
@@ -234,10 +189,10 @@ void archives::read_backup(const std::string& tenant, const std::string& name, b
             if (name.empty())
                 if (const auto all = list(folder); !all.empty()) name = all.front().name;
             // No path but of a backup.
-            const auto row = name.find('/') == name.npos ? parse_name(name) : std::nullopt;
-            auto bytes = row ? read_file(folder + '/' + name, out.why) : std::nullopt;
+            const auto stamp = name.find('/') == name.npos ? registry::stamp_of(name) : std::nullopt;
+            auto bytes = stamp ? read_file(folder + '/' + name, out.why) : std::nullopt;
             out.known = bytes.has_value() || !out.why.empty();
-            if (bytes && !with_keys) bytes = registry::without_keys(std::move(*bytes), tenant::utc_time(std::chrono::seconds(row->made_at)), out.why);
+            if (bytes && !with_keys) bytes = registry::without_keys(std::move(*bytes), tenant::utc_time(std::chrono::seconds(stamp->made_at)), out.why);
             if (bytes) out.bytes = std::move(*bytes);
             out.name = name;
             return out;

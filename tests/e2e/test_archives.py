@@ -319,6 +319,11 @@ def test_a_damaged_central_db_is_repaired(installation):
     until(lambda: list((site.gate.folder / "state/tenants").rglob("child.db")), seconds=5)
     assert site.gate.run("tenant", "backup", "--all").returncode == 0
     before = files(download(site, "/v1/tenants/acme/export")[1])
+    # Of one second the higher revision is the newest.
+    newest = max((site.gate.folder / "state/backups/acme").glob("*.tar"))
+    second = newest.name.split("-")[0]
+    newest.with_name(f"{second}-r9-a5.tar").write_bytes(b"an older one")
+    newest.rename(newest.with_name(f"{second}-r100-a5.tar"))
     assert "nothing is repaired" in site.gate.run("check", "--repair").stderr            # the node runs
     site.gate.stop()
     assert "central.db is sound" in site.gate.run("check", "--repair").stderr

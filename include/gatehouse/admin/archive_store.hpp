@@ -5,6 +5,7 @@
 #include <gatehouse/base/secret.hpp>
 #include <cstdint>
 #include <functional>
+#include <gatehouse/registry/backup_stamp.hpp>
 #include <gatehouse/store/rows.hpp>
 #include <gatehouse/tls/certificates.hpp>
 #include <string>
@@ -21,8 +22,8 @@ struct archive_answer {
 
 struct backup_row {
     std::string name;
-    std::uint64_t bytes = 0, revision = 0, audit_rows = 0;
-    std::int64_t made_at = 0;  // Unix seconds
+    std::uint64_t bytes = 0;
+    registry::backup_stamp stamp;
 };
 struct backup_answer {
     bool known = true;

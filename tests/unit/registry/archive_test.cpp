@@ -1,4 +1,5 @@
 #include <gatehouse/registry/archive.hpp>
+#include <gatehouse/registry/backup_stamp.hpp>
 
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
@@ -115,4 +116,16 @@ TEST_CASE("an archive that was touched is not brought in") {
     t.audit[2].who = "nobody";
     CHECK(why_not(to_archive(t, noon)) == "audit.json: row 3 was altered or is missing");
     CHECK(why_not("hello") == "it is no tar archive");
+}
+
+TEST_CASE("the name of a backup says its age") {
+    const backup_stamp s{.made_at = 1'795'355'220, .revision = 41, .audit_rows = 7, .asked = false};
+    CHECK(backup_name(s) == "20261122T134700Z-r41-a7.tar");
+    CHECK(stamp_of("20261122T134700Z-r41-a7.tar") == s);
+    CHECK(stamp_of("20261122T134700Z-r41-a7-asked.tar")->asked);
+    CHECK(*stamp_of("20261122T134700Z-r9-a7.tar") < *stamp_of("20261122T134700Z-r10-a1.tar"));
+    CHECK(*stamp_of("20261122T134700Z-r41-a9.tar") < *stamp_of("20261122T134700Z-r41-a10.tar"));
+    CHECK(*stamp_of("20261122T134700Z-r41-a7.tar") < *stamp_of("20261122T134701Z-r1-a1.tar"));
+    for (const auto* none : {"", "acme-20261122T134700Z.tar", "20261122T134700Z-r41.tar", "20261122T134700Z-rx-a7.tar", "20261122T134700Z-r41-a7.zip"})
+        CHECK_FALSE(stamp_of(none));
 }
