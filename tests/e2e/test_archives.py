@@ -1,4 +1,5 @@
 """A tenant taken along: export, import, backup, restore, and certificates by the API, between real installations."""
+import concurrent.futures
 import hashlib
 import http.client
 import io
@@ -180,24 +181,36 @@ def test_a_restore_and_a_new_user_do_not_cross(installation):
     a_tenant(site)
     assert send(site, "POST", "/v1/tenants/acme/backup")[0] == 201
     stop = threading.Event()
+    restored = []
 
     def restores():
         while not stop.is_set():
-            assert send(site, "POST", "/v1/tenants/acme/restore")[0] == 200
+            restored.append(send(site, "POST", "/v1/tenants/acme/restore")[0])
     thread = threading.Thread(target=restores)
     thread.start()
-    added = [f"u{i}@acme.example" for i in range(40)]
-    for email in added:
-        status, said = send(site, "PUT", f"/v1/tenants/acme/users/{email}", {"role": "member"})
-        assert status == 201, said
+    added = [f"u{i}@acme.example" for i in range(200)]
+    with concurrent.futures.ThreadPoolExecutor(4) as several:
+        made = list(several.map(lambda email: send(site, "PUT", f"/v1/tenants/acme/users/{email}", {"role": "member"})[0], added))
     stop.set()
     thread.join()
-    there = {u["email"] for u in send(site, "GET", "/v1/tenants/acme/users")[1]["users"]}
-    rows = send(site, "GET", "/v1/tenants/acme/audit?limit=1000")[1]["rows"]
-    # Of the log the newest comes first: who was added since the last restore is there, nobody else.
-    last = next(i for i, r in enumerate(rows) if r["action"] == "restored")
-    since = {json.dumps(r["after"]) for r in rows[:last] if r["action"] == "user-set"}
-    assert {e for e in added if e in there} == {e for e in added if any(e in text for text in since)}
+    assert restored and set(restored) == {200} and set(made) == {201}
+    # The log told again: each restore removed whoever was added before it, none was added while it was at it.
+    rows = send(site, "GET", "/v1/tenants/acme/audit?limit=1000")[1]["rows"][::-1]
+    assert rows[0]["number"] == 1
+    there, to_remove, by = set(), set(), None
+    for r in rows:
+        if by is not None and r["request_id"] != by:
+            assert not to_remove, f"a restore knew nothing of {to_remove}"
+            by = None
+        if r["action"] == "restored":
+            to_remove, by = there & set(added), r["request_id"]
+        elif r["action"] == "user-set":
+            there.add(r["after"]["email"])
+        elif r["action"] == "user-removed":
+            there.discard(r["before"]["email"])
+            to_remove.discard(r["before"]["email"])
+    assert not to_remove
+    assert there == {u["email"] for u in send(site, "GET", "/v1/tenants/acme/users")[1]["users"]}
 
 
 def test_backups_on_a_schedule_and_how_many_are_kept(installation):
