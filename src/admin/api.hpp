@@ -150,7 +150,6 @@ class api {
     api_answer revoke_token(const parsed&);
     api_answer requests(const parsed&);
     std::optional<registry::request> find_request(const parsed&) const;
-    api_answer settle(const registry::request& r, const registry::author& by, const std::string& action);
     api_answer approve(const parsed&);
     api_answer refuse(const parsed&);
     api_answer prove(const parsed&);

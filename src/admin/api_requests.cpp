@@ -81,14 +81,23 @@ api_answer api::approve(const parsed& p) {
         c.id = p.id;
         c.author = p.author();
         c.what = registry::tenant_change::verb::remove;
+        registry::access_change settled;
+        settled.author = p.author();
+        settled.drop_requests.push_back(*r);
         auto a = slow();
         // The change first: broken off in between, it is approved again.
-        a.action = [first = change({.change = std::move(c), .wrong = std::nullopt}, p.who), then = settle(*r, p.author(), {})](
+        a.action = [this, first = change({.change = std::move(c), .wrong = std::nullopt}, p.who), settled = std::move(settled)](
                        const std::function<void(api_answer)>& done) {
-            first.action([then, done](const api_answer& changed) {
+            first.action([this, settled, done](const api_answer& changed) {
                 if (changed.status >= 300) return done(changed);
-                // What is stored is not taken back because the wish cannot be crossed out: it is approved again.
-                then.action([changed, done](api_answer settled) { done(settled.status < 300 ? std::move(settled) : changed); });
+                node_.change_access(settled, [this, id = settled.drop_requests.front().tenant, done](const std::string& why_not) {
+                    const auto* row = node_.find_tenant(id);
+                    if (row == nullptr) return done(no_tenant());
+                    auto o = row_for({}, *row);
+                    // What is stored is not taken back.
+                    if (!why_not.empty()) o["request"] = fmt::format("still waits, approve it again: {}", why_not);
+                    done(json_answer(o));
+                });
             });
         };
         return a;
@@ -135,15 +144,10 @@ api_answer api::prove(const parsed& p) {
 api_answer api::refuse(const parsed& p) {
     const auto r = find_request(p);
     if (!r) return nothing_waits();
-    return settle(*r, p.author(), r->what == request::kind::host ? "host-refused" : "deletion-refused");
-}
-
-// `action`: for the audit log; empty: it is said there already.
-api_answer api::settle(const request& r, const registry::author& by, const std::string& action) {
     registry::access_change c;
-    c.author = by;
-    c.drop_requests.push_back(r);
-    if (!action.empty()) c.events.push_back({.tenant = r.tenant, .action = action, .before = request_json(r), .after = {}});
+    c.author = p.author();
+    c.drop_requests.push_back(*r);
+    c.events.push_back({.tenant = r->tenant, .action = r->what == request::kind::host ? "host-refused" : "deletion-refused", .before = request_json(*r), .after = {}});
     auto a = slow();
     a.action = [this, c = std::move(c)](const std::function<void(api_answer)>& done) {
         node_.change_access(c, [this, c, done](const std::string& why_not) {

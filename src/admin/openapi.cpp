@@ -203,7 +203,7 @@ constexpr const char* text = R"json({
       "summary": "All that a tenant has, as a tar of JSON with a manifest", "operationId": "exportTenant",
       "parameters": [ "id", { "name": "keys", "in": "query", "description": "1: private keys of its certificates too; platform-admin alone", "schema": { "$ref": "Flag" } } ],
       "responses": { "200": { "description": "the archive", "headers": [ "Content-Disposition" ], "content": { "application/x-tar": { "schema": { "$ref": "Archive" } } } } },
-      "problems": [ 403, 404, 409, 503, 504 ] } },
+      "problems": [ 400, 403, 404, 409, 503, 504 ] } },
     "/v1/tenants/{id}/backup": { "post": {
       "summary": "Keeps a copy of the tenant on this node, unless the newest that was asked for is of the same revision and log", "operationId": "backupTenant",
       "parameters": [ "id" ],
@@ -305,7 +305,8 @@ constexpr const char* text = R"json({
     "/v1/tenants/{id}/requests/{address}/approve": { "post": {
       "summary": "Gives the tenant the host it asked for, or deletes it as it asked", "operationId": "approveRequest",
       "parameters": [ "id", "request" ],
-      "responses": { "200": { "description": "in force: the tenant", "json": { "$ref": "Tenant" } } },
+      "responses": { "200": { "description": "in force: the tenant", "json": { "allOf": [ { "$ref": "Tenant" }, { "type": "object", "properties": {
+        "request": { "type": "string", "description": "it is done, but the request could not be taken from the list: why; approve it again" } } } ] } } },
       "problems": [ 403, 404, 409, 412, 422, 503, 504 ] } },
     "/v1/tenants/{id}/requests/{address}/refuse": { "post": {
       "summary": "The request is no more", "operationId": "refuseRequest",
@@ -363,7 +364,7 @@ constexpr const char* text = R"json({
       "responses": {
         "200": { "description": "in force", "json": { "$ref": "ChangeReport" } },
         "409": { "description": "refused or held back, and why", "json": { "$ref": "ChangeReport" } } },
-      "problems": [ 403, 504 ] } },
+      "problems": [ 400, 403, 504 ] } },
     "/v1/upgrade": { "post": {
       "summary": "Begins to replace the node's process by a new one, of the program that is at its path now", "operationId": "startUpgrade",
       "responses": { "202": { "description": "begun; GET says how far it is", "json": { "$ref": "Upgrade" } } },

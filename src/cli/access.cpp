@@ -18,6 +18,7 @@ int settle(const options& o, std::string_view verb) {
     else
         print(fmt::format("tenant {}: {} is {}; hosts: {}\n", o.tenant, o.what, verb == "approve" ? "approved" : verb == "prove" ? "proved" : "refused",
                           printable(joined(strings_of(*t, "hosts"), " "))));
+    if (const auto still = text_of(*t, "request"); !still.empty()) complain(fmt::format("the request {}", printable(still)));
     return done;
 }
 

@@ -255,6 +255,7 @@ def test_every_operation(site, call):
     call("explain", query={"url": "http://acme.example/"}, expect=200)
     call("explain", query={"url": ""}, expect=400)
     call("reload", expect=200)
+    call("reload", query={"force": "x"}, expect=400)
     call("publishRegistry", expect=409)
     call("diffRegistry", expect=409)
     call("deleteTenant", id="acme", expect=409)                 # a tenant is below it
@@ -315,6 +316,7 @@ def test_what_archives_bring_in(site, call):
     until(lambda: site.gate.admin("GET", "/v1/tenants?search=boxed")[1].count('"in_force":true') == 0)
     assert call("restoreTenant", {"backup": name}, id="boxed", expect=201)["restored"]["usage"] == "kept"
     call("exportTenant", id="nobody", expect=404)
+    call("exportTenant", id="boxed", query={"keys": "x"}, expect=400)
     call("backupTenant", id="nobody", expect=404)
     call("downloadBackup", id="boxed", address="none", expect=404)
 

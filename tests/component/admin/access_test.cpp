@@ -272,6 +272,17 @@ TEST_CASE("the platform decides what was asked for") {
     CHECK(w.node.access_changed.events.at(0).action == "deletion-refused");
     CHECK(w.node.access_rows.requests.empty());
     CHECK(w.ask("platform-admin", "POST", "/v1/tenants/globex/requests/deletion/approve").status == 404);
+    // What is stored is said, and that the request could not be crossed out.
+    w.node.access_rows.requests["globex"] = {{.tenant = "globex", .what = registry::request::kind::deletion}};
+    w.node.access_trouble = "disk full";
+    const auto approved = w.ask("platform-admin", "POST", "/v1/tenants/globex/requests/deletion/approve");
+    CHECK(approved.status == 200);
+    CHECK(boost::json::parse(approved.body).at("id") == "globex");
+    CHECK(boost::json::parse(approved.body).at("request") == "still waits, approve it again: disk full");
+    w.node.access_trouble.clear();
+    const auto again = w.ask("platform-admin", "POST", "/v1/tenants/globex/requests/deletion/approve");
+    CHECK(again.status == 200);
+    CHECK_FALSE(boost::json::parse(again.body).as_object().contains("request"));
     // Refused by the registry, it goes on waiting.
     w.node.access_rows.requests["child"] = {{.tenant = "child", .what = registry::request::kind::host, .host = "new.example"}};
     w.node.changed.refused = registry::refusal::out_of_order;
