@@ -58,6 +58,11 @@ class api {
     std::uint64_t body_limit(std::string_view target, std::string_view authorization) const;
     // Gives tenants their series; done once before any traffic, they count from 0.
     void look_at_tenants();
+    // What waits for its turn is let go of; the caller has no answer to send any more.
+    void stop() {
+        people_turns_.stop();
+        copy_turns_.stop();
+    }
     // Requests that are not answered yet and may change something.
     std::size_t changes_under_way() const noexcept { return static_cast<std::size_t>(changes_.use_count()) - 1; }
     const std::string& token_hash() const noexcept { return options_.token_hash; }

@@ -224,6 +224,7 @@ void server::impl::retire() {
 void server::impl::stop() {
     if (std::exchange(stopped_, true)) return;
     retire();
+    api_->stop();
     for (const auto& s : streams_)
         s->close();
     for (const auto& a : actions_)

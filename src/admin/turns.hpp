@@ -16,27 +16,37 @@ class turns {
  public:
     using turn = std::shared_ptr<void>;   // lasts until its last copy is gone
     void take(const std::string& key, std::function<void(turn)> work) {
-        auto& line = (*lines_)[key];
+        if (lines_->stopped) return;
+        auto& line = lines_->by_key[key];
         line.push_back(std::move(work));
         if (line.size() == 1) begin(lines_, key);
     }
+    // What waits is let go of, and nothing is begun any more: what it works on may be gone when the turns under way end.
+    void stop() {
+        lines_->stopped = true;
+        lines_->by_key.clear();
+    }
 
  private:
-    using lines = std::map<std::string, std::deque<std::function<void(turn)>>>;   // the first of each has the turn
+    struct lines {
+        std::map<std::string, std::deque<std::function<void(turn)>>> by_key;   // the first of each has the turn
+        bool stopped = false;
+    };
 
     static void begin(const std::shared_ptr<lines>& all, const std::string& key) {
         const turn t(nullptr, [all, key](void*) { end(all, key); });
         try {
-            std::exchange((*all)[key].front(), nullptr)(t);
+            std::exchange(all->by_key[key].front(), nullptr)(t);
         } catch (const std::exception& e) {
             log::error("admin: {}", e.what());
         }
     }
     static void end(const std::shared_ptr<lines>& all, const std::string& key) {
-        const auto at = all->find(key);
+        if (all->stopped) return;
+        const auto at = all->by_key.find(key);
         at->second.pop_front();
         if (at->second.empty())
-            all->erase(at);
+            all->by_key.erase(at);
         else
             begin(all, key);
     }
