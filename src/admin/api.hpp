@@ -177,7 +177,7 @@ class api {
     options options_;
     wrong_tokens wrong_;
     turns people_turns_;   // by tenant
-    turns copy_turns_;     // by the caller's tenant: each copy is in memory whole until it is sent
+    turns copy_turns_;     // by the caller's tenant or the platform's token: each copy is in memory whole until it is sent
     const std::shared_ptr<int> changes_ = std::make_shared<int>(0);   // held by each that is under way
 };
 

@@ -16,6 +16,7 @@ namespace {
 
 using verb = registry::tenant_change::verb;
 
+constexpr const char* archive_type = "application/x-tar";
 constexpr std::string_view state_keys[] = {"state", "reason", "until", "message"};
 
 api_answer elsewhere() {
@@ -34,7 +35,7 @@ api_answer file_answer(archive_answer a, std::string_view unknown) {
     if (!a.known) return not_found(unknown);
     if (!a.why.empty()) return cannot_now(a.why);
     api_answer out;
-    out.content_type = "application/x-tar";
+    out.content_type = archive_type;
     out.fields.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}\"", a.name));
     out.body = std::move(a.bytes);
     return out;
@@ -91,12 +92,12 @@ struct api::import_work {
     std::vector<std::string> missing;     // hosts whose certificate is to be brought
 };
 
-// Of one caller one after another, until each is sent.
+// Of one caller one after another, an archive until it is sent. No tenant is called "/token:...".
 api_answer api::in_turn(const identity& who, api_answer a) {
-    a.action = [this, key = who.tenant, act = std::move(a.action)](const std::function<void(api_answer)>& done) {
+    a.action = [this, key = who.tenant.empty() ? '/' + who.who : who.tenant, act = std::move(a.action)](const std::function<void(api_answer)>& done) {
         copy_turns_.take(key, [act, done](const turns::turn& t) {
             act([done, t](api_answer answer) {
-                answer.turn = t;
+                if (answer.content_type == archive_type) answer.turn = t;
                 done(std::move(answer));
             });
         });
@@ -172,9 +173,10 @@ api_answer api::import_archive(const parsed& p) {
     w->dry_run = *dry_run;
     w->author = p.author();
     auto a = slow();
-    a.action = [this, w](const std::function<void(api_answer)>& done) {
+    // Let go of when begun: what fails on the way takes it along, and with it the promise of an answer and the turn.
+    a.action = [this, w](const std::function<void(api_answer)>& done) mutable {
         w->done = done;
-        take_archive(w);
+        take_archive(std::exchange(w, nullptr));
     };
     return a;
 }
@@ -197,13 +199,14 @@ api_answer api::restore(const parsed& p) {
     w->dry_run = *dry_run;
     w->author = p.author();
     auto a = slow();
-    a.action = [this, store, w, name](const std::function<void(api_answer)>& done) {
-        w->done = done;
-        store->read_backup(w->id, name, true, [this, w](archive_answer b) {
-            if (!b.known) return w->done(not_found("There is no such backup of this tenant."));
-            if (!b.why.empty()) return w->done(cannot_now(b.why));
-            w->bytes = std::move(b.bytes);
-            take_archive(w);
+    a.action = [this, store, w, name](const std::function<void(api_answer)>& done) mutable {
+        const auto begun = std::exchange(w, nullptr);   // as in import_archive()
+        begun->done = done;
+        store->read_backup(begun->id, name, true, [this, begun](archive_answer b) {
+            if (!b.known) return begun->done(not_found("There is no such backup of this tenant."));
+            if (!b.why.empty()) return begun->done(cannot_now(b.why));
+            begun->bytes = std::move(b.bytes);
+            take_archive(begun);
         });
     };
     return a;

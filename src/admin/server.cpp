@@ -279,7 +279,7 @@ awaitable<void> server::impl::serve_requests(impl& self, stream& s) {
         if (!ec && !parser.is_done()) {
             const auto limit = body_limit(self, parser.get());
             parser.body_limit(limit);
-            s.expires_after(self.options_.deadline + time_for(std::min(parser.content_length().value_or(0), limit)));
+            s.expires_after(self.options_.deadline + time_for(std::min(parser.content_length().value_or(limit), limit)));
             std::tie(ec, bytes) = co_await http::async_read(s, buffer, parser, as_tuple(use_awaitable));
         }
         response out;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <gatehouse/admin/archive_store.hpp>
 #include <gatehouse/admin/server.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -13,6 +14,7 @@
 #include <gatehouse/net/address.hpp>
 #include <thread>
 
+#include "access.hpp"
 #include "fake_node.hpp"
 #include "temporary_folder.hpp"
 
@@ -20,6 +22,19 @@ using namespace gatehouse;
 using namespace std::chrono_literals;
 
 namespace {
+
+// Has nothing; whoever asks it for a backup is let go without an answer.
+struct empty_store : admin::archive_store {
+    void copy(const std::string&, bool, std::function<void(admin::archive_answer)> done) override { copies.push_back(std::move(done)); }
+    void make_backup(const std::string&, std::function<void(admin::backup_answer)> done) override { done({}); }
+    void backups(const std::string&, std::function<void(admin::backups_answer)> done) override { done({}); }
+    void read_backup(const std::string&, const std::string&, bool, std::function<void(admin::archive_answer)>) override {}
+    void keep_usage(std::vector<store::usage_row>, std::function<void(std::string)> done) override { done({}); }
+    void put_certificate(const std::string&, const secret_text&, std::function<void(tls::certificate_change)> done) override { done({}); }
+    void without_certificate(std::vector<std::string>, std::function<void(std::vector<std::string>)> done) override { done({}); }
+    void remove_certificate(const std::string&, std::function<void(tls::certificate_change)> done) override { done({}); }
+    std::vector<std::function<void(admin::archive_answer)>> copies;   // that are under way
+};
 
 struct running {
     temporary_folder dir;
@@ -256,6 +271,64 @@ TEST_CASE("what fails while it is answered later is a 500, and the next request 
     CHECK(begins(c.receive(), "HTTP/1.1 500"));
     c.send(request("GET", "/healthz"));
     CHECK(begins(c.receive(), "HTTP/1.1 200"));
+}
+
+TEST_CASE("an import or a restore that fails in the pool is a 500 at once") {
+    running r([](auto& o) { o.action_deadline = 4s; });
+    empty_store store;
+    r.node.store = &store;
+    r.node.jobs_fail = true;
+    r.node.add("acme");
+    client c(r.address);
+    c.send("POST /v1/tenants/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + r.token + "\r\nContent-Length: 7\r\n\r\narchive");
+    CHECK(begins(c.receive(), "HTTP/1.1 500"));
+    c.send(request("POST", "/v1/tenants/acme/restore", r.token));
+    CHECK(begins(c.receive(), "HTTP/1.1 500"));
+}
+
+TEST_CASE("an archive in pieces has the time of one whose length is told") {
+    running r([](auto& o) { o.deadline = 100ms; });
+    client c(r.address);
+    c.send("POST /v1/tenants/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + r.token + "\r\nTransfer-Encoding: chunked\r\n\r\n3\r\narc\r\n");
+    std::this_thread::sleep_for(300ms);
+    c.send("4\r\nhive\r\n0\r\n\r\n");
+    CHECK(begins(c.receive(), "HTTP/1.1 409"));   // this node has no tenants of its own
+}
+
+TEST_CASE("one token's copies wait for each other, not for another's") {
+    running r;
+    empty_store store;
+    r.node.store = &store;
+    r.node.add("acme");
+    const auto t = admin::make_token();
+    r.node.access_rows.tokens[t.id] = {.id = t.id, .hash = t.hash, .role = registry::role::platform_admin, .tenant = {}, .label = {}, .made_by = {}, .made_at = {}, .expires = {}};
+    const auto under_way = [&] {
+        std::size_t n = 0;
+        r.on_control([&] { n = store.copies.size(); });
+        return n;
+    };
+    const auto wait_for = [&](std::size_t n) {
+        for (int i = 0; i < 500 && under_way() != n; ++i)
+            std::this_thread::sleep_for(2ms);
+        REQUIRE(under_way() == n);
+    };
+    const auto finish = [&](std::size_t i) {
+        r.on_control([&] { std::exchange(store.copies.at(i), nullptr)({.known = false, .why = {}, .name = {}, .bytes = {}}); });
+    };
+    client first(r.address), second(r.address), other(r.address);
+    first.send(request("GET", "/v1/tenants/acme/export", r.token));
+    wait_for(1);
+    second.send(request("GET", "/v1/tenants/acme/export", r.token));
+    other.send(request("GET", "/v1/tenants/acme/export", std::string(t.text.view())));
+    wait_for(2);
+    finish(1);
+    CHECK(begins(other.receive(), "HTTP/1.1 404"));
+    CHECK(under_way() == 2);   // the second of the same token waits
+    finish(0);
+    CHECK(begins(first.receive(), "HTTP/1.1 404"));
+    wait_for(3);
+    finish(2);
+    CHECK(begins(second.receive(), "HTTP/1.1 404"));
 }
 
 TEST_CASE("a stop ends idle connections, half requests and waiting reloads") {
