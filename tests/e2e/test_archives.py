@@ -239,6 +239,7 @@ def test_backups_on_a_schedule_and_how_many_are_kept(installation):
     site.gate.settings["backup"]["every"] = "300ms"
     site.gate.write_settings()
     assert site.gate.run("reload").returncode == 0
+    send(site, "PATCH", "/v1/tenants/acme", {"name": "both"})
     until(lambda: not names()[0].endswith("-asked.tar"), seconds=10, pause=0.1)
     kept = send(site, "POST", "/v1/tenants/acme/backup")[1]["name"]
     assert kept.endswith("-asked.tar") and kept in names()
