@@ -135,6 +135,7 @@ class server::impl : public std::enable_shared_from_this<impl> {
     }
     int descriptor() { return acceptor_.native_handle(); }
     std::size_t changes_under_way() const { return api_->changes_under_way(); }
+    bool is_idle() const { return streams_.empty(); }
     void set_token(const secret_text& token);
     const std::string& address() const { return address_; }
 
@@ -416,7 +417,11 @@ server::server(asio::io_context& control, server_options options, node_view& nod
     : impl_(std::make_shared<impl>(control, std::move(options), node)) {}
 
 server::~server() {
-    if (impl_) impl_->stop();
+    impl_->stop();
+}
+
+bool server::is_idle() const {
+    return impl_->is_idle();
 }
 
 void server::start() {
@@ -428,7 +433,7 @@ void server::stop() {
 }
 
 void server::retire() {
-    std::exchange(impl_, nullptr)->retire();
+    impl_->retire();
 }
 
 void server::hand_over() {

@@ -442,6 +442,8 @@ void node::worker_drained() {
 }
 
 void node::finish() {
+    // The one before us goes on at its admin socket's path.
+    if (takeover_ && phase_ == phase::starting && admin_) admin_->hand_over();
     phase_ = phase::ended;
     signals_.cancel();
     drain_timer_.cancel();
@@ -462,6 +464,7 @@ void node::finish() {
     fleet_.reset();
     if (follower_) follower_->stop();
     if (admin_) admin_->stop();
+    retired_admins_.clear();
     if (!workers_.empty()) {   // stored before the pool ends
         if (has_handed_over()) {
             give_quotas();

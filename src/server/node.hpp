@@ -207,6 +207,7 @@ class node final : public admin::node_view {
     mutable registry::tenant_row followed_row_;   // find_tenant()'s last answer
     admin::server_memory admin_memory_;
     std::unique_ptr<admin::server> admin_;
+    std::vector<std::unique_ptr<admin::server>> retired_admins_;   // until their last answer is sent
     int admin_socket_ = -1;   // inherited; until admin_ has it
     server::upgrade upgrade_;
     std::unique_ptr<takeover> takeover_;   // null: nobody was before this process

@@ -125,7 +125,11 @@ void node::take_certificates(const config::tls_settings& before) {
 void node::take_admin(new_settings& n) {
     if (admin_) admin_->set_token(n.admin_token);
     if (!n.admin && !settings_.admin.address.empty()) return;
-    if (admin_) admin_->retire();
+    if (admin_) {
+        admin_->retire();
+        std::erase_if(retired_admins_, [](const auto& a) { return a->is_idle(); });
+        retired_admins_.push_back(std::move(admin_));
+    }
     admin_ = std::move(n.admin);
     if (admin_) admin_->start();
 }

@@ -26,14 +26,15 @@ class server {
  public:
     // Listens. Throws std::runtime_error saying what to do.
     server(boost::asio::io_context& control, server_options options, node_view& node);
-    ~server();  // stop(), unless it was retired
+    ~server();  // stop()
     server(const server&) = delete;
     server& operator=(const server&) = delete;
 
     void start();  // accepts from here on; best once the registry is loaded, before traffic
     void stop();   // closes everything; the io_context then runs out of this server's work
-    // Another server takes over: the address is free at once, connections end after their answer.
+    // Another server takes over: the address is free at once, connections end after their answer. It can go when it is idle.
     void retire();
+    bool is_idle() const;  // no connection is open
     // The same, and the address stays another process's.
     void hand_over();
     int descriptor() const;  // of the listening socket

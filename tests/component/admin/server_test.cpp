@@ -409,10 +409,12 @@ TEST_CASE("a retired server frees its address at once and answers what it was as
     c.send(request("POST", "/v1/reload", r.token));
     for (bool asked = false; !asked;)
         r.on_control([&] { asked = static_cast<bool>(r.node.waiting); });
+    std::unique_ptr<admin::server> next;
     r.on_control([&] {
         r.server->retire();
-        r.server.emplace(r.io, admin::server_options{.address = r.address, .token = "new"}, r.node);
-        r.server->start();
+        CHECK_FALSE(r.server->is_idle());
+        next = std::make_unique<admin::server>(r.io, admin::server_options{.address = r.address, .token = "new"}, r.node);
+        next->start();
         r.node.waiting(r.node.report);
     });
     const auto answer = c.receive();
@@ -422,6 +424,10 @@ TEST_CASE("a retired server frees its address at once and answers what it was as
     client to_new(r.address);
     to_new.send(request("GET", "/v1/node", "new"));
     CHECK(begins(to_new.receive(), "HTTP/1.1 200"));
+    r.on_control([&] {
+        CHECK(r.server->is_idle());
+        next.reset();
+    });
 }
 
 TEST_CASE("the token changes, connections go on") {
