@@ -123,6 +123,9 @@ result<int> bind_listener(const address& a) {
 
 error_code begin_listening(int fd) noexcept {
     constexpr int backlog = 4096;
+    int listens = 0;
+    socklen_t bytes = sizeof listens;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) == 0 && listens != 0) return {};
     return ::listen(fd, backlog) == 0 ? error_code() : system_error();
 }
 

@@ -27,7 +27,9 @@ std::string upgrade::start(std::chrono::milliseconds patience) {
 void upgrade::wait() {
     timer_.expires_after(patience_);
     timer_.async_wait([this](const boost::system::error_code& ec) {
-        if (!ec) abandon(fmt::format("process {} was not ready within {} (timeouts.upgrade)", status_.pid, to_text(patience_)));
+        if (ec || timer_.expiry() > std::chrono::steady_clock::now()) return;   // cancelled, or set anew in the same turn
+        abandon(fmt::format("process {} {} within {} (timeouts.upgrade)", status_.pid,
+                            status_.at == step::switching ? "did not serve" : "was not ready", to_text(patience_)));
     });
 }
 

@@ -262,7 +262,7 @@ failing = {
     "hangs while it loads": (actor("prepared", "time.sleep(600)"), "was not ready within 1s"),
     "dies while it loads": (actor("prepared", "lines.readline(); os.kill(os.getpid(), signal.SIGKILL)"), "ended before it was ready"),
     "dies as it is to serve": (actor("go", "os.abort()"), "ended before it was ready"),
-    "hangs as it is to serve": (actor("go", "time.sleep(600)"), "was not ready within 1s"),
+    "hangs as it is to serve": (actor("go", "time.sleep(600)"), "did not serve within 1s"),
     "says why": (actor("prepared", "talk.sendall(b'{\"step\":\"failed\",\"why\":\"no moon\"}\\n')"), "no moon"),
     "says nonsense": (actor("prepared", "talk.sendall(b'nonsense\\n')"), "ended before it was ready"),
 }

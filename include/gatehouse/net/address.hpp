@@ -37,7 +37,7 @@ address make_address(const ip_address& ip, std::uint16_t port) noexcept;
 // A bound, non-blocking socket with SO_REUSEPORT (TCP); "[::]" takes IPv4 too. A Unix path is replaced when nobody listens
 // there any more. No connection comes to it before begin_listening().
 result<int> bind_listener(const address& a);
-error_code begin_listening(int fd) noexcept;
+error_code begin_listening(int fd) noexcept;   // one that listens already keeps its backlog
 result<int> open_listener(const address& a);   // both
 // A non-blocking socket whose connect() has begun; ready at once for a Unix socket. Where traffic may have
 // no more descriptors it is as if there were none.
