@@ -34,11 +34,11 @@ bool others_may_read(const std::string& path) noexcept {
     return ::stat(path.c_str(), &s) == 0 && S_ISREG(s.st_mode) && (s.st_mode & (S_IRGRP | S_IROTH)) != 0;
 }
 
-bool others_may_enter(const std::string& folder) {
+bool others_may_reach(const std::string& path) {
     namespace fs = std::filesystem;
     constexpr auto pass = fs::perms::group_exec | fs::perms::others_exec;
     std::error_code ec;
-    for (auto at = fs::canonical(folder, ec); !ec && at.has_relative_path(); at = at.parent_path())
+    for (auto at = fs::canonical(path, ec).parent_path(); !ec && at.has_relative_path(); at = at.parent_path())
         if ((fs::status(at, ec).permissions() & pass) == fs::perms::none) return false;
     return !ec;
 }

@@ -50,7 +50,8 @@ void certificate_sweep::look_at(const std::string& certs_dir, const std::string&
     const std::string name = pattern_of(file);
     if (name.empty()) return;
     const leaf_facts leaf = read_leaf_facts(certs_dir, file, leaf_look::end);
-    if (leaf.shared && others_enter_ && shared_count_++ == 0) shared_file_ = certs_dir + '/' + file;
+    const std::string path = certs_dir + '/' + file;
+    if (leaf.shared && others_may_reach(path) && shared_count_++ == 0) shared_file_ = path;
     if (leaf.missing)
         watch_.gone(name);
     else if (leaf.not_after != 0)
@@ -86,7 +87,6 @@ void certificate_sweep::go_round(const std::string& certs_dir, std::int64_t now)
         if (!std::exchange(again_, false) && (names_ || !is_over(began_, round_seconds, now))) return;
     }
     began_ = now;
-    others_enter_ = others_may_enter(certs_dir);
     names_.emplace(certs_dir);
     watch_.begin_round();
 }

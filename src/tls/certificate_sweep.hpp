@@ -46,7 +46,6 @@ class certificate_sweep {
     std::int64_t began_ = 0, told_ = 0;
     std::uint64_t shared_count_ = 0;  // files seen since tell() that others may read, and one of them
     std::string shared_file_;
-    bool others_enter_ = true;        // the folder, as of this round
 };
 
 }  // namespace gatehouse::tls

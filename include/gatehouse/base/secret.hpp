@@ -83,7 +83,7 @@ result<secret_text> read_secret(const std::string& path, std::size_t most_bytes)
 
 // Whether others than its owner may read this regular file. Follows links. Blocks.
 bool others_may_read(const std::string& path) noexcept;
-// Whether they get as far as this folder: each one that leads to it lets them pass. Blocks.
-bool others_may_enter(const std::string& folder);
+// Whether they get as far as this file: each folder that leads to it lets them pass. Follows links. Blocks.
+bool others_may_reach(const std::string& path);
 
 }  // namespace gatehouse

@@ -65,14 +65,18 @@ TEST_CASE("a secret's file is read whole or up to a bound, and its mode is seen"
         CHECK(others_may_read(file) == open);
     }
     // /tmp lets everybody pass.
-    CHECK_FALSE(others_may_enter(folder));
+    CHECK_FALSE(others_may_reach(file));
     ::chmod(folder.c_str(), 0711);
-    CHECK(others_may_enter(folder));
-    REQUIRE(::mkdir((folder + "/inner").c_str(), 0755) == 0);
-    CHECK(others_may_enter(folder + "/inner"));
+    CHECK(others_may_reach(file));
+    REQUIRE(::mkdir((folder + "/inner").c_str(), 0700) == 0);
+    const std::string link = folder + "/inner/link";
+    REQUIRE(::symlink(file.c_str(), link.c_str()) == 0);
+    CHECK(others_may_reach(link));   // where it leads
     ::chmod(folder.c_str(), 0700);
-    CHECK_FALSE(others_may_enter(folder + "/inner"));
-    CHECK_FALSE(others_may_enter(folder + "/nothing"));
+    CHECK_FALSE(others_may_reach(file));
+    CHECK_FALSE(others_may_reach(link));
+    CHECK_FALSE(others_may_reach(folder + "/nothing"));
+    ::unlink(link.c_str());
     ::rmdir((folder + "/inner").c_str());
     ::unlink(file.c_str());
     REQUIRE(::mkfifo(file.c_str(), 0600) == 0);
