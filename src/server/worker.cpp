@@ -156,7 +156,7 @@ net::task<void> worker::serve(worker& w, int fd, proxy::client_facts& facts, con
         const bool told = co_await session.read_proxy_header();
         if (!told) co_return;
         const ip_address& client = session.facts().ip;
-        if (!w.parts_.connections.enter_client(listed.ticket, client, w.gate_.settings().connections_per_client)) {
+        if (session.facts().ip_known && !w.parts_.connections.enter_client(listed.ticket, client, w.gate_.settings().connections_per_client)) {
             w.counters_.connections_refused.add();
             co_return;
         }
