@@ -53,8 +53,10 @@ static outcome attempt(F work) {
 void service::impl::in_pool(std::function<outcome(pipeline&)> job, outcome_handler then) {
     if (*stopped_) return;
     auto c = std::make_shared<courier>(courier{shared_from_this(), std::move(then)});
-    outside_.run_in_pool([c, job = std::move(job), pipe = pipeline_, &control = outside_.control] {
-        deliver(control, c, attempt([&] { return job(*pipe); }));
+    outside_.run_in_pool([c, job = std::move(job), pipe = pipeline_, &control = outside_.control]() mutable {
+        auto o = attempt([&] { return job(*pipe); });
+        job = nullptr;   // what it holds is not let go of here last
+        deliver(control, c, std::move(o));
     });
 }
 
