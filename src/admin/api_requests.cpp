@@ -90,9 +90,13 @@ api_answer api::approve(const parsed& p) {
                        const std::function<void(api_answer)>& done) {
             first.action([this, settled, done](const api_answer& changed) {
                 if (changed.status >= 300) return done(changed);
-                node_.change_access(settled, [this, id = settled.drop_requests.front().tenant, done](const std::string& why_not) {
+                node_.change_access(settled, [this, changed, id = settled.drop_requests.front().tenant, done](const std::string& why_not) {
                     const auto* row = node_.find_tenant(id);
-                    if (row == nullptr) return done(no_tenant());
+                    if (row == nullptr) {   // without a grace it is gone by now
+                        auto gone = changed;
+                        gone.status = 200;
+                        return done(std::move(gone));
+                    }
                     auto o = row_for({}, *row);
                     // What is stored is not taken back.
                     if (!why_not.empty()) o["request"] = fmt::format("still waits, approve it again: {}", why_not);

@@ -48,6 +48,17 @@ def rows(site, path, token="own"):
     return send(site, "GET", path, token=token)[1]["rows"]
 
 
+def test_an_approved_deletion_without_a_grace(build):
+    site = build(upstream=ScriptedUpstream(), tenants={}, settings={"registry": {"delete_grace": "0s"}})
+    create(site, id="acme", hosts=["acme.example"])
+    token, _ = make_token(site, "tenant-admin", tenant="acme")
+    assert send(site, "DELETE", "/v1/tenants/acme", token=token)[0] == 202
+    status, said, _ = send(site, "POST", "/v1/tenants/acme/requests/deletion/approve")
+    assert status == 200 and said["id"] == "acme", said
+    until(lambda: status_of(site, "acme.example") in (404, 410), 5)
+    assert send(site, "GET", "/v1/requests")[1]["requests"] == []
+
+
 def test_an_agency_runs_its_own(site):
     create(site, id="pixel", hosts=["pixel.example"])
     create(site, id="rival", hosts=["rival.example"])
