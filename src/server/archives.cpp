@@ -116,7 +116,7 @@ backup_answer write_backup(const std::string& folder, registry::tenant_copy& t, 
         return out;
     }
     std::uint32_t kept = 1;
-    for (const auto& r : list(folder))
+    for (const auto& r : before)
         if (r.name != out.row.name && r.stamp.asked == asked && ++kept > keep) fs::remove(folder + '/' + r.name, ec);
     return out;
 }
