@@ -272,7 +272,7 @@ class exchange {
             }
             endpoint_ = chosen;
             ++attempts_;
-            last = co_await attempt(last.retry == retry::reused_closed ? upstream_choice::fresh : upstream_choice::any);
+            last = co_await attempt(was_closed_early(last.retry) ? upstream_choice::fresh : upstream_choice::any);
             if (!last) co_return last;
             const retry_facts facts{.attempts = attempts_,
                                     .body_replayable = body_is_whole_ || !body_begun_,
@@ -321,12 +321,14 @@ class exchange {
         co_return f;
     }
 
-    // Whoever has just closed a kept connection may be about to end, and then takes a new one into the
+    static bool was_closed_early(retry r) noexcept { return r == retry::reused_closed || r == retry::reset; }
+
+    // Whoever has just closed a connection early may be about to end, and then takes a new one into the
     // grave: another endpoint is asked first, but where the choice is by key, as that binds a session, and
     // never outside the tenant's region for that alone.
     const upstream::endpoint* choose(retry after) {
         const bool sticky = route_->pool && route_->pool->spec.balance == tenant::balance::hash;
-        if (after == retry::reused_closed && !sticky) {
+        if (was_closed_early(after) && !sticky) {
             tried_endpoints others = tried_;
             others.add(*endpoint_);
             const upstream::endpoint* other = choose_among(others);
@@ -422,7 +424,7 @@ class exchange {
             co_await up.write(s_.upstream_out, with_head, {}, gate_.loop.now_ns() + route_->timeouts.upstream_body_idle);
         if (sent.ec && sent.ec == errc::client_gone) co_return client_lost(sent.ec);
         if (sent.ec) {
-            co_return upstream_lost(sent.ec, "The backend closed the connection.", reused ? retry::reused_closed : retry::never);
+            co_return upstream_lost(sent.ec, "The backend closed the connection.", closed_before_answer(reused, sent.ec));
         }
         if (ended_) co_return client_lost(errc::client_gone);
         const bool separate_body = has_body && !body_is_whole_;
@@ -538,11 +540,10 @@ class exchange {
                 continue;
             }
             if (got.ec == errc::client_gone) co_return client_lost(got.ec);
-            const bool untouched = reused && received == 0 && got.ec != errc::timeout;
+            if (got.ec == errc::timeout) co_return upstream_lost(got.ec, "The backend did not answer in time.");
             co_return upstream_lost(got.ec,
-                                    got.ec == errc::timeout ? "The backend did not answer in time."
-                                                            : "The backend closed the connection before it answered.",
-                                    untouched ? retry::reused_closed : retry::never);
+                                    "The backend closed the connection before it answered.",
+                                    received == 0 ? closed_before_answer(reused, got.ec) : retry::never);
         }
         co_return upstream_lost(errc::too_large, "The backend sent too many interim responses.");
     }

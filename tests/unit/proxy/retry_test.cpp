@@ -21,7 +21,7 @@ TEST_CASE("what is tried again") {
         bool again;
     };
     constexpr auto sent_nothing = proxy::retry::nothing_sent, closed = proxy::retry::reused_closed,
-                   never = proxy::retry::never;
+                   reset = proxy::retry::reset, never = proxy::retry::never;
     const auto facts = [](std::string_view method) {
         return retry_facts{.attempts = 1,
                            .body_replayable = true,
@@ -44,6 +44,9 @@ TEST_CASE("what is tried again") {
              row{"reused and closed, PUT", closed, facts("PUT"), true},
              row{"reused and closed, POST", closed, facts("POST"), false},
              row{"reused and closed, PATCH", closed, facts("PATCH"), false},
+             row{"new and reset, GET", reset, facts("GET"), true},
+             row{"new and reset, POST", reset, facts("POST"), false},
+             row{"new and reset, the body has been given away", reset, body_gone, false},
              row{"anything else, GET", never, facts("GET"), false},
              row{"the body has been given away", sent_nothing, body_gone, false},
              row{"the body has been given away, reused", closed, body_gone, false},
@@ -57,6 +60,17 @@ TEST_CASE("what is tried again") {
         failure f = upstream_lost(errc::end_of_stream, "closed", r.r);
         CHECK(may_retry(f, r.facts) == r.again);
     }
+}
+
+TEST_CASE("what the end of a connection says of its request") {
+    const error_code in_order = errc::end_of_stream,
+                     reset(ECONNRESET, boost::system::system_category()), pipe(EPIPE, boost::system::system_category());
+    for (const error_code& ec : {in_order, reset, pipe})
+        CHECK(closed_before_answer(true, ec) == proxy::retry::reused_closed);
+    CHECK(closed_before_answer(false, in_order) == proxy::retry::never);
+    CHECK(closed_before_answer(false, reset) == proxy::retry::reset);
+    CHECK(closed_before_answer(false, pipe) == proxy::retry::reset);
+    CHECK(closed_before_answer(false, errc::truncated) == proxy::retry::never);
 }
 
 TEST_CASE("what failures say") {
