@@ -272,11 +272,12 @@ class exchange {
             }
             endpoint_ = chosen;
             ++attempts_;
-            last = co_await attempt(was_closed_early(last.retry) ? upstream_choice::fresh : upstream_choice::any);
+            last = co_await attempt(last.retry == retry::reused_closed ? upstream_choice::fresh : upstream_choice::any);
             if (!last) co_return last;
             const retry_facts facts{.attempts = attempts_,
                                     .body_replayable = body_is_whole_ || !body_begun_,
                                     .response_begun = response_begun_,
+                                    .has_body = request_.body != http::body_kind::none,
                                     .credit = route_->retry_credit,
                                     .method = request_.method};
             if (!may_retry(last, facts)) co_return last;
@@ -321,14 +322,12 @@ class exchange {
         co_return f;
     }
 
-    static bool was_closed_early(retry r) noexcept { return r == retry::reused_closed || r == retry::reset; }
-
-    // Whoever has just closed a connection early may be about to end, and then takes a new one into the
+    // Whoever has just closed a kept connection may be about to end, and then takes a new one into the
     // grave: another endpoint is asked first, but where the choice is by key, as that binds a session, and
     // never outside the tenant's region for that alone.
     const upstream::endpoint* choose(retry after) {
         const bool sticky = route_->pool && route_->pool->spec.balance == tenant::balance::hash;
-        if (was_closed_early(after) && !sticky) {
+        if (after == retry::reused_closed && !sticky) {
             tried_endpoints others = tried_;
             others.add(*endpoint_);
             const upstream::endpoint* other = choose_among(others);
@@ -411,6 +410,7 @@ class exchange {
         if (f.side == side::upstream && f.retry != retry::reused_closed) {
             upstream::note_failure(*endpoint_->state, gate_.loop.now_ns());
         }
+        if (f.retry == retry::reset) tried_.add(*endpoint_);
         co_return f;
     }
 

@@ -12,7 +12,7 @@ enum class retry : std::uint8_t {
     never,
     nothing_sent,    // no byte left for the upstream
     reused_closed,   // a kept-alive connection was closed before a byte of the response came
-    reset,           // a new one was reset before that: its application had not read all of the request
+    reset,           // a new one was reset before that: its application had not read the request
 };
 
 struct failure {

@@ -8,8 +8,7 @@ bool is_idempotent(std::string_view method) noexcept {
 
 retry closed_before_answer(bool reused, error_code ec) noexcept {
     if (reused) return retry::reused_closed;
-    namespace system = boost::system::errc;
-    return ec == system::connection_reset || ec == system::broken_pipe ? retry::reset : retry::never;
+    return ec == boost::system::errc::connection_reset ? retry::reset : retry::never;
 }
 
 bool may_retry(const failure& f, const retry_facts& facts) noexcept {
@@ -17,8 +16,8 @@ bool may_retry(const failure& f, const retry_facts& facts) noexcept {
     if (facts.attempts >= attempts_limit || facts.credit < credit_a_retry) return false;
     switch (f.retry) {
         case retry::nothing_sent: return true;
-        case retry::reused_closed:
-        case retry::reset: return is_idempotent(facts.method);
+        case retry::reused_closed: return is_idempotent(facts.method);
+        case retry::reset: return is_idempotent(facts.method) && !facts.has_body;
         case retry::never: break;
     }
     return false;
