@@ -29,7 +29,7 @@ constexpr milliseconds deadline{5000}, ask_deadline{1000}, beat_deadline{2000}, 
 constexpr std::chrono::seconds heartbeat_every{5}, heartbeat_lives{15}, retry_after{2};
 constexpr std::int64_t heard_stored_every_s = 60;
 constexpr std::size_t keys_a_job = 200, entries_a_read = 1000, scan_count = 1000;
-constexpr std::size_t refused_kept = 1000, refused_shown = 20;
+constexpr std::size_t refused_kept = 1000, refused_shown = 20, unreadable_most = 1000;
 
 std::uint64_t number_of(std::string_view text) noexcept {
     std::uint64_t n = 0;
@@ -170,6 +170,8 @@ class follower::impl : public std::enable_shared_from_this<impl> {
     void ask_redis(const std::vector<std::string>& keys, std::function<void(std::optional<tenant_loads::values>)> done);
     void certificate_from(const std::string& name, const std::optional<std::string>& text, const follower_identity& who,
                           const std::function<void(followed_certificate)>& done) const;
+    void note_unreadable(const std::vector<std::string>& keys) const;
+    void ask_anew_for_unreadable();
 
     void settle_state();
     void set_state(following f, std::string why);
@@ -183,8 +185,9 @@ class follower::impl : public std::enable_shared_from_this<impl> {
     const std::shared_ptr<followed_copy> copy_ = std::make_shared<followed_copy>();
     std::shared_ptr<tenant_loads> loads_;
     tenant::host_index hosts_, ids_;
-    mutable std::mutex identity_mutex_;
+    mutable std::mutex identity_mutex_, unreadable_mutex_;
     identity_ptr identity_;
+    mutable std::set<std::string> unreadable_;   // keys under which the copy has what cannot be read
 
     std::unique_ptr<redis::client> commands_, stream_;
     asio::steady_timer retry_, beat_, tick_;
@@ -238,7 +241,8 @@ bool follower::impl::open(std::string& why) {
                                    .ask = [weak = weak_from_this()](const std::vector<std::string>& keys, auto done) {
                                        if (const auto self = weak.lock()) self->ask_redis(keys, std::move(done));
                                    },
-                                   .is_nobodys = [this](std::string_view host) { return !hosts_.has(host); }},
+                                   .is_nobodys = [this](std::string_view host) { return !hosts_.has(host); },
+                                   .unreadable = [this](const std::vector<std::string>& keys) { note_unreadable(keys); }},
         options_.cache_tenants, files_dir());
     loads_->set_whole(mark_.whole);
     return true;
@@ -261,7 +265,9 @@ std::optional<config::settings> follower::impl::platform_settings(const config::
                                                                   std::string& why) const {
     const auto text = copy_->find("platform");
     if (!text.value) return std::nullopt;
-    return followed_settings(*text.value, own, keys, files_dir(), why);
+    auto all = followed_settings(*text.value, own, keys, files_dir(), why);
+    if (!all) note_unreadable({"platform"});
+    return all;
 }
 
 void follower::impl::set_identity(const config::settings& own, const region_keys& keys) {
@@ -466,7 +472,7 @@ void follower::impl::step() {
         std::vector<std::string> keys;
         while (!pending_.empty() && keys.size() < keys_a_job_)
             keys.push_back(pending_.extract(pending_.begin()).value());
-        return fetch(std::move(keys), pending_.empty());
+        return fetch(std::move(keys), pending_.empty() && !batch_end_.empty());
     }
     if (!scanning_) return;
     if (!scan_keys_.empty()) {
@@ -602,6 +608,11 @@ void follower::impl::applied(std::uint64_t turn, const std::vector<std::string>&
                              const store::mirror_mark& m) {
     if (turn == turn_ && !lane_takes(o, m)) return;
     note_refused(keys, o.refused);
+    {
+        const std::lock_guard lock(unreadable_mutex_);
+        for (const std::string& k : keys)
+            unreadable_.erase(k);
+    }
     taken_ += o.changed.size();
     const bool platform = std::any_of(o.changed.begin(), o.changed.end(), [](const auto& c) { return c.first == "platform"; });
     auto then = [weak = weak_from_this(), turn, changed = std::move(o.changed)] {
@@ -707,6 +718,24 @@ void follower::impl::ask_redis(const std::vector<std::string>& keys,
                     });
 }
 
+// SQLite sees damage of its own structure alone: a value whose bytes were spoiled is whole to it.
+void follower::impl::note_unreadable(const std::vector<std::string>& keys) const {
+    const std::lock_guard lock(unreadable_mutex_);
+    for (const std::string& k : keys)
+        if (unreadable_.size() < unreadable_most) unreadable_.insert(k);
+}
+
+// Until Redis has answered: what it has is taken where it differs and can be read.
+void follower::impl::ask_anew_for_unreadable() {
+    if (state_ != following::current) return;
+    {
+        const std::lock_guard lock(unreadable_mutex_);
+        if (unreadable_.empty()) return;
+        pending_.insert(unreadable_.begin(), unreadable_.end());
+    }
+    step();
+}
+
 void follower::impl::load(std::string key, std::function<void(answer)> done) {
     asio::post(deps_.control, [weak = weak_from_this(), key = std::move(key), done = std::move(done)]() mutable {
         const auto self = weak.lock();
@@ -722,12 +751,14 @@ void follower::impl::certificate_from(const std::string& name, const std::option
     if (!text) return done({.what = kind::none, .error = {}, .pem = {}});
     certificate_reading r = registry::read_certificate(*text, name, who.reader());
     followed_certificate out{.what = kind::found, .error = {}, .pem = {}};
-    if (r.what == reading::whole)
+    if (r.what == reading::whole) {
         out.pem.append(r.document.chain).append(r.document.key.view());
-    else
-        out.error = r.what == reading::elsewhere
-                        ? fmt::format("certificate {}: its key is for another region alone", name)
-                        : fmt::format("certificate {} {}", name, r.why);
+    } else if (r.what == reading::elsewhere) {
+        out.error = fmt::format("certificate {}: its key is for another region alone", name);
+    } else {
+        out.error = fmt::format("certificate {} {}", name, r.why);
+        note_unreadable({"cert:" + name});
+    }
     done(std::move(out));
 }
 
@@ -819,6 +850,7 @@ void follower::impl::tick() {
         if (!ec && self && !self->stopped_) self->tick();
     });
     loads_->tidy();
+    ask_anew_for_unreadable();
     const std::int64_t now = std::time(nullptr);
     if (state_ == following::current || state_ == following::reading) last_current_s_ = now;
     const auto most_s = std::chrono::duration_cast<std::chrono::seconds>(options_.max_stale).count();

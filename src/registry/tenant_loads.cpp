@@ -100,6 +100,7 @@ void tenant_loads::made(const std::string& key, assembly a) {
         static log::limiter limiter{1, 10};
         std::uint64_t suppressed = 0;
         if (limiter.allow(&suppressed)) log::error("registry: {}", a.refused);
+        if (deps_.unreadable) deps_.unreadable(a.used);
         return settle(key, answer::unavailable);
     }
     publish(a);

@@ -111,8 +111,9 @@ def test_the_ways_are_apart_and_nobody_else_waits(world):
 
 
 def test_transfers_of_a_tenant_share_alike(world):
+    begun = time.monotonic()
     times = [t for t, _ in at_once(*[lambda: fetch(world, "slow", "/2m")] * 4)]
-    assert max(times) > 3.8
+    assert time.monotonic() - begun > 3.8
     assert min(times) > 0.6 * max(times), f"one was served before the others: {times}"
 
 
@@ -132,8 +133,9 @@ def test_route(world):
 
 
 def test_children_share_what_their_parent_has(world):
+    begun = time.monotonic()
     (one, _), (two, _) = at_once(lambda: fetch(world, "one.up", "/4m"), lambda: fetch(world, "two.up", "/4m"))
-    assert max(one, two) > 3.8
+    assert time.monotonic() - begun > 3.8
     assert min(one, two) > 0.6 * max(one, two)
 
 

@@ -18,7 +18,7 @@ tenants = {
 def full_endpoint(build, upstream, max_pending, max_connections=1, workers=1, connect="20s"):
     return build(upstream=upstream, tenants=tenants, pools={"main": {"endpoints": [
         {"address": upstream.address, "max_connections": max_connections, "max_pending": max_pending}]}}, settings={
-            "node": {"workers": workers}, "timeouts": {"connect": connect},
+            "node": {"workers": workers}, "timeouts": {"connect": connect, "upstream_head": "20s"},
             "plans": {"small": {"weight": 1}, "large": {"weight": 3}}})
 
 

@@ -69,7 +69,7 @@ class Lands:
             self.center.settings["regions"][r]["address"] = f"127.0.0.1:{self.doors[r]}"
         self.center.settings["pools"] = {"shared": {
             "endpoints": [{"address": f"127.0.0.1:{a.port}", "region": r} for r, a in self.applications.items()], "slow_start": "0s",
-            "health": {"path": "/healthz", "interval": "100ms", "timeout": "500ms", "rise": 1, "fall": 1}}}
+            "health": {"path": "/healthz", "interval": "100ms", "timeout": "5s", "rise": 1, "fall": 1}}}
         self.center.write_settings()
         for id_, table in tenants.items():
             self.write(id_, table)

@@ -1,5 +1,6 @@
 """Upstreams that answer wrongly: 502 or a truncated body, never their bytes as another response, and
 the connection is never used again."""
+import threading
 import time
 
 import pytest
@@ -154,8 +155,11 @@ def test_late_bytes_on_an_idle_connection(world):
         conn.send(OK + b"Content-Length: 2\r\n\r\nok")
         time.sleep(0.05)
         conn.send(INJECTED)
+        sent.set()
+    sent = threading.Event()
     world.upstream.on("/late", late)
     assert world.get("/late").body == b"ok"
+    assert sent.wait(10)
     time.sleep(0.15)
     for _ in range(4):
         assert world.get("/after-late").json()["target"] == "/after-late"

@@ -3,6 +3,7 @@ import pytest
 
 from kit import toml_text, websocket
 from kit.client import Client, chunked, random_splits, request
+from kit.gate import until
 from kit.http_message import ProtocolError, Reader
 from kit.upstream import ScriptedUpstream, raw
 
@@ -50,6 +51,7 @@ def test_silence_is_noticed():
     with pytest.raises(AssertionError, match="left alone"):
         with upstream.silent(), Client(upstream.port) as client:
             client.send(b"G")
+            until(lambda: upstream.bytes_received > 0)
     with upstream.silent():
         pass
     upstream.stop()

@@ -54,7 +54,7 @@ class Site:
                            pools={"old": [self.old.address], "new": [self.new.address], "nobody": [f"127.0.0.1:{free_port()}"],
                                   "sick": {"endpoints": [{"address": self.new.address}],
                                            "health": {"path": "/sick", "interval": "100ms", "rise": 1, "fall": 1}}},
-                           settings=settings or None)
+                           settings={"timeouts": {"upstream_head": "20s"}, **settings})
         self.gate = self.world.gate
         self.new.server.on("/sick", ok(status=b"500 No"))
 
@@ -304,7 +304,7 @@ def test_requests_that_do_not_end_keep_it_where_it_is(site):
         site.old.server.default = site_default
         ends.set()
         thread.join()
-    assert answers[0].status in (200, 504)
+    assert answers[0].status == 200
 
 
 def test_those_that_wait_are_not_charged_to_concurrency(site):
@@ -377,7 +377,7 @@ def test_a_shadow_shows_how_the_answers_differ(site):
     site.new.server.on("/missing", ok(b"no", status=b"404 No"))
     try:
         out = []
-        thread = threading.Thread(target=lambda: out.append(site.cli("looks", "--to", "pool:new", "--shadow", "100%", "--for", "1s")))
+        thread = threading.Thread(target=lambda: out.append(site.cli("looks", "--to", "pool:new", "--shadow", "100%", "--for", "4s")))
         thread.start()
         site.old.seen.clear(), site.new.seen.clear()
         until(lambda: [site.served_by("looks")] and site.new.seen, 5)

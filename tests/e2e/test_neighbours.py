@@ -38,7 +38,7 @@ def world(build, authority, tmp_path_factory):
     upstream = ScriptedUpstream("quiet")
     world = build(tenants=tenants, certs=certs, upstream=upstream, start=False,
                   pools={"main": [upstream.address], "loud": [application.address]},
-                  settings={"node": {"workers": 1}, "tls": {"cache_certs": 4},
+                  settings={"node": {"workers": 1}, "tls": {"cache_certs": 4}, "timeouts": {"upstream_head": "20s"},
                             "plans": {"free": {}, "small": {"rate": "1000/s", "burst": 1000, "concurrency": 20, "connections": 20}}})
     world.application = application
     application.on("/big", ok(b"x" * body_bytes))
@@ -191,12 +191,22 @@ def test_application_that_stalls(world):
         conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     world.application.on("/stall", stall)
 
+    refused = threading.Semaphore(0)
+
     def ask(_):
         with connect(world, loud) as client:
             answer = client.get("/stall", host=loud)
+            if answer.status != 200:
+                refused.release()
             return answer.status, answer.problem() if answer.status != 200 else ""
+
+    def let_go(tenant):
+        for _ in range(2 * concurrency):
+            refused.acquire(timeout=15)
+        until(lambda: len(tenant.statuses) >= 5, 10)
+        go_on.set()
     with quiet_tenant(world) as tenant:
-        threading.Timer(0.8, go_on.set).start()
+        threading.Thread(target=let_go, args=(tenant,), daemon=True).start()
         results = at_once(3 * concurrency, ask)
         assert len(tenant.statuses) >= 5
     codes = [code for code, _ in results]

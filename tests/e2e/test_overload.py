@@ -83,7 +83,7 @@ def test_connections(small):
     assert len(ended) < 25, "no more than have to"
     assert all(c.closed() for c in ended)
     assert len(ended) == metric(gate, "gatehouse_connections_shed_total")
-    assert "connections: " in gate.stderr() and "enough again" in gate.stderr()
+    until(lambda: "connections: " in gate.stderr() and "enough again" in gate.stderr())
     assert echoes(tunnel)
     for c in young:
         assert c.get("/ok").status == 200

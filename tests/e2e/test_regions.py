@@ -332,7 +332,7 @@ def test_the_tenants_connections(world, home):
     held = [relayed(world, home, "few.localhost") for _ in range(2)]
     with home.silent():
         assert "INTERNAL_ERROR" in handshake_fails(world, "few.localhost")
-    assert metrics(world)["limit"] == before["limit"] + 1
+    until(lambda: metrics(world)["limit"] == before["limit"] + 1)
     assert metrics(world)["relays"] == 2
     sock, upstream = held.pop()
     sock.close()
@@ -387,7 +387,7 @@ def test_the_other_regions_gateways_are_a_pool(world, home):
     assert verb("drain").returncode == 0
     with home.silent():
         assert "INTERNAL_ERROR" in handshake_fails(world, away)
-    assert metrics(world)["unreachable"] == before["unreachable"] + 1
+    until(lambda: metrics(world)["unreachable"] == before["unreachable"] + 1)
     assert verb("enable").returncode == 0
     sock, upstream = relayed(world, home)
     sock.close()
@@ -406,7 +406,8 @@ def test_a_home_that_is_down(build, certs):
             sock.sendall(hello_of(away))
             assert rest_of(sock) == internal_error
         assert "INTERNAL_ERROR" in handshake_fails(world, away)
-    assert metrics(world)["unreachable"] == 2 and metrics(world)["relays_total"] == 0
+    until(lambda: metrics(world)["unreachable"] == 2)
+    assert metrics(world)["relays_total"] == 0
     line = next(line for line in world.gate.access_lines(at_least=2) if line["host"] == away)
     assert line["decision"] == "refuse" and line["problem"] == "upstream-failed" and line["stage"] == "forward"
     back = Recorder(gone.port)

@@ -211,6 +211,8 @@ def test_timeouts(own):
     reload(gate)
     own.upstream.on("/never", lambda conn, r: conn.wait_closed(10))
     assert own.get("/never").status == 504
+    gate.settings["timeouts"].update(upstream_head="10s")
+    reload(gate)
     with own.client() as client:
         assert client.get("/").status == 200
         assert client.closed(5), "an idle connection outlived timeouts.keep_alive"

@@ -109,6 +109,7 @@ def test_full_disk_under_the_access_log(small):
     room.fill(log)
     ask("/during", 200)
     until(lambda: lost(gate, "sink") > 0)
+    until(lambda: "lines are lost" in gate.stderr())
     assert gate.stderr().count("lines are lost") == 1, gate.stderr()
     assert "written again" not in gate.stderr()
     room.free()
@@ -243,7 +244,7 @@ def test_out_of_descriptors(build):
 def test_fewer_descriptors_than_limits_connections(build):
     """The node takes no more connections than it can serve: each of those has one to the application, and the
     admin address answers."""
-    world = build(start=False)
+    world = build(start=False, settings={"timeouts": {"upstream_head": "30s"}})
     gate = world.gate
     gate.files = 128
     gate.start()
@@ -373,7 +374,7 @@ class Asker:
 
 
 def test_drain_under_load_loses_nothing(build):
-    world = build()
+    world = build(settings={"timeouts": {"upstream_head": "20s", "drain": "20s"}})
     gate = world.gate
 
     def later(conn, r):

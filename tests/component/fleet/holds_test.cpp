@@ -119,7 +119,8 @@ TEST_CASE("one node orders a tenant's hold at a time; its own earlier order is d
     REQUIRE(w.give(w.b, order("t2", "b"), 0));
     REQUIRE(w.give(w.a, order("t1", "a"), 300));
     CHECK_FALSE(w.give(w.b, order("t2", "b"), 5000));
-    REQUIRE(w.give(w.a, order("t3", "a"), 300));
+    REQUIRE(w.give(w.a, order("t3", "a"), 3000));
+    REQUIRE(w.look(w.b)->size() == 1);
     CHECK(w.look(w.b)->front().token == "t3");
     CHECK(w.until([&] { return w.look(w.b)->empty(); }));   // its time is over
     CHECK(w.give(w.b, order("t2", "b"), 5000));

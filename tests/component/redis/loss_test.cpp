@@ -98,7 +98,7 @@ TEST_CASE("a late reply goes to its own command") {
         };
     };
     // The first one blocks; the second one's deadline passes behind it; the third gets its own.
-    s.client->send({"BLPOP", "list", "0.3"}, 10s, note("first"));
+    s.client->send({"BLPOP", "list", "3"}, 10s, note("first"));
     s.client->send({"ECHO", "two"}, 100ms, note("second"));
     s.client->send({"ECHO", "three"}, 10s, note("third"));
     REQUIRE(s.until([&] { return order.size() == 3; }));

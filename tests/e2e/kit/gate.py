@@ -239,13 +239,15 @@ class Gate:
         """Parsed lines of the access log, waited for, those of one path."""
         end = time.monotonic() + wait
         while True:
+            late = time.monotonic() > end
             file = self.folder / "access.log"
             rows = []
             if file.exists():
-                rows = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
+                whole = file.read_text().rpartition("\n")[0]   # the last line may be half written
+                rows = [json.loads(line) for line in whole.splitlines() if line.strip()]
             if path is not None:
                 rows = [r for r in rows if r.get("path") == path]
-            if len(rows) >= at_least or time.monotonic() > end:
+            if len(rows) >= at_least or late:
                 return rows
             time.sleep(0.05)
 
@@ -264,12 +266,13 @@ def until(condition, seconds=2.0, pause=0.005):
     begun = time.monotonic()
     last = None
     while True:
+        late = time.monotonic() - begun > seconds   # before the look: one comes after any delay of ours
         try:
             if condition():
                 return time.monotonic() - begun
         except (ProtocolError, OSError) as e:
             last = e
-        if time.monotonic() - begun > seconds:
+        if late:
             raise AssertionError(f"not within {seconds} s ({last})")
         time.sleep(pause)
 

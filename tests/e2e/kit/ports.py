@@ -1,9 +1,15 @@
 """Free ports, taken below the ephemeral range so that no outgoing connection grabs one first."""
+import fcntl
 import os
+import pathlib
 import random
 import socket
+import tempfile
 
 _taken = set()
+# A byte a port, locked by whoever chose it: the gate shares ports (SO_REUSEPORT), so that two tests side by side
+# that chose the same one would not notice. Held until the process ends.
+_locks = open(pathlib.Path(tempfile.gettempdir()) / f"gatehouse-ports-{os.getuid()}", "ab")  # noqa: SIM115
 _random = random.Random(os.getpid() ^ int.from_bytes(os.urandom(4), "big"))
 
 
@@ -11,6 +17,10 @@ def free_port():
     for _ in range(1000):
         port = _random.randrange(12000, 31000)
         if port in _taken:
+            continue
+        try:
+            fcntl.lockf(_locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
             continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
