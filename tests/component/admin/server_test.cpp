@@ -238,13 +238,13 @@ TEST_CASE("a reload answers with its report") {
 }
 
 TEST_CASE("a reload that answers later is waited for, others are served meanwhile") {
-    running r([](auto& o) { o.deadline = 100ms; });
+    running r([](auto& o) { o.deadline = 1s; });
     client c(r.address);
     ask_for_reload(r, c);
     client other(r.address);
     other.send(request("GET", "/healthz"));
     CHECK(begins(other.receive(), "HTTP/1.1 200"));
-    std::this_thread::sleep_for(150ms);  // beyond the deadline of ordinary requests
+    std::this_thread::sleep_for(1300ms);  // beyond the deadline of ordinary requests
     r.on_control([&] { r.node.waiting({}); });
     CHECK(begins(c.receive(), "HTTP/1.1 200"));
 }
@@ -287,10 +287,10 @@ TEST_CASE("an import or a restore that fails in the pool is a 500 at once") {
 }
 
 TEST_CASE("an archive in pieces has the time of one whose length is told") {
-    running r([](auto& o) { o.deadline = 100ms; });
+    running r([](auto& o) { o.deadline = 500ms; });
     client c(r.address);
     c.send("POST /v1/tenants/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + r.token + "\r\nTransfer-Encoding: chunked\r\n\r\n3\r\narc\r\n");
-    std::this_thread::sleep_for(300ms);
+    std::this_thread::sleep_for(800ms);
     c.send("4\r\nhive\r\n0\r\n\r\n");
     CHECK(begins(c.receive(), "HTTP/1.1 409"));   // this node has no tenants of its own
 }

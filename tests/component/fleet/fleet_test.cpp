@@ -142,7 +142,7 @@ TEST_CASE("Redis stands still: each node keeps its part, nobody waits, and what 
     w.load({0}, 800, 1000ms);
     CHECK(w.admitted_since(before) >= 200);   // of 400
     CHECK(w.excess() <= 400);
-    CHECK(w.nodes[0]->fleet->status().losses == 1);
+    CHECK(w.nodes[0]->fleet->status().losses >= 1);
 }
 
 TEST_CASE("Redis is killed and comes back empty: the burst is not had once more") {
@@ -154,7 +154,7 @@ TEST_CASE("Redis is killed and comes back empty: the burst is not had once more"
     CHECK(w.nodes[1]->view().nodes == 2);
     w.server.start();
     w.load({0, 1}, 800, 2000ms);
-    CHECK(!w.nodes[1]->view().lost);
+    CHECK(w.until([&] { return !w.nodes[1]->view().lost; }));
     const auto before = w.admitted.size();
     w.load({0, 1}, 800, 1000ms);
     CHECK(w.admitted_since(before) >= 200);   // of 400
