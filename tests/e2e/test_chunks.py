@@ -43,6 +43,12 @@ bad = [
 ]
 
 
+@pytest.fixture(scope="module")
+def world(build):
+    """A message in hundreds of pieces keeps its deadline on a busy machine."""
+    return build(settings={"timeouts": {"request_head": "10s", "upstream_head": "8s"}})
+
+
 @pytest.mark.parametrize("how", deliveries)
 @pytest.mark.parametrize("body", [pytest.param(b, id=n) for n, b in bad])
 def test_bad_chunk(world, body, how):
@@ -60,7 +66,7 @@ def test_bad_chunk(world, body, how):
         client.deliver(H.replace(b"/chunks", path.encode()) + body, how)
         begun = time.monotonic()
         answer = client.response()
-        assert time.monotonic() - begun < 1, "the refusal waited for the upstream"
+        assert time.monotonic() - begun < 6, "the refusal waited for the upstream"
         assert answer.status == 400, answer
         assert client.closed()
     assert not finished, "the upstream got a whole message out of a broken one"

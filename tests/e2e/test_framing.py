@@ -153,6 +153,12 @@ def check_refused(world, data, status, how):
             assert client.closed(), "the connection stayed open, or more came"
 
 
+@pytest.fixture(scope="module")
+def world(build):
+    """A message in hundreds of pieces keeps its deadline on a busy machine."""
+    return build(settings={"timeouts": {"request_head": "10s", "upstream_head": "8s"}})
+
+
 @pytest.mark.parametrize("how", deliveries)
 @pytest.mark.parametrize("data,status", [pytest.param(d, s, id=n) for n, d, s in refused])
 def test_refused(world, data, status, how):
