@@ -20,6 +20,7 @@ struct work {
     const follower_identity& who;
     const std::string& files_dir;
     assembly out;
+    std::string host;   // that was asked for, as the tenant's document has it
 
     // Null: not known here, which is noted.
     std::optional<known_value> ask(const std::string& key) {
@@ -70,8 +71,11 @@ void add_tenant(const std::string& id, std::size_t depth, work& w) {
         const tenant_document& d = r.document;
         if (r.what == reading::refused) {
             w.out.refused = fmt::format("tenant {} {}", id, r.why);
+            w.out.doubtful.push_back("tenant:" + id);
             return;
         }
+        if (depth == 0 && !w.host.empty() && std::find(d.hosts.begin(), d.hosts.end(), w.host) == d.hosts.end())
+            w.out.doubtful.push_back("host:" + w.host);
         t.there = true;
         t.revision = d.at.revision;
         t.unreadable = r.what == reading::not_understood;
@@ -90,11 +94,13 @@ void add_tenant(const std::string& id, std::size_t depth, work& w) {
 }
 
 std::string owner_of(const std::string& host, work& w) {
+    w.host = host;
     const auto exact = w.ask("host:" + host);
     if (!exact || exact->value) return exact ? *exact->value : std::string();
     const auto dot = host.find('.');
     if (dot == 0 || dot == host.npos) return {};
-    const auto wildcard = w.ask("host:*" + host.substr(dot));
+    w.host = "*" + host.substr(dot);
+    const auto wildcard = w.ask("host:" + w.host);
     return wildcard && wildcard->value ? *wildcard->value : std::string();
 }
 
@@ -102,13 +108,15 @@ std::string owner_of(const std::string& host, work& w) {
 
 assembly assemble(const std::string& key, const look_up& find, const follower_identity& who,
                   const std::string& files_dir) {
-    work w{.find = find, .who = who, .files_dir = files_dir, .out = {}};
+    work w{.find = find, .who = who, .files_dir = files_dir, .out = {}, .host = {}};
     constexpr std::string_view host = "host:", tenant = "tenant:";
     const std::string id = key.starts_with(host) ? owner_of(key.substr(host.size()), w) : key.substr(tenant.size());
     if (!id.empty()) add_tenant(id, 0, w);
     // Somebody has the host: that is not "nobody's".
-    if (key.starts_with(host) && !w.out.tenants.empty() && !w.out.tenants.back().there)
+    if (key.starts_with(host) && !w.out.tenants.empty() && !w.out.tenants.back().there) {
         w.out.refused = fmt::format("tenant {} has {}, and this node has no document of it", id, key);
+        w.out.doubtful = {"host:" + w.host, "tenant:" + id};
+    }
     return std::move(w.out);
 }
 

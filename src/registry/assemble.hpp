@@ -34,6 +34,7 @@ struct assembly {
     std::vector<std::string> missing;   // keys that have to be asked for first
     std::vector<assembled_tenant> tenants;  // ancestors before who is below them
     std::string refused;                // why nobody can say what the tenant is
+    std::vector<std::string> doubtful;  // keys under which something else should be
 };
 
 // `key`: "host:shop.acme.example" or "tenant:acme". Files that tenants name are put into `files_dir`.

@@ -28,8 +28,9 @@ namespace {
 constexpr milliseconds deadline{5000}, ask_deadline{1000}, beat_deadline{2000}, stream_block{5000}, stream_deadline{8000};
 constexpr std::chrono::seconds heartbeat_every{5}, heartbeat_lives{15}, retry_after{2};
 constexpr std::int64_t heard_stored_every_s = 60;
+constexpr std::int64_t ask_anew_later_s = 30;   // Redis had nothing better
 constexpr std::size_t keys_a_job = 200, entries_a_read = 1000, scan_count = 1000;
-constexpr std::size_t refused_kept = 1000, refused_shown = 20, unreadable_most = 1000;
+constexpr std::size_t refused_kept = 1000, refused_shown = 20, doubtful_most = 1000;
 
 std::uint64_t number_of(std::string_view text) noexcept {
     std::uint64_t n = 0;
@@ -170,8 +171,9 @@ class follower::impl : public std::enable_shared_from_this<impl> {
     void ask_redis(const std::vector<std::string>& keys, std::function<void(std::optional<tenant_loads::values>)> done);
     void certificate_from(const std::string& name, const std::optional<std::string>& text, const follower_identity& who,
                           const std::function<void(followed_certificate)>& done) const;
-    void note_unreadable(const std::vector<std::string>& keys) const;
-    void ask_anew_for_unreadable();
+    void note_doubtful(const std::vector<std::string>& keys) const;
+    void ask_anew();
+    void answered(const std::vector<std::string>& keys, bool helped);
 
     void settle_state();
     void set_state(following f, std::string why);
@@ -185,9 +187,11 @@ class follower::impl : public std::enable_shared_from_this<impl> {
     const std::shared_ptr<followed_copy> copy_ = std::make_shared<followed_copy>();
     std::shared_ptr<tenant_loads> loads_;
     tenant::host_index hosts_, ids_;
-    mutable std::mutex identity_mutex_, unreadable_mutex_;
+    mutable std::mutex identity_mutex_, doubtful_mutex_;
     identity_ptr identity_;
-    mutable std::set<std::string> unreadable_;   // keys under which the copy has what cannot be read
+    mutable std::set<std::string> doubtful_;   // keys under which the copy has what cannot be right
+    bool asking_anew_ = false;
+    std::int64_t ask_anew_from_s_ = 0;
 
     std::unique_ptr<redis::client> commands_, stream_;
     asio::steady_timer retry_, beat_, tick_;
@@ -242,7 +246,7 @@ bool follower::impl::open(std::string& why) {
                                        if (const auto self = weak.lock()) self->ask_redis(keys, std::move(done));
                                    },
                                    .is_nobodys = [this](std::string_view host) { return !hosts_.has(host); },
-                                   .unreadable = [this](const std::vector<std::string>& keys) { note_unreadable(keys); }},
+                                   .doubtful = [this](const std::vector<std::string>& keys) { note_doubtful(keys); }},
         options_.cache_tenants, files_dir());
     loads_->set_whole(mark_.whole);
     return true;
@@ -266,7 +270,7 @@ std::optional<config::settings> follower::impl::platform_settings(const config::
     const auto text = copy_->find("platform");
     if (!text.value) return std::nullopt;
     auto all = followed_settings(*text.value, own, keys, files_dir(), why);
-    if (!all) note_unreadable({"platform"});
+    if (!all) note_doubtful({"platform"});
     return all;
 }
 
@@ -608,11 +612,7 @@ void follower::impl::applied(std::uint64_t turn, const std::vector<std::string>&
                              const store::mirror_mark& m) {
     if (turn == turn_ && !lane_takes(o, m)) return;
     note_refused(keys, o.refused);
-    {
-        const std::lock_guard lock(unreadable_mutex_);
-        for (const std::string& k : keys)
-            unreadable_.erase(k);
-    }
+    if (o.trouble.empty()) answered(keys, !o.changed.empty());
     taken_ += o.changed.size();
     const bool platform = std::any_of(o.changed.begin(), o.changed.end(), [](const auto& c) { return c.first == "platform"; });
     auto then = [weak = weak_from_this(), turn, changed = std::move(o.changed)] {
@@ -719,21 +719,32 @@ void follower::impl::ask_redis(const std::vector<std::string>& keys,
 }
 
 // SQLite sees damage of its own structure alone: a value whose bytes were spoiled is whole to it.
-void follower::impl::note_unreadable(const std::vector<std::string>& keys) const {
-    const std::lock_guard lock(unreadable_mutex_);
+void follower::impl::note_doubtful(const std::vector<std::string>& keys) const {
+    const std::lock_guard lock(doubtful_mutex_);
     for (const std::string& k : keys)
-        if (unreadable_.size() < unreadable_most) unreadable_.insert(k);
+        if (doubtful_.size() < doubtful_most) doubtful_.insert(k);
 }
 
-// Until Redis has answered: what it has is taken where it differs and can be read.
-void follower::impl::ask_anew_for_unreadable() {
-    if (state_ != following::current) return;
+// Changes of the stream go first. What Redis has is taken where it differs and can be read.
+void follower::impl::ask_anew() {
+    if (state_ != following::current || busy_ || !pending_.empty() || !batch_end_.empty()) return;
+    if (std::time(nullptr) < ask_anew_from_s_) return;
     {
-        const std::lock_guard lock(unreadable_mutex_);
-        if (unreadable_.empty()) return;
-        pending_.insert(unreadable_.begin(), unreadable_.end());
+        const std::lock_guard lock(doubtful_mutex_);
+        if (doubtful_.empty()) return;
+        pending_ = doubtful_;
     }
+    asking_anew_ = true;
     step();
+}
+
+void follower::impl::answered(const std::vector<std::string>& keys, bool helped) {
+    {
+        const std::lock_guard lock(doubtful_mutex_);
+        for (const std::string& k : keys)
+            doubtful_.erase(k);
+    }
+    if (std::exchange(asking_anew_, false) && !helped) ask_anew_from_s_ = std::time(nullptr) + ask_anew_later_s;
 }
 
 void follower::impl::load(std::string key, std::function<void(answer)> done) {
@@ -757,7 +768,7 @@ void follower::impl::certificate_from(const std::string& name, const std::option
         out.error = fmt::format("certificate {}: its key is for another region alone", name);
     } else {
         out.error = fmt::format("certificate {} {}", name, r.why);
-        note_unreadable({"cert:" + name});
+        if (r.what == reading::refused) note_doubtful({"cert:" + name});
     }
     done(std::move(out));
 }
@@ -850,7 +861,7 @@ void follower::impl::tick() {
         if (!ec && self && !self->stopped_) self->tick();
     });
     loads_->tidy();
-    ask_anew_for_unreadable();
+    ask_anew();
     const std::int64_t now = std::time(nullptr);
     if (state_ == following::current || state_ == following::reading) last_current_s_ = now;
     const auto most_s = std::chrono::duration_cast<std::chrono::seconds>(options_.max_stale).count();

@@ -96,11 +96,11 @@ void tenant_loads::made(const std::string& key, assembly a) {
         return start(key, l);
     }
     if (!a.missing.empty()) return ask(key, l, a.missing);
+    if (!a.doubtful.empty() && deps_.doubtful) deps_.doubtful(a.doubtful);
     if (!a.refused.empty()) {
         static log::limiter limiter{1, 10};
         std::uint64_t suppressed = 0;
         if (limiter.allow(&suppressed)) log::error("registry: {}", a.refused);
-        if (deps_.unreadable) deps_.unreadable(a.used);
         return settle(key, answer::unavailable);
     }
     publish(a);

@@ -34,7 +34,7 @@ class tenant_loads : public std::enable_shared_from_this<tenant_loads> {
         // A host name, or a wildcard, that is known to be nobody's whatever the copy lacks; empty: none is.
         std::function<bool(std::string_view host)> is_nobodys = {};
         // What was found under one of these keys cannot be right.
-        std::function<void(const std::vector<std::string>& keys)> unreadable = {};
+        std::function<void(const std::vector<std::string>& keys)> doubtful = {};
     };
     tenant_loads(dependencies d, std::size_t most_tenants, std::string files_dir);
 

@@ -25,7 +25,8 @@ void write(const std::string& file, const std::string& text) {
 }
 
 struct observed {
-    explicit observed(const std::string& path, watch::options o = {})
+    // Polls so seldom that what is heard was told by inotify.
+    explicit observed(const std::string& path, watch::options o = {.poll = 1h})
         : folder(
               io, path, ".toml",
               [this](std::vector<watch::event> events) {
