@@ -149,6 +149,8 @@ void read_hosts(table_reader& root, std::string_view platform_domain, tenant::te
         if (sources.count(target) != 0)
             places[i].error(shown(target) + " is redirected itself", "name the host that answers");
     }
+    // In one order, however they are written: as JSON, capitals came first.
+    std::sort(out.redirect_hosts.begin(), out.redirect_hosts.end());
 }
 
 void read_context(table_reader& root, tenant::tenant& out) {

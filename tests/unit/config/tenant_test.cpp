@@ -50,7 +50,7 @@ pool = "shared"
 limits = { rate = "200/s", burst = 5, concurrency = 3, connections = 4, max_body = "1MiB", rules = [ { key = "client_ip", rate = "20/s", burst = 40 }, { key = "field:X-Api-Key", rate = "100/s" } ] }
 routes = [ { path = "/api", pool = "api", strip_prefix = "/api", add_prefix = "/v1", timeouts = { connect = "1s" }, max_body = "1MiB", limits = { concurrency = 2 }, request_fields = { set = { X-B = "2", X-A = "1" }, remove = ["X-C"] }, response_fields = { set = { Server = "" } }, allow = ["10.0.0.0/8"], deny = ["10.0.0.1"] }, { path = "/old", redirect = "/new", redirect_status = 301 } ]
 context = { database = "acme_prod", "tier-2" = "x" }
-redirect_hosts = { "ACME.example" = "www.acme.example" }
+redirect_hosts = { "ACME.example" = "www.acme.example", "aaa.example" = "www.acme.example" }
 hsts = "180d"
 allow = ["192.0.2.0/24"]
 deny = ["192.0.2.1"]
@@ -103,7 +103,7 @@ database = "parent"
     CHECK(t.routes->at(1).redirect == "/new");
     CHECK(t.routes->at(1).redirect_status == 301);
     CHECK(t.context == edits{{"database", "acme_prod"}, {"tier-2", "x"}});
-    CHECK(t.redirect_hosts == edits{{"acme.example", "www.acme.example"}});
+    CHECK(t.redirect_hosts == edits{{"aaa.example", "www.acme.example"}, {"acme.example", "www.acme.example"}});
     CHECK(t.hsts == 180 * 24h);
     CHECK(t.allow.size() == 1);
     CHECK(t.deny.size() == 1);
