@@ -328,7 +328,7 @@ void follower::impl::on_redis(redis::state s, const std::string& why) {
 // What was under way is begun anew: the copy's mark says from where.
 void follower::impl::lost(const std::string& why) {
     ++turn_;
-    busy_ = reading_stream_ = scanning_ = false;
+    busy_ = reading_stream_ = scanning_ = asking_anew_ = false;
     pending_.clear();
     batch_end_.clear();
     scan_keys_.clear();

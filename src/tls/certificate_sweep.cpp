@@ -50,8 +50,10 @@ void certificate_sweep::look_at(const std::string& certs_dir, const std::string&
     const std::string name = pattern_of(file);
     if (name.empty()) return;
     const leaf_facts leaf = read_leaf_facts(certs_dir, file, leaf_look::end);
-    const std::string path = certs_dir + '/' + file;
-    if (leaf.shared && others_may_reach(path) && shared_count_++ == 0) shared_file_ = path;
+    if (leaf.shared) {
+        const std::string path = certs_dir + '/' + file;
+        if (others_may_reach(path) && shared_count_++ == 0) shared_file_ = path;
+    }
     if (leaf.missing)
         watch_.gone(name);
     else if (leaf.not_after != 0)
